@@ -1,0 +1,1 @@
+"""The engine and its adapters. Nothing below this package imports Textual."""

@@ -1,0 +1,1 @@
+"""Effects: SSH and local node sessions, the SQLite store, paths. They implement core.ports."""

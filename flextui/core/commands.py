@@ -1,0 +1,204 @@
+"""What people can ask of a core. One frozen record per verb; the answers are JSON documents.
+
+The command line, the screens and the socket all speak these. `JOB` selectors are an id, a name or
+owner/name, resolved by the core for the caller. Who may do what is decided in the core, from the
+identity that the kernel gives, never from a field in here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A spec file as the user wrote it; problems are told with its name, line and column."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """→ {"jobs": [{"id","name","owner","revision","state","reason","diff"}]}: all or none."""
+
+    sources: tuple[Source, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """→ {"jobs": [{"name","action","tasks":[{"index","node","gpus","reason",…}],"warnings"}]}."""
+
+    sources: tuple[Source, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """→ {"jobs": [{"id","name","owner","state"}]}. Ended jobs are left as they are."""
+
+    jobs: tuple[str, ...]
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Stop and start the live tasks anew, crash-looped or failed ones too. → as Stop."""
+
+    jobs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """→ {"id","name","count"}."""
+
+    job: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetPriority:
+    job: str
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """→ {"job": JobDoc, "tasks": [{"index","state","summary","blocks":[…],"would_help":[…]}]}."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """→ JobDoc with spec."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListJobs:
+    """→ {"jobs": [JobDoc]}: live ones, then ended ones newest first."""
+
+    ended: bool = True
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListNodes:
+    """→ {"nodes": [NodeDoc], "fleet": FleetDoc}."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """No new work and let what runs end elsewhere: batch finishes, services move. → {"node"}."""
+
+    node: str
+    on: bool = True
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cordon:
+    """No new work on a node, or on one of its GPUs (index or UUID). → {"node","gpu"}."""
+
+    node: str
+    gpu: str | None = None
+    on: bool = True
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeclareLost:
+    """The operator confirms that a silent node is gone: replacement needn't wait. → {"node"}."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOver:
+    """Become the driver of nodes that another core drives (and fence it). → {"nodes"}."""
+
+    nodes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Preflight. → {"checks": [CheckDoc]}."""
+
+    nodes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ListEvents:
+    """→ {"events": [EventDoc]} oldest first."""
+
+    after: int = 0
+    job: str | None = None
+    limit: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class WhoAmI:
+    """→ {"user","uid","groups","admin","core"}."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """End the core; workloads keep running. → {}."""
+
+
+Command = (
+    Submit
+    | Plan
+    | Stop
+    | Restart
+    | Scale
+    | SetPriority
+    | Why
+    | Show
+    | ListJobs
+    | ListNodes
+    | Drain
+    | Cordon
+    | DeclareLost
+    | TakeOver
+    | Check
+    | ListEvents
+    | WhoAmI
+    | Shutdown
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LogRequest:
+    """Logs of a job's tasks (all, or those given), of every attempt or of the newest only."""
+
+    job: str
+    tasks: tuple[int, ...] = ()
+    attempt: str | None = None
+    streams: tuple[str, ...] = ("out", "err")
+    last_lines: int | None = None
+    follow: bool = False
+
+
+ErrorCode = Literal["input", "permission", "failed", "unreachable"]
+
+
+class CommandError(Exception):
+    """A command that wasn't done. Codes map to exit codes: input 2, permission 4, failed 1,
+    unreachable 3."""
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        text: str,
+        *,
+        candidates: tuple[str, ...] = (),
+        problems: tuple[dict[str, Any], ...] = (),
+    ) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+        self.candidates = candidates
+        self.problems = problems

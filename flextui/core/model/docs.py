@@ -1,0 +1,197 @@
+"""The documents that leave the core: what `--json` prints, the wire carries and screens draw.
+
+One shape for all three, as plain JSON types, so that the embedded and the socket client can't
+differ. Keys are only ever added. Times are ISO 8601 UTC strings, sizes bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+
+class AttemptDoc(TypedDict):
+    id: str
+    node: str
+    gpus: list[str]
+    state: str
+    exit_code: int | None
+    signal: int | None
+    reason: str
+    why: str
+    placed_at: str
+    started_at: str | None
+    ended_at: str | None
+    revision: int
+    cpus: float
+    memory_bytes: int
+    replaced: bool
+    limit: str
+
+
+class TaskDoc(TypedDict):
+    index: int
+    state: str
+    reason: str
+    reason_code: str
+    node: str | None
+    not_before: str | None
+    attempts: list[AttemptDoc]
+
+
+class JobDoc(TypedDict):
+    id: str
+    name: str
+    type: str
+    owner: str
+    project: str | None
+    state: str
+    reason: str
+    revision: int
+    priority: int
+    count: int
+    resources: dict[str, Any]
+    submitted_at: str
+    ended_at: str | None
+    exit_code: int | None
+    tasks: list[TaskDoc]
+    spec: NotRequired[dict[str, Any]]
+
+
+class ProcessDoc(TypedDict):
+    pid: int
+    user: str
+    name: str
+    command: str
+    memory_bytes: int | None
+    owner: Literal["flextui", "foreign"]
+    job: str | None
+    attempt: str | None
+    container: str | None
+    true_owner: str | None
+
+
+class GpuDoc(TypedDict):
+    uuid: str
+    index: int
+    model: str
+    memory_bytes: int
+    memory_used_bytes: int | None
+    utilization: int | None
+    temperature_c: int | None
+    power_w: float | None
+    power_limit_w: float | None
+    ecc_uncorrected: int | None
+    xid: int | None
+    state: str
+    """free, used (a job of ours), foreign, cordoned, lost, error"""
+    reason: str
+    jobs: list[str]
+    """full names of the jobs that hold it"""
+    processes: list[ProcessDoc]
+
+
+class OrphanDoc(TypedDict):
+    attempt: str
+    job: str
+    state: str
+    gpus: list[str]
+
+
+class NodeDoc(TypedDict):
+    name: str
+    host: str
+    transport: str
+    state: str
+    """ready, connecting, observed, lost, unreachable; see also drained and cordoned"""
+    reason: str
+    since: str
+    drained: bool
+    cordoned: bool
+    driver: str
+    labels: dict[str, str]
+    cpus: float
+    cpus_used: float
+    """promised to live attempts"""
+    memory_bytes: int
+    memory_promised_bytes: int
+    memory_used_bytes: int
+    cpu: float | None
+    load: list[float]
+    disk_bytes: int
+    disk_free_bytes: int
+    gpus: list[GpuDoc]
+    jobs: list[str]
+    """full names of jobs with a live attempt here"""
+    orphans: list[OrphanDoc]
+    facts: dict[str, Any]
+    nvml: str
+
+
+class FleetDoc(TypedDict):
+    """The top line of every screen."""
+
+    fleet: str
+    inventory: str
+    core: str
+    """user@host of the core"""
+    core_pid: int
+    version: str
+    headless: bool
+    started_at: str
+    read_only: str
+    """empty, or why no effects happen (a commit failed)"""
+    replacement_paused: str
+    """empty, or why lost nodes' work isn't replaced"""
+    gpus_total: int
+    gpus_used: int
+    pending: int
+    running: int
+    problems: int
+
+
+class EventDoc(TypedDict):
+    seq: int
+    at: str
+    kind: str
+    """e.g. job.submitted, attempt.started, attempt.ended, node.lost, gpu.cordoned, audit.stop"""
+    actor: str
+    """who caused it: a user, or `flextui`"""
+    job: str | None
+    task: int | None
+    attempt: str | None
+    node: str | None
+    text: str
+
+
+class CheckDoc(TypedDict):
+    node: str
+    name: str
+    ok: bool | None
+    """None: a warning"""
+    text: str
+
+
+class Delta(TypedDict):
+    """A change of the view since the last one; the first holds everything (`full`)."""
+
+    revision: int
+    full: bool
+    fleet: NotRequired[FleetDoc]
+    jobs: dict[str, JobDoc | None]
+    """by id; None: it left the view"""
+    nodes: dict[str, NodeDoc | None]
+    """by name"""
+
+
+class LogEvent(TypedDict):
+    """A piece of log, a gap, or the end. `data` is base64 where the bytes aren't UTF-8."""
+
+    kind: Literal["data", "gap", "eof", "notice"]
+    attempt: str
+    node: str
+    stream: str
+    at: int
+    to: int
+    text: str
+    b64: NotRequired[str]
+    marks: NotRequired[list[list[float]]]

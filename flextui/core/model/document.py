@@ -1,0 +1,375 @@
+"""YAML text as plain data in which everything knows where it stands.
+
+Messages that name line and column need the tree with its marks, which a loader throws away; and
+files come from people, generators and sometimes from nowhere good. So the tree is built here,
+from the parser's events, without recursion, within bounds of size, depth and number of values.
+A mistake of structure is noted and reading goes on; only a mistake of syntax ends it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from flextui.core.model import scalars
+from flextui.core.model.problems import BadInput, Problem, quote
+
+MAX_BYTES = 1 << 20
+"""The most that a spec file or an inventory may have."""
+MAX_VALUES = 100_000
+"""The most values of a file, each alias counted as often as it is used."""
+MAX_DEPTH = 32
+
+_PARSER: Any = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_SYNTAX = (  # what the parser says, what it means, what was expected
+    (
+        "mapping values are not allowed",
+        "a ':' where no field can start",
+        "quotes around a value that holds ': ', or a new line before a field",
+    ),
+    (
+        "sequence entries are not allowed",
+        "a '-' where no list can start",
+        "the list on lines of its own",
+    ),
+    (
+        "did not find expected key",
+        "this line doesn't fit the ones above",
+        "the same indentation as its neighbours, or a comma or closing bracket before it",
+    ),
+    ("unexpected end of stream", "a quote is opened and never closed", "a closing quote"),
+    ("did not find expected node content", "a value is missing", "a value or a closing bracket"),
+    ("unknown escape character", "an unknown escape in a quoted text", "'single quotes', or \\\\"),
+)
+
+type_names = {dict: "a mapping", list: "a list", str: "text", bool: "true or false"}
+
+Path_ = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Line and column in a file, both from 1."""
+
+    line: int
+    column: int
+
+
+@dataclass(slots=True)
+class Value:
+    """A scalar. `text` is how it was written."""
+
+    place: Place
+    value: scalars.Scalar
+    text: str
+    size: int = 1
+    height: int = 1
+
+
+@dataclass(slots=True)
+class Items:
+    """A sequence."""
+
+    place: Place
+    items: list[Node] = field(default_factory=list)
+    size: int = 1
+    height: int = 1
+
+
+@dataclass(slots=True)
+class Fields:
+    """A mapping: name → (place of the name, value)."""
+
+    place: Place
+    fields: dict[str, tuple[Place, Node]] = field(default_factory=dict)
+    size: int = 1
+    height: int = 1
+
+
+Node = Value | Items | Fields
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The node that a path leads to, or where the path ends: its name, place and key's place."""
+
+    path: Path_
+    node: Node
+    key_place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document of a file."""
+
+    source: str
+    root: Node
+
+    @property
+    def data(self) -> Any:
+        """The document as dicts, lists and scalars."""
+        return plain(self.root)
+
+    def find(self, path: Sequence[str | int]) -> Found:
+        """Follow a path as far as it goes; steps that don't exist are skipped."""
+        node, key_place = self.root, self.root.place
+        taken: list[str | int] = []
+        for step in path:
+            if isinstance(node, Fields) and isinstance(step, str) and step in node.fields:
+                key_place, node = node.fields[step]
+            elif isinstance(node, Items) and isinstance(step, int) and step < len(node.items):
+                node = node.items[step]
+                key_place = node.place
+            else:
+                continue
+            taken.append(step)
+        return Found(tuple(taken), node, key_place)
+
+    def problem(self, place: Place, message: str, expected: str = "", nearest: str = "") -> Problem:
+        """A problem of this file at a place."""
+        return Problem(self.source, place.line, place.column, message, expected, nearest)
+
+
+def plain(node: Node) -> Any:
+    """Dicts, lists and scalars without places."""
+    if isinstance(node, Value):
+        return node.value
+    if isinstance(node, Items):
+        return [plain(item) for item in node.items]
+    return {name: plain(value) for name, (_, value) in node.fields.items()}
+
+
+def walk(node: Node, path: Path_ = ()) -> Iterator[tuple[Path_, Node]]:
+    """Every node below and with `node`, parents first."""
+    yield path, node
+    if isinstance(node, Items):
+        for index, item in enumerate(node.items):
+            yield from walk(item, (*path, index))
+    elif isinstance(node, Fields):
+        for name, (_, value) in node.fields.items():
+            yield from walk(value, (*path, name))
+
+
+def read_file(path: str | Path, limit: int = MAX_BYTES) -> bytes:
+    """The bytes of a file, refused by size before it is read. The only I/O of the models.
+
+    Raises `BadInput` if it can't be read or has more than `limit` bytes.
+    """
+    try:
+        with open(path, "rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise BadInput([Problem(str(path), 1, 1, f"can't be read: {reason}")]) from error
+    if len(data) > limit:
+        raise BadInput([_too_big(str(path), limit)])
+    return data
+
+
+def load(text: str | bytes, source: str) -> tuple[tuple[Document, ...], list[Problem]]:
+    """All documents of a text, empty ones left out, and everything wrong with its form.
+
+    After a mistake of syntax the documents before it are returned. Never raises.
+    """
+    decoded, problems = _decode(text, source)
+    if problems:
+        return (), problems
+    builder = _Builder(source)
+    try:
+        for event in yaml.parse(decoded, Loader=_PARSER):
+            builder.feed(event)
+    except _Stop:
+        pass
+    except yaml.YAMLError as error:
+        builder.problems.append(_syntax_problem(error, decoded, source))
+    return tuple(builder.documents), builder.problems
+
+
+def _too_big(source: str, limit: int) -> Problem:
+    shown = f"{limit // 1024} KiB" if limit >= 1024 else f"{limit} bytes"
+    return Problem(source, 1, 1, "the file is too big", f"at most {shown}")
+
+
+def _decode(text: str | bytes, source: str) -> tuple[str, list[Problem]]:
+    if len(text) > MAX_BYTES:
+        return "", [_too_big(source, MAX_BYTES)]
+    if isinstance(text, bytes):
+        try:
+            text = text.decode("utf-8")
+        except UnicodeDecodeError as error:
+            place = _place_at(text[: error.start].decode("utf-8"), error.start)
+            what = f"the byte 0x{text[error.start]:02x} is not UTF-8"
+            return "", [Problem(source, place.line, place.column, what, "a text file in UTF-8")]
+    text = text.removeprefix("\ufeff")
+    problems = []
+    for match in _UNPRINTABLE.finditer(text):
+        place = _place_at(text, match.start())
+        what = f"the character U+{ord(match[0]):04X} can't stand here"
+        mend = "it escaped in double quotes, or left out"
+        problems.append(Problem(source, place.line, place.column, what, mend))
+        if len(problems) == 10:
+            break
+    return text, problems
+
+
+def _place_at(text: str, index: int) -> Place:
+    before = re.split(r"\r\n|\r|\n", text[:index])
+    return Place(len(before), len(before[-1]) + 1)
+
+
+def _place(mark: Any) -> Place:
+    return Place(mark.line + 1, mark.column + 1)
+
+
+def _syntax_problem(error: yaml.YAMLError, text: str, source: str) -> Problem:
+    mark = getattr(error, "problem_mark", None)
+    place = _place(mark) if mark else Place(1, 1)
+    said = getattr(error, "problem", None) or str(error).splitlines()[0]
+    message, expected = said, ""
+    if "cannot start any token" in said:
+        lines = re.split(r"\r\n|\r|\n", text)
+        line = lines[place.line - 1] if place.line <= len(lines) else ""
+        character = line[place.column - 1 : place.column]
+        if character == "\t":
+            message, expected = "a tab can't indent", "spaces"
+        else:
+            message, expected = f"an unquoted value can't start with {quote(character)}", "quotes"
+    for pattern, meaning, mend in _SYNTAX:
+        if pattern in said:
+            message, expected = meaning, mend
+    return Problem(source, place.line, place.column, message, expected)
+
+
+class _Stop(Exception):
+    """A bound was passed: the rest of the file isn't looked at."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """A collection that has begun and not ended."""
+
+    node: Items | Fields
+    anchor: str | None
+    awaiting_key: bool = True
+    key: str | None = None
+    key_place: Place = Place(1, 1)
+
+
+class _Builder:
+    """Makes documents of events. One instance reads one text."""
+
+    def __init__(self, source: str) -> None:
+        self.documents: list[Document] = []
+        self.problems: list[Problem] = []
+        self._source = source
+        self._open: list[_Open] = []
+        self._anchors: dict[str, Node | None] = {}  # None: not complete yet
+        self._used = 0
+
+    def feed(self, event: Any) -> None:
+        if isinstance(event, yaml.ScalarEvent):
+            self._complete(self._scalar(event), event.anchor)
+        elif isinstance(event, yaml.MappingStartEvent):
+            self._begin(Fields(_place(event.start_mark)), event, "map")
+        elif isinstance(event, yaml.SequenceStartEvent):
+            self._begin(Items(_place(event.start_mark)), event, "seq")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            ended = self._open.pop()
+            self._complete(ended.node, ended.anchor)
+        elif isinstance(event, yaml.AliasEvent):
+            self._alias(event)
+        elif isinstance(event, yaml.DocumentStartEvent):
+            self._anchors.clear()
+
+    def _note(self, place: Place, message: str, expected: str = "") -> None:
+        self.problems.append(Problem(self._source, place.line, place.column, message, expected))
+
+    def _scalar(self, event: Any) -> Value:
+        place, text = _place(event.start_mark), event.value
+        if event.tag is None or (event.tag == "!" and not event.style):
+            plain_text = event.tag is None and event.implicit[0]
+            return Value(place, scalars.resolve(text) if plain_text else text, text)
+        try:
+            return Value(place, scalars.resolve_tagged(event.tag, text), text)
+        except ValueError:
+            self._note(place, f"{quote(text)} can't have the tag {quote(event.tag)}", "no tag")
+            return Value(place, text, text)
+
+    def _begin(self, node: Items | Fields, event: Any, tag: str) -> None:
+        if event.tag not in (None, "!", scalars.TAG + tag):
+            self._note(node.place, f"unknown tag {quote(event.tag)}", "no tag")
+        if len(self._open) >= MAX_DEPTH:
+            self._note(node.place, "nested too deeply", f"at most {MAX_DEPTH} levels")
+            raise _Stop
+        if event.anchor:
+            self._anchors[event.anchor] = None
+        self._open.append(_Open(node, event.anchor))
+
+    def _alias(self, event: Any) -> None:
+        place, name = _place(event.start_mark), event.anchor
+        target = self._anchors.get(name)
+        if target is None:
+            why = "stands inside what it names" if name in self._anchors else "names nothing above"
+            self._note(place, f"the alias {quote('*' + name)} {why}", f"an anchor &{name} before")
+            self._add(Value(place, None, "*" + name))
+            return
+        if len(self._open) + target.height > MAX_DEPTH:
+            self._note(place, "nested too deeply", f"at most {MAX_DEPTH} levels")
+            raise _Stop
+        self._add(target)
+
+    def _complete(self, node: Node, anchor: str | None) -> None:
+        if anchor:
+            self._anchors[anchor] = node
+        self._add(node)
+
+    def _add(self, node: Node) -> None:
+        """Put a finished node where it belongs: into its parent, or as a document."""
+        if not self._open:
+            if not (isinstance(node, Value) and node.value is None):
+                self.documents.append(Document(self._source, node))
+            return
+        self._count(node)
+        parent = self._open[-1]
+        if isinstance(parent.node, Items):
+            parent.node.items.append(node)
+        elif parent.awaiting_key:
+            parent.key, parent.key_place = self._key(node, parent.node), node.place
+            parent.awaiting_key = False
+        else:
+            if parent.key is not None:
+                parent.node.fields[parent.key] = (parent.key_place, node)
+            parent.awaiting_key = True
+
+    def _count(self, node: Node) -> None:
+        parent = self._open[-1].node
+        parent.size += node.size
+        parent.height = max(parent.height, node.height + 1)
+        if parent.size > MAX_VALUES or self._used > MAX_VALUES:
+            what = "an alias repeats too much" if node.size > 1 else "too many values"
+            self._note(node.place, what, f"at most {MAX_VALUES} values in a file")
+            raise _Stop
+        self._used += 1
+
+    def _key(self, node: Node, parent: Fields) -> str | None:
+        """The name of a field, or None (noted) if it can't be one."""
+        if not isinstance(node, Value):
+            self._note(node.place, "a field's name can't be a list or a mapping", "text")
+            return None
+        if not isinstance(node.value, str):
+            self._note(node.place, f"the field's name {node.text or 'is empty'!r} isn't text", "quotes around it")
+            return None
+        if node.value == "<<":
+            self._note(node.place, "merge keys ('<<') aren't part of YAML 1.2", "the fields written out")
+            return None
+        if node.value in parent.fields:
+            first = parent.fields[node.value][0]
+            self._note(node.place, f"{quote(node.value)} is given twice", f"it once (see line {first.line})")
+            return None
+        return node.value

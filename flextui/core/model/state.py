@@ -1,0 +1,342 @@
+"""What the core knows at one instant: frozen records and the Snapshot that holds them.
+
+The engine is the only writer; it replaces records and publishes a new Snapshot with a higher
+revision. Scheduler, screens and commands only read. Wall times are Unix seconds and survive a
+restart of the core; fields that end in `_mono` are seconds of the core's awake clock and don't.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from flextui.core.model.ids import TaskKey
+
+if TYPE_CHECKING:
+    from flextui.core.model.inventory import Inventory, NodeSpec
+    from flextui.core.model.spec import JobSpec
+
+
+class JobState(StrEnum):
+    """States of a job and of a task."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+    @property
+    def ended(self) -> bool:
+        return self in _ENDED_JOBS
+
+
+class AttemptState(StrEnum):
+    """States of an attempt. `unknown`: its node can't be asked; it may well be running."""
+
+    PLACED = "placed"
+    STARTING = "starting"
+    RUNNING = "running"
+    UNKNOWN = "unknown"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    KILLED = "killed"
+    LOST = "lost"
+
+    @property
+    def live(self) -> bool:
+        return self in _LIVE_ATTEMPTS
+
+
+_ENDED_JOBS = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.STOPPED})
+_LIVE_ATTEMPTS = frozenset(
+    {AttemptState.PLACED, AttemptState.STARTING, AttemptState.RUNNING, AttemptState.UNKNOWN}
+)
+
+
+class Now(NamedTuple):
+    """The instant a decision is made at: wall clock, and the clock that only counts while awake."""
+
+    wall: float
+    mono: float
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who asks, as the kernel says it."""
+
+    user: str
+    uid: int
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequest:
+    """Somebody (or a rule) wants it ended."""
+
+    by: str
+    at: float
+    why: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a user submitted. `spec_json` is the canonical text; `spec` parses it once, lazily."""
+
+    id: str
+    seq: int
+    name: str
+    owner: str
+    owner_uid: int
+    type: str
+    revision: int
+    spec_json: str
+    submitted_at: float
+    priority: int
+    count: int
+    state: JobState = JobState.PENDING
+    reason: str = ""
+    ended_at: float | None = None
+    stop: StopRequest | None = None
+
+    @cached_property
+    def spec(self) -> JobSpec:
+        from flextui.core.model.spec import spec_from_text
+
+        return spec_from_text(self.spec_json)
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.owner}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One replica. `node` is set for a system job's task: the only node it may run on."""
+
+    key: TaskKey
+    state: JobState = JobState.PENDING
+    reason: str = ""
+    reason_code: str = ""
+    node: str | None = None
+    attempts: int = 0
+    """Attempts made so far; the next one gets this number plus one."""
+    active: str | None = None
+    """The attempt that counts for this task now: live, or the last that ended."""
+    failures: tuple[float, ...] = ()
+    """Wall times of the counted failures that still matter for the restart window."""
+    not_before: float | None = None
+    """Wall time before which no new attempt starts (restart delay)."""
+    ready_at: float = 0.0
+    """Wall time since which the task waits for a place."""
+    retired: bool = False
+    """Scaled away or replaced by a node's leaving: ended, kept for its history."""
+    restart: StopRequest | None = None
+    """An operator asked for a restart: the active attempt is stopped, a new one follows."""
+    ended_at: float | None = None
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One execution of a task on one node; never reused."""
+
+    id: str
+    task: TaskKey
+    number: int
+    revision: int
+    node: str
+    host_id: str
+    boot: str
+    root_id: str
+    gpus: tuple[str, ...]
+    cpus: float
+    memory_bytes: int
+    state: AttemptState
+    placed_at: float
+    started_at: float | None = None
+    ended_at: float | None = None
+    exit_code: int | None = None
+    """waitpid's truth, a signal N as 128+N; None while live and when lost."""
+    signal: int | None = None
+    reason: str = ""
+    why: str = ""
+    """Who ended it: exit, time_limit, memory, stopped, lease, supervisor_lost, boot, device_lost,
+    refused (never ran: the node said no), never (never ran: abandoned)."""
+    stop: StopRequest | None = None
+    """Durable: a kill that is owed, also to an absent node."""
+    replaced: bool = False
+    """Given up (node loss): its late result is recorded and changes nothing."""
+    acked: bool = False
+    """The node may forget the exit record."""
+    lease_s: float | None = None
+    limit: str = ""
+    """How memory is limited on the node: scope, soft or nothing."""
+
+
+class NodeStatus(StrEnum):
+    """How the session to a node stands.
+
+    `lost` is silence on a link that worked or can't be made (loss time runs); `unreachable` is a
+    definite complaint (authentication, host key, Python, disk, state folder): never loss.
+    `observed`: another core drives the node; telemetry only.
+    """
+
+    CONNECTING = "connecting"
+    READY = "ready"
+    OBSERVED = "observed"
+    LOST = "lost"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A cordon or drain: who, when and why."""
+
+    by: str
+    at: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class GpuProcess:
+    """A process that holds memory of a device."""
+
+    pid: int
+    user: str
+    name: str
+    command: str
+    memory_bytes: int | None
+    attempt: str | None
+    container: str | None = None
+    owner: str | None = None
+    """The true owner when it runs in a container."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One device as NVML reports it; None where the driver doesn't support the query."""
+
+    uuid: str
+    index: int
+    model: str
+    memory_bytes: int
+    memory_used_bytes: int | None
+    utilization: int | None = None
+    temperature_c: int | None = None
+    power_w: float | None = None
+    power_limit_w: float | None = None
+    ecc_uncorrected: int | None = None
+    recovery_action: int | None = None
+    state: str = "ok"
+    text: str = ""
+    processes: tuple[GpuProcess, ...] = ()
+    declared: bool = False
+    """From the inventory, of a box without a driver."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a node said of itself at hello."""
+
+    host_id: str
+    boot: str
+    root_path: str
+    root_id: str
+    hostname: str
+    user: str
+    uid: int
+    cpus: float
+    memory_bytes: int
+    python: str = ""
+    kernel: str = ""
+    os: str = ""
+    driver_version: str | None = None
+    cgroup: str = "soft"
+    linger: bool | None = None
+    kill_user_processes: bool | None = None
+    agent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The last telemetry of a node, without its GPUs."""
+
+    cpu: float | None = None
+    load: tuple[float, ...] = ()
+    memory_bytes: int = 0
+    memory_used_bytes: int = 0
+    disk_bytes: int = 0
+    disk_free_bytes: int = 0
+    uptime_s: float = 0.0
+    nvml: str = ""
+    attempts: Mapping[str, tuple[float | None, int | None]] = field(default_factory=dict)
+    """Attempt id → CPU (1.0 = one core) and memory in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """An attempt of ours on a node that this core doesn't know; shown, never killed by itself."""
+
+    attempt: str
+    job: str
+    state: str
+    gpus: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A box of the inventory. The second half is durable, the rest is made anew by a session."""
+
+    name: str
+    spec: NodeSpec
+    status: NodeStatus = NodeStatus.CONNECTING
+    reason: str = ""
+    status_at: float = 0.0
+    down_mono: float | None = None
+    """Since when it is lost, on the awake clock; begins anew at a stall of the core."""
+    declared_lost: bool = False
+    """An operator confirmed the loss."""
+    driver: str = ""
+    """Who drives it, when we don't."""
+    facts: Facts | None = None
+    gpus: tuple[Gpu, ...] = ()
+    sampled: bool = False
+    """A first sample of this session has arrived: the GPUs are known."""
+    sample: Sample = Sample()
+    orphans: tuple[Orphan, ...] = ()
+    xids: Mapping[str, tuple[int, float]] = field(default_factory=dict)
+    """Device → last XID and when."""
+    # durable
+    host_id: str = ""
+    root_path: str = ""
+    root_id: str = ""
+    drain: Mark | None = None
+    cordon: Mark | None = None
+    cordoned_gpus: Mapping[str, Mark] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything, at one revision.
+
+    `jobs` are those that haven't ended; `recent` those that ended lately (bounded; older ones are
+    in the store). `tasks` and `attempts` belong to either. `by_job` lists a job's task keys,
+    `by_node` a node's live attempts.
+    """
+
+    revision: int
+    inventory: Inventory
+    jobs: Mapping[str, Job] = MappingProxyType({})
+    recent: Mapping[str, Job] = MappingProxyType({})
+    tasks: Mapping[TaskKey, Task] = MappingProxyType({})
+    attempts: Mapping[str, Attempt] = MappingProxyType({})
+    nodes: Mapping[str, Node] = MappingProxyType({})
+    by_job: Mapping[str, tuple[TaskKey, ...]] = MappingProxyType({})
+    by_node: Mapping[str, frozenset[str]] = MappingProxyType({})
+    suspended_until_answer: bool = False
+    """Half of the nodes vanished at once: replacement pauses."""

@@ -1,0 +1,211 @@
+"""What the engine needs from the world, as protocols: nodes, store, clock.
+
+The engine knows only these; adapters implement them, tests give small fakes of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from flextui.core.events import NodeEvent
+from flextui.core.model.docs import CheckDoc, EventDoc, JobDoc, LogEvent
+from flextui.core.model.inventory import NodeSpec
+from flextui.core.model.state import Attempt, Job, Node, Now, Task
+
+# ── effects: what the engine tells a node, after the intent is durable ─────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class StartAttempt:
+    """Run this. Idempotent on the node: the same attempt never starts twice."""
+
+    attempt: str
+    boot: str
+    job: str
+    task: int
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    workdir: str | None
+    time_limit_s: float | None
+    grace_s: float
+    memory_bytes: int | None
+    lease_s: float | None
+    devices: tuple[tuple[str, float], ...]
+    """(UUID, amount): 1.0 is the whole device."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopAttempt:
+    attempt: str
+    grace_s: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class AbandonAttempt:
+    """Make sure it never runs: tombstone, unless it exists already (then it is reported)."""
+
+    attempt: str
+
+
+@dataclass(frozen=True, slots=True)
+class AckAttempts:
+    """The results are durable here; the node may forget its records."""
+
+    attempts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GrantLease:
+    attempt: str
+    seq: int
+
+
+Effect = StartAttempt | StopAttempt | AbandonAttempt | AckAttempts | GrantLease
+
+
+@dataclass(frozen=True, slots=True)
+class TailRequest:
+    """Log bytes of one attempt. `start` is a byte offset per stream; else the last lines."""
+
+    attempt: str
+    streams: tuple[str, ...] = ("out", "err")
+    start: Mapping[str, int] | None = None
+    last_lines: int | None = None
+    follow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CoreIdentity:
+    """Who drives: goes into every hello."""
+
+    core_id: str
+    epoch: int
+    owner: str
+    """user@host, shown to others."""
+    adopt: tuple[str, ...] = ()
+
+
+class NodeSession(Protocol):
+    """The lasting link to one node. It connects, reconnects and reports until closed.
+
+    Effects given while there is no link are dropped: the engine sends again what still matters
+    after the next NodeReady.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def send(self, effect: Effect) -> None:
+        """Hand over an effect; never blocks. What happened comes back as an event."""
+
+    def tail(self, request: TailRequest) -> AsyncIterator[LogEvent]:
+        """Stream log bytes; ends at eof or when the link breaks (raises ConnectionError)."""
+
+    async def check(self) -> list[CheckDoc]:
+        """Preflight: link, host key, Python, driver, disk, clock, cgroups. Never raises."""
+
+    def retry_now(self) -> None:
+        """Don't wait for the backoff (an operator asked)."""
+
+    def take_over(self) -> None:
+        """Connect anew and become the node's driver."""
+
+    async def close(self, *, release: bool, suspend_leases: bool) -> None:
+        """Say bye and end. Workloads keep running."""
+
+
+class SessionFactory(Protocol):
+    """Makes the session of a node; bound to one event loop."""
+
+    def open(
+        self,
+        node: NodeSpec,
+        identity: CoreIdentity,
+        root: tuple[str, str] | None,
+        emit: Callable[[NodeEvent], None],
+    ) -> NodeSession:
+        """`root` is (path, root_id) as stored at the first hello, None before it."""
+
+    async def close(self) -> None: ...
+
+
+# ── store ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Everything one turn of the engine makes durable, in one transaction."""
+
+    jobs: Sequence[Job] = ()
+    tasks: Sequence[Task] = ()
+    attempts: Sequence[Attempt] = ()
+    nodes: Sequence[Node] = ()
+    events: Sequence[EventDoc] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.jobs or self.tasks or self.attempts or self.nodes or self.events)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a core finds at its start: live jobs and the newest ended ones, with their parts."""
+
+    core_id: str
+    epoch: int
+    adopt: tuple[str, ...]
+    next_job_seq: int
+    next_event_seq: int
+    jobs: Sequence[Job] = ()
+    tasks: Sequence[Task] = ()
+    attempts: Sequence[Attempt] = ()
+    nodes: Mapping[str, NodeRecord] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRecord:
+    """The durable half of a Node."""
+
+    name: str
+    host_id: str = ""
+    root_path: str = ""
+    root_id: str = ""
+    drain: tuple[str, float, str] | None = None
+    cordon: tuple[str, float, str] | None = None
+    cordoned_gpus: Mapping[str, tuple[str, float, str]] = field(default_factory=dict)
+
+
+class Store(Protocol):
+    """Durable state. commit() returns when the bytes are on disk; it raises StoreError."""
+
+    def load(self) -> Loaded:
+        """Open, check version and integrity, raise the epoch (committed), read the live state."""
+
+    async def commit(self, changes: Changes) -> None: ...
+
+    async def ended_jobs(self, *, limit: int | None = None) -> list[JobDoc]:
+        """Jobs that ended, newest first, without spec."""
+
+    async def job(self, job_id: str) -> JobDoc | None:
+        """One job with spec, from the tables."""
+
+    async def events(
+        self, *, after: int = 0, job: str | None = None, limit: int = 1000
+    ) -> list[EventDoc]: ...
+
+    async def close(self) -> None: ...
+
+
+class StoreError(Exception):
+    """The store can't be used; the text says what to do."""
+
+
+class Clock(Protocol):
+    """Time as the engine sees it."""
+
+    def now(self) -> Now: ...
+
+    def stalled(self) -> bool:
+        """True once after the process was stopped or the machine slept for more than 5 s."""

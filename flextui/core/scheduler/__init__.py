@@ -1,0 +1,1 @@
+"""Pure decisions: what must change, where, and why not. See README.md for the words."""

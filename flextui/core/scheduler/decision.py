@@ -1,0 +1,123 @@
+"""What the scheduler answers with: data only, for the engine to recheck, commit and carry out.
+
+Entry points (all pure):
+
+- `plan(snapshot, now) -> Decision`                   flextui.core.scheduler.plan
+- `after_attempt(job, task, attempt, now) -> Task`    flextui.core.scheduler.restart
+- `explain(snapshot, task_key, now) -> Explanation`   flextui.core.scheduler.explain
+- `trial(snapshot, spec, owner, now) -> Trial`        flextui.core.scheduler.trial (for `plan FILE`)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flextui.core.model.ids import TaskKey
+from flextui.core.model.state import Job, StopRequest, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Start the task's next attempt there, with these devices."""
+
+    task: TaskKey
+    revision: int
+    node: str
+    gpus: tuple[str, ...]
+    cpus: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """A live attempt that must end (durable: it is owed even when its node is away)."""
+
+    attempt: str
+    stop: StopRequest
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """A live attempt on a lost node that no longer counts: mark `replaced`, owe its kill."""
+
+    attempt: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something worth an event in the history."""
+
+    kind: str
+    text: str
+    job: str | None = None
+    task: int | None = None
+    attempt: str | None = None
+    node: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Everything that should change now. Records are whole replacements."""
+
+    jobs: tuple[Job, ...] = ()
+    tasks: tuple[Task, ...] = ()
+    """New and changed tasks (state, reason, retired …), placed ones not included."""
+    placements: tuple[Placement, ...] = ()
+    kills: tuple[Kill, ...] = ()
+    give_ups: tuple[GiveUp, ...] = ()
+    notes: tuple[Note, ...] = ()
+    suspended: bool = False
+    """Replacement pauses: half of the nodes vanished within a minute."""
+    next_wall: float | None = None
+    """Wall time at which to decide again although nothing happened (restart delays)."""
+    next_mono: float | None = None
+    """The same on the awake clock (node loss)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One thing in the way, told about a node (or several alike, folded) or about the job."""
+
+    code: str
+    """e.g. cpus, memory, gpus_busy, gpus_foreign, gpus_cordoned, gpu_model, gpu_memory, labels,
+    node_down, node_drained, node_cordoned, delay, order, too_big"""
+    text: str
+    nodes: tuple[str, ...] = ()
+    device: str | None = None
+    held_by: tuple[str, ...] = ()
+    """jobs (owner/name) or foreign processes (user: name, GiB) that hold what is needed"""
+    clears: str = ""
+    """when it is expected to clear, in words; empty if unknown"""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a task isn't running now."""
+
+    task: TaskKey
+    summary: str
+    code: str
+    blocks: tuple[Block, ...] = ()
+    would_help: tuple[str, ...] = ()
+    """smallest changes that would let it start, e.g. 'with 1 GPU instead of 2: now'"""
+    feasible_ever: bool = True
+    position: int | None = None
+    """place in the queue, 1 is next"""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialTask:
+    """Where a task of a spec not yet submitted would go, or why it would wait."""
+
+    index: int
+    node: str | None
+    gpus: tuple[str, ...] = ()
+    explanation: Explanation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    tasks: tuple[TrialTask, ...]
+    warnings: tuple[str, ...] = ()
+    """e.g. 'may run twice until NODE answers' for reschedule without fence"""
