@@ -62,7 +62,7 @@ static bool flag(const struct record *record, const char *key) { return number(r
 /* The GPU with that UUID, or the one that holds the MIG device with it. */
 static struct gpu *find(const char *uuid, int *mig) {
     *mig = -1;
-    for (int i = 0; uuid && i < state.gpu_count; i++) {
+    for (int i = 0; uuid && i < state.system.gpu_count; i++) {
         struct gpu *gpu = &state.gpus[i];
         if (!strcmp(gpu->uuid, uuid))
             return gpu;
@@ -76,9 +76,9 @@ static struct gpu *find(const char *uuid, int *mig) {
 }
 
 static void read_gpu(const struct record *r) {
-    if (state.gpu_count == MAX_GPUS)
+    if (state.system.gpu_count == MAX_GPUS)
         return;
-    struct gpu *gpu = &state.gpus[state.gpu_count++];
+    struct gpu *gpu = &state.gpus[state.system.gpu_count++];
     copy(gpu->uuid, sizeof gpu->uuid, text(r, "uuid"));
     copy(gpu->name, sizeof gpu->name, text(r, "name"));
     copy(gpu->pci, sizeof gpu->pci, text(r, "pci"));
@@ -158,14 +158,18 @@ static void read_process(struct gpu *gpu, int mig, const struct record *r) {
     add_process(gpu, process);
 }
 
+static void read_system(const struct record *r) {
+    copy(state.system.driver, sizeof state.system.driver, text(r, "driver"));
+    copy(state.system.nvml, sizeof state.system.nvml, text(r, "nvml"));
+    state.system.cuda = number(r, "cuda");
+    state.system.hang = flag(r, "hang");
+}
+
 static void read_record(char *line) {
     struct record record = split(line);
     const char *kind = record.fields[0];
     if (!strcmp(kind, "system")) {
-        copy(state.driver, sizeof state.driver, text(&record, "driver"));
-        copy(state.nvml, sizeof state.nvml, text(&record, "nvml"));
-        state.cuda = number(&record, "cuda");
-        state.hang = flag(&record, "hang");
+        read_system(&record);
         return;
     }
     if (!strcmp(kind, "gpu")) {
@@ -243,7 +247,7 @@ const struct state *state_now(void) {
     bool first = changed(path, &seen[0]), second = changed(own, &seen[1]);
     if (first || second) {
         memset(&state, 0, sizeof state);
-        state.loaded = read_lines(path, read_record);
+        state.system.loaded = read_lines(path, read_record);
         read_lines(own, read_own_process);
     }
     return &state;

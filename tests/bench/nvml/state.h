@@ -39,7 +39,7 @@ struct process {
     bool graphics;
     bool while_alive;
     int mig; /* index of the MIG device, or -1 */
-    char name[NAME_SIZE];
+    char name[48];
 };
 
 struct mig {
@@ -84,12 +84,16 @@ struct gpu {
     char links[MAX_LINKS][UUID_SIZE];
 };
 
-struct state {
+struct system {
     bool loaded; /* there is a driver: the file exists */
     bool hang;
     char driver[80], nvml[80];
     long long cuda;
     int gpu_count;
+};
+
+struct state {
+    struct system system;
     struct gpu gpus[MAX_GPUS];
 };
 
