@@ -1,0 +1,65 @@
+"""The agent as it travels: one zip of sources, named by its digest.
+
+Built in memory from the installed package, the same bytes each time, so that a node that has a
+version never gets it twice and no build step stands between a change and a node that runs it.
+"""
+
+import hashlib
+import importlib.resources
+import importlib.util
+import io
+import zipfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+PACKAGE = "flextui_agent"
+_ENTRY = f"from {PACKAGE}.__main__ import main\n\nmain()\n"
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
+
+
+@dataclass(frozen=True, slots=True)
+class AgentZip:
+    """The bytes to send and the SHA-256 (hex) that names them."""
+
+    data: bytes
+    sha256: str
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+        return len(self.data)
+
+
+@cache
+def agent_zip() -> AgentZip:
+    """The zipapp of the installed agent.
+
+    Raises FileNotFoundError when nvidia-ml-py isn't installed.
+    """
+    members = {"__main__.py": _ENTRY.encode(), "pynvml.py": _pynvml()}
+    for entry in importlib.resources.files("flextui.agent").iterdir():
+        if entry.name.endswith(".py"):
+            members[f"{PACKAGE}/{entry.name}"] = entry.read_bytes()
+    data = _pack(members)
+    return AgentZip(data, hashlib.sha256(data).hexdigest())
+
+
+def _pynvml() -> bytes:
+    spec = importlib.util.find_spec("pynvml")
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError("nvidia-ml-py is not installed: pip install nvidia-ml-py")
+    return Path(spec.origin).read_bytes()
+
+
+def _pack(members: dict[str, bytes]) -> bytes:
+    """A zip that depends on names and contents alone: sorted, no times, no file modes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in sorted(members):
+            info = zipfile.ZipInfo(name, date_time=_EPOCH)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            info.create_system = 3
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, members[name], compresslevel=9)
+    return buffer.getvalue()
