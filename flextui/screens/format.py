@@ -1,0 +1,258 @@
+"""Pure words and glyphs for the screens: documents in, spans of text out.
+
+A span is text and a role ('ok', 'bad', 'dim' …); the widgets turn roles into the theme's colours.
+Every state has its glyph and its word, so colour only repeats.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from flextui.core.model.docs import GpuDoc, JobDoc, NodeDoc, TaskDoc
+
+
+class Span(NamedTuple):
+    """A piece of text in one role."""
+
+    text: str
+    role: str = ""
+
+
+Cell = tuple[Span, ...]
+
+_STATES = {
+    "running": ("●", "ok"),
+    "starting": ("◔", "busy"),
+    "placed": ("◔", "busy"),
+    "pending": ("◌", "dim"),
+    "succeeded": ("✓", "ok"),
+    "failed": ("✗", "bad"),
+    "killed": ("■", "warn"),
+    "stopped": ("■", "dim"),
+    "lost": ("✗", "bad"),
+    "unknown": ("?", "warn"),
+    "restarting": ("↻", "warn"),
+    "ready": ("●", "ok"),
+    "connecting": ("◔", "busy"),
+    "observed": ("◑", "warn"),
+    "unreachable": ("✗", "bad"),
+}
+
+_ASCII = str.maketrans({
+    "●": "*", "◔": "o", "◌": ".", "✓": "+", "✗": "x", "■": "#", "↻": "@", "◑": "o", "▒": "%",
+    "⊘": "/", "█": "#", "▇": "#", "▆": "=", "▅": "=", "▄": "-", "▃": "-", "▂": ".", "▁": ".",
+    "·": ".", "▸": ">", "×": "x", "…": "~", "─": "-", "│": "|", "▏": "|", "⏎": "Enter",
+    "–": "-", "→": "->", "◂": "<", "▾": "v",
+})  # fmt: skip
+
+
+def to_ascii(text: str) -> str:
+    """The same text for a terminal that draws no more than ASCII."""
+    return text.translate(_ASCII)
+
+
+def state_cell(state: str, word: str | None = None) -> Cell:
+    """Glyph and word of a state of a job, task, attempt or node."""
+    glyph, role = _STATES.get(state, ("?", "warn"))
+    return (Span(f"{glyph} ", role), Span(word or state, role))
+
+
+def parse_time(text: str | None) -> float | None:
+    """Unix seconds of an ISO 8601 UTC string."""
+    if not text:
+        return None
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC).timestamp()
+
+
+def age(since: str | None, now: float) -> str:
+    """How long ago, in at most four characters: 8s, 12m, 3h, 2d."""
+    at = parse_time(since)
+    return "–" if at is None else span_of(max(0.0, now - at))
+
+
+def span_of(seconds: float) -> str:
+    """A duration in one unit, the largest that gives at least one; two digits are enough here."""
+    if seconds < 60:
+        return f"{int(seconds)}s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)}m"
+    if seconds < 48 * 3600:
+        return f"{int(seconds // 3600)}h"
+    return f"{int(seconds // 86400)}d"
+
+
+def long_span(seconds: float) -> str:
+    """A duration in its two largest units: 2h10m, 3m05s."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    if whole < 86400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+    return f"{whole // 86400}d{whole % 86400 // 3600:02}h"
+
+
+def size(amount: int | None) -> str:
+    """Bytes in binary units with at most one decimal: 31G, 1.5T."""
+    if amount is None:
+        return "n/a"
+    value = float(amount)
+    for unit in ("B", "K", "M", "G", "T"):
+        if value < 1024 or unit == "T":
+            small = value < 9.95 and unit not in "BK"
+            return f"{value:.1f}{unit}" if small else f"{value:.0f}{unit}"
+        value /= 1024
+    raise AssertionError("unreachable")
+
+
+_FILL = "·▁▂▃▄▅▆▇█"
+
+
+def fill(fraction: float | None) -> str:
+    """One cell that shows a fraction of 1 by its height; `?` if it isn't known."""
+    if fraction is None:
+        return "?"
+    if fraction <= 0.01:
+        return _FILL[0]
+    return _FILL[min(8, 1 + int(min(fraction, 1.0) * 7.99))]
+
+
+def bar(fraction: float | None, width: int) -> str:
+    """A horizontal bar of `width` cells."""
+    if fraction is None:
+        return "n/a".ljust(width)
+    eighths = round(max(0.0, min(1.0, fraction)) * width * 8)
+    full, part = divmod(eighths, 8)
+    text = "█" * full + (" ▏▎▍▌▋▊▉"[part] if part else "")
+    return text.ljust(width, "·")
+
+
+def gpu_fraction(gpu: GpuDoc) -> float | None:
+    """How full its memory is, 0 to 1."""
+    used = gpu["memory_used_bytes"]
+    if used is None or not gpu["memory_bytes"]:
+        return None
+    return used / gpu["memory_bytes"]
+
+
+def gpu_span(gpu: GpuDoc) -> Span:
+    """A device as one cell: its fill is memory, its role the owner or what is wrong."""
+    if gpu["state"] == "cordoned":
+        return Span("⊘", "warn")
+    if gpu["state"] in ("lost", "error"):
+        return Span("✗", "bad")
+    if gpu["state"] == "foreign":
+        return Span("▒", "warn")
+    glyph = fill(gpu_fraction(gpu))
+    if gpu["state"] == "used":
+        return Span("▁" if glyph == "·" else glyph, "ok")
+    return Span(glyph, "dim")
+
+
+def short_model(model: str) -> str:
+    """The part of a GPU's name that people say: A100-80, H100, 3090."""
+    drop = {
+        "NVIDIA",
+        "GeForce",
+        "Tesla",
+        "RTX",
+        "Quadro",
+        "PCIe",
+        "SXM4",
+        "SXM5",
+        "HBM3",
+        "Graphics",
+    }
+    words = [w for w in model.replace("-SXM4", "").replace("-PCIE", "").split() if w not in drop]
+    text = "-".join(words[:2]) or model
+    return text.replace("-80GB", "-80").replace("-40GB", "-40").replace("GB", "")[:12]
+
+
+def gpus_cell(node: NodeDoc, wide: int = 28) -> Cell:
+    """A node's devices: a run of cells per model, and how many."""
+    spans: list[Span] = []
+    if not node["gpus"]:
+        return (Span("–", "dim"),)
+    by_model: dict[str, list[GpuDoc]] = {}
+    for gpu in node["gpus"]:
+        by_model.setdefault(short_model(gpu["model"]), []).append(gpu)
+    for number, (model, gpus) in enumerate(by_model.items()):
+        if number:
+            spans.append(Span(" · ", "dim"))
+        spans.append(Span(f"{model} ", "dim" if node["state"] != "ready" else ""))
+        spans.extend(gpu_span(gpu) for gpu in gpus)
+    return tuple(spans)
+
+
+def active_node(job: JobDoc) -> str:
+    """Where its live attempts are, folded."""
+    nodes = sorted({a["node"] for t in job["tasks"] for a in t["attempts"] if is_live(a["state"])})
+    if len(nodes) > 2:
+        return f"{nodes[0]} +{len(nodes) - 1}"
+    return " ".join(nodes) or "–"
+
+
+def is_live(state: str) -> bool:
+    """Whether an attempt in this state may be running."""
+    return state in ("placed", "starting", "running", "unknown")
+
+
+def live_tasks(job: JobDoc) -> tuple[int, int]:
+    """(running now, wanted)."""
+    tasks = job["tasks"]
+    running = sum(1 for t in tasks if t["state"] == "running")
+    wanted = max(len(tasks), job["count"]) if job["type"] == "service" else max(1, len(tasks))
+    return running, wanted
+
+
+def job_reason(job: JobDoc) -> str:
+    """The one line that says why it isn't simply running."""
+    if job["reason"]:
+        return job["reason"]
+    for task in job["tasks"]:
+        if task["state"] != "running" and task["reason"]:
+            return task["reason"]
+    return ""
+
+
+def task_reason(task: TaskDoc) -> str:
+    """The task's reason, or how its last attempt ended."""
+    if task["reason"]:
+        return task["reason"]
+    return task["attempts"][-1]["reason"] if task["attempts"] else ""
+
+
+def exit_text(code: int | None, signal: int | None) -> str:
+    """An exit as people write it: 0, 1, or the signal's number."""
+    if signal:
+        return f"signal {signal}"
+    return "–" if code is None else str(code)
+
+
+def node_note(node: NodeDoc) -> Cell:
+    """What an operator should know of a node at a glance."""
+    if node["state"] != "ready":
+        return (
+            Span(
+                node["reason"] or node["state"], "bad" if node["state"] != "connecting" else "dim"
+            ),
+        )
+    notes: list[Span] = []
+    if node["drained"]:
+        notes.append(Span("drained ", "warn"))
+    if node["cordoned"]:
+        notes.append(Span("cordoned ", "warn"))
+    for gpu in node["gpus"]:
+        if gpu["state"] in ("cordoned", "lost", "error", "foreign") and gpu["reason"]:
+            glyph = gpu_span(gpu).text
+            notes.append(Span(f"{glyph} GPU{gpu['index']}: {gpu['reason']} ", "warn"))
+    if node["orphans"]:
+        notes.append(Span(f"{len(node['orphans'])} orphans ", "warn"))
+    return tuple(notes) or (Span(""),)
+
+
+def plain(cell: Cell) -> str:
+    """A cell's text without its roles."""
+    return "".join(span.text for span in cell)

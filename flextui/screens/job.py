@@ -1,0 +1,155 @@
+"""One job: its tasks and attempts, and for what waits, the whole reason."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+from flextui.core.commands import CommandError, Why
+from flextui.core.model.docs import JobDoc
+from flextui.screens import format as fmt
+from flextui.screens import rows
+from flextui.screens.place import Place
+from flextui.screens.view import View
+from flextui.screens.widgets.grid import Column, Grid
+
+COLUMNS = (
+    Column("attempt", least=7, most=9),
+    Column("state", least=11, most=18),
+    Column("node", least=6, most=18),
+    Column("gpus", least=4, right=True, drop=3),
+    Column("ran", least=6, right=True, drop=2),
+    Column("exit", least=4, most=10, right=True),
+    Column("reason", least=12, most=200),
+)
+
+
+class Job(Place):
+    """Attempts above, facts and reasons below."""
+
+    KEYS = "⏎ logs  s stop  r restart  e edit  y yank  / filter  esc back  : go to  ? help"
+    HELP = "The job's tasks with every attempt made, newest first, and why it waits."
+    DEFAULT_CSS = """
+    Job #facts { height: auto; padding: 0 1 1 1; }
+    Job #why { height: auto; max-height: 45%; padding: 1 1 0 1; background: $surface; }
+    Job #why.empty { display: none; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("l", "logs", "logs"),
+        Binding("s", "stop", "stop"),
+        Binding("r", "restart", "restart"),
+        Binding("e", "edit", "edit and submit again"),
+        Binding("y", "yank", "yank the name"),
+    ]
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"jobs ▸ {job_id}")
+        self.job_id = job_id
+        self._asked = -1.0
+
+    def content(self) -> ComposeResult:
+        yield Static(id="facts", markup=False)
+        yield Grid(COLUMNS, empty="no attempt yet", id="attempts")
+        with VerticalScroll(id="why", classes="empty"):
+            yield Static(id="reasons", markup=False)
+
+    def home_focus(self) -> Grid:
+        return self.query_one("#attempts", Grid)
+
+    def show_view(self, view: View) -> None:
+        job = view.jobs.get(self.job_id)
+        if job is None:
+            return
+        self.query_one("#facts", Static).update(facts(job, time.time()))
+        self.home_focus().show(rows.keep(rows.attempt_rows(job, time.time()), self.pattern))
+        waits = any(t["state"] == "pending" for t in job["tasks"]) and not job["ended_at"]
+        if waits and time.monotonic() - self._asked > 1.0:
+            self._asked = time.monotonic()
+            self._ask_why()
+        elif not waits:
+            self.query_one("#why").add_class("empty")
+
+    @work(exclusive=True, group="why")
+    async def _ask_why(self) -> None:
+        client = self.app.client
+        if client is None:
+            return
+        try:
+            answer = await client.call(Why(self.job_id))
+        except (CommandError, ConnectionError):
+            return
+        text = why_text(answer)
+        self.query_one("#why").set_class(not text, "empty")
+        self.query_one("#reasons", Static).update(text)
+
+    def on_grid_opened(self) -> None:
+        self.action_logs()
+
+    def action_logs(self) -> None:
+        key = self.home_focus().cursor_key or ""
+        self.app.open_logs(self.job_id, key if key.count(".") == 2 else None)
+
+    def action_stop(self) -> None:
+        self.app.act.stop(self.job_id)
+
+    def action_restart(self) -> None:
+        self.app.act.restart(self.job_id)
+
+    def action_edit(self) -> None:
+        self.app.edit_job(self.job_id)
+
+    def action_yank(self) -> None:
+        job = self.app.view.jobs.get(self.job_id)
+        self.app.yank(f"{job['owner']}/{job['name']}" if job else None)
+
+
+def facts(job: JobDoc, now: float) -> str:
+    """Two lines: what it is, what it asked for."""
+    state = fmt.plain(fmt.state_cell(job["state"]))
+    head = f"{job['owner']}/{job['name']}  {state}  {job['type']}  rev {job['revision']}"
+    head += f"  submitted {fmt.age(job['submitted_at'], now)} ago"
+    if job["reason"]:
+        head += f"\n{job['reason']}"
+    wants = job["resources"]
+    parts = [f"cpus {wants.get('cpus', '–')}"]
+    if wants.get("gpus"):
+        model = "|".join(wants.get("gpu_model") or ()) or "any model"
+        parts.insert(0, f"{wants['gpus']} GPUs ({model})")
+    if wants.get("memory"):
+        memory = wants["memory"]
+        parts.append(f"memory {fmt.size(memory) if isinstance(memory, int) else memory}")
+    parts.append(f"priority {job['priority']}")
+    if job["type"] == "service":
+        parts.append(f"count {job['count']}")
+    return head + "\nasks for " + " · ".join(parts)
+
+
+def why_text(answer: dict[str, Any]) -> str:
+    """The explanation as a page: what blocks, who holds it, what would help."""
+    lines: list[str] = []
+    for task in answer.get("tasks", []):
+        if task.get("state") != "pending":
+            continue
+        lines.append(f"task {task['index']} waits: {task['summary']}")
+        if task.get("position"):
+            lines.append(f"  place {task['position']} in the queue")
+        for block in task.get("blocks", []):
+            lines.append("  " + block_line(block))
+        lines += [f"  would start {hint}" for hint in task.get("would_help", [])]
+    return "\n".join(lines)
+
+
+def block_line(block: dict[str, Any]) -> str:
+    """One thing in the way, on one line."""
+    nodes = block.get("nodes") or []
+    where = f"{nodes[0]} +{len(nodes) - 1}" if len(nodes) > 2 else " ".join(nodes)
+    line = f"{where:<14} {block['text']}"
+    if block.get("held_by"):
+        line += f"   held by {', '.join(block['held_by'][:4])}"
+    return line + (f", clears {block['clears']}" if block.get("clears") else "")

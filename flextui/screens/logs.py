@@ -1,0 +1,147 @@
+"""Logs of one job, live: all its tasks merged, at the tail at once."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Static
+
+from flextui.core.commands import CommandError, LogRequest
+from flextui.core.model.docs import LogEvent
+from flextui.screens.place import Place
+from flextui.screens.widgets.logview import LONGEST, LogLine, LogView
+
+LAST_LINES = 2000
+
+
+class LineCutter:
+    """Turns pieces of bytes of several streams into whole lines, each kept to a bound."""
+
+    def __init__(self) -> None:
+        self._open: dict[tuple[str, str], str] = {}
+
+    def feed(self, event: LogEvent) -> list[LogLine]:
+        """The lines that this event completes."""
+        origin, stream = event["attempt"], event["stream"]
+        if event["kind"] == "gap":
+            lost = event["to"] - event["at"]
+            text = f"── gap: {lost:,} bytes dropped by rotation ──"
+            return [*self.flush(origin, stream), LogLine(origin, "note", text)]
+        if event["kind"] == "notice":
+            return [LogLine(origin, "note", f"── {event['text']} ──")]
+        if event["kind"] == "eof":
+            return self.flush(origin, stream)
+        text = event["text"]
+        if "b64" in event:
+            text = base64.b64decode(event["b64"]).decode("utf-8", "replace")
+        *whole, rest = (self._open.pop((origin, stream), "") + text).split("\n")
+        self._open[origin, stream] = rest[:LONGEST]
+        return [LogLine(origin, stream, line[:LONGEST].rstrip("\r")) for line in whole]
+
+    def flush(self, origin: str, stream: str) -> list[LogLine]:
+        """What is left of streams that ended without a newline; `stream` empty means all."""
+        keys = [k for k in self._open if k[0] == origin and stream in ("", k[1])]
+        rests = [(k, self._open.pop(k)) for k in keys]
+        return [LogLine(k[0], k[1], rest) for k, rest in rests if rest]
+
+
+class Logs(Place):
+    """Follow, scroll, filter."""
+
+    KEYS = "G follow  k scroll up  / search  o origins  w stream  y yank all  esc back  ? help"
+    HELP = "The log of every task, merged. Scrolling up stops following; G follows again."
+    DEFAULT_CSS = (
+        "Logs #bar { height: 1; padding: 0 1; color: $foreground-muted; background: $surface; }"
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("o", "origins", "show where lines are from"),
+        Binding("w", "stream", "both streams, stdout, stderr"),
+        Binding("y", "yank", "yank what is shown"),
+    ]
+
+    def __init__(self, job_id: str, name: str, attempt: str | None) -> None:
+        super().__init__(f"{name} ▸ logs")
+        self._job = job_id
+        self._attempt = attempt
+        self._streams: tuple[str, ...] = ("out", "err")
+        self._ended = False
+
+    def content(self) -> ComposeResult:
+        yield Static(id="bar", markup=False)
+        yield LogView(id="log")
+
+    def home_focus(self) -> LogView:
+        return self.query_one("#log", LogView)
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.home_focus().origins = self._attempt is None
+        self._follow()
+
+    @work(exclusive=True)
+    async def _follow(self) -> None:
+        client = self.app.client
+        if client is None:
+            return
+        cutter = LineCutter()
+        request = LogRequest(
+            self._job, attempt=self._attempt, streams=self._streams,
+            last_lines=LAST_LINES, follow=True,
+        )  # fmt: skip
+        self._ended = False
+        try:
+            async for event in client.logs(request):
+                if lines := cutter.feed(event):
+                    self.home_focus().add(lines)
+                    self._bar()
+        except (CommandError, ConnectionError) as error:
+            self.home_focus().add([LogLine("", "note", f"── {error} ──")])
+        self._ended = True
+        self._bar()
+
+    @on(LogView.FollowChanged)
+    def _bar(self) -> None:
+        view = self.home_focus()
+        mode = "ended" if self._ended else "follow" if view.following else "paused, G follows"
+        streams = {("out", "err"): "stdout+stderr", ("out",): "stdout", ("err",): "stderr"}
+        found = f" · {view.count} lines match /{self.pattern}/" if self.pattern else ""
+        what = self._attempt or "all tasks"
+        self.query_one("#bar", Static).update(
+            f"{what} · {streams[self._streams]} · {mode} · {view.count} lines{found}"
+        )
+
+    def filter_changed(self) -> None:
+        pattern = self.pattern
+        inverse = pattern.startswith("!")
+        try:
+            regex = re.compile(pattern[1:] if inverse else pattern, re.IGNORECASE)
+        except re.error:
+            regex = re.compile(re.escape(pattern), re.IGNORECASE)
+        self.home_focus().search(regex if pattern else None, inverse=inverse)
+        self._bar()
+
+    def action_origins(self) -> None:
+        view = self.home_focus()
+        view.origins = not view.origins
+        view.refresh()
+
+    def action_stream(self) -> None:
+        order: list[tuple[str, ...]] = [("out", "err"), ("out",), ("err",)]
+        self._streams = order[(order.index(self._streams) + 1) % 3]
+        old = self.home_focus()
+        old.remove()
+        self.mount(LogView(id="log"), after="#bar")
+        self.call_after_refresh(self._again)
+
+    def _again(self) -> None:
+        self.home_focus().origins = self._attempt is None
+        self.home_focus().focus()
+        self._follow()
+
+    def action_yank(self) -> None:
+        self.app.yank(self.home_focus().text(), what="the log as shown")

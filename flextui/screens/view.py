@@ -1,0 +1,49 @@
+"""The picture of the fleet that screens draw from, kept current by the core's deltas."""
+
+from __future__ import annotations
+
+from flextui.core.model.docs import Delta, FleetDoc, JobDoc, NodeDoc
+
+
+class View:
+    """Fleet, jobs and nodes as last told. `live` is False while the core is out of reach."""
+
+    def __init__(self) -> None:
+        self.revision = 0
+        self.fleet: FleetDoc | None = None
+        self.jobs: dict[str, JobDoc] = {}
+        self.nodes: dict[str, NodeDoc] = {}
+        self.live = False
+        self.trouble = ""
+
+    def apply(self, delta: Delta) -> None:
+        """Take a delta in; a full one replaces everything."""
+        if delta["full"]:
+            self.jobs.clear()
+            self.nodes.clear()
+        self.revision = delta["revision"]
+        if "fleet" in delta:
+            self.fleet = delta["fleet"]
+        for key, job in delta["jobs"].items():
+            if job is None:
+                self.jobs.pop(key, None)
+            else:
+                self.jobs[key] = job
+        for name, node in delta["nodes"].items():
+            if node is None:
+                self.nodes.pop(name, None)
+            else:
+                self.nodes[name] = node
+        self.live = True
+        self.trouble = ""
+
+    def job_named(self, text: str) -> JobDoc | None:
+        """A job by id, owner/name or name (the newest)."""
+        if text in self.jobs:
+            return self.jobs[text]
+        matches = [
+            job
+            for job in self.jobs.values()
+            if text in (job["name"], f"{job['owner']}/{job['name']}")
+        ]
+        return max(matches, key=lambda job: job["submitted_at"], default=None)
