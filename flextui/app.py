@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Protocol
 
@@ -78,6 +79,7 @@ class FlextuiApp(App[None]):
         self.client: Client | None = None
         self.info: CoreInfo | None = None
         self.view = View()
+        self.clock: Callable[[], float] = time.time
         self.draft = EXAMPLE
         self.act = Actions(self)
         encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower()

@@ -49,14 +49,16 @@ class Editor(Place):
         super().__init__(f"edit ▸ {name}")
         self._first = text
         self._valid = False
+        self._verdict = Static(id="verdict", markup=False)
+        self._outcome = Static(id="plan", markup=False)
 
     def content(self) -> ComposeResult:
         text = self.app.draft if self._first is None else self._first
         with Horizontal(id="row"):
             yield TextArea(text, id="text", show_line_numbers=True, tab_behavior="indent")
             with VerticalScroll(id="side"), Vertical():
-                yield Static(id="verdict", markup=False)
-                yield Static(id="plan", markup=False)
+                yield self._verdict
+                yield self._outcome
 
     def home_focus(self) -> TextArea:
         return self.query_one("#text", TextArea)
@@ -101,8 +103,8 @@ class Editor(Place):
         self._say(f"✓ valid: {names}", plan_text(answer))
 
     def _say(self, verdict: str, text: str) -> None:
-        self.query_one("#verdict", Static).update(verdict)
-        self.query_one("#plan", Static).update(text)
+        self._verdict.update(verdict)
+        self._outcome.update(text)
 
     def action_side(self) -> None:
         side = self.query_one("#side")

@@ -34,12 +34,13 @@ class Events(Place):
     def __init__(self) -> None:
         super().__init__("events")
         self._events: deque[EventDoc] = deque(maxlen=KEPT)
+        self._grid = Grid(COLUMNS, empty="nothing has happened yet", id="events")
 
     def content(self) -> ComposeResult:
-        yield Grid(COLUMNS, empty="nothing has happened yet", id="events")
+        yield self._grid
 
     def home_focus(self) -> Grid:
-        return self.query_one("#events", Grid)
+        return self._grid
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -56,9 +57,9 @@ class Events(Place):
         try:
             stored = (await client.call(ListEvents(limit=KEPT)))["events"]
             self._events.extend(stored)
-            self.refresh_view()
+            self.show_view(self.app.view)
             async for event in client.events(after=stored[-1]["seq"] if stored else 0):
                 self._events.append(event)
-                self.refresh_view()
+                self.show_view(self.app.view)
         except (CommandError, ConnectionError) as error:
             self.app.tell(f"events: {error}", bad=True)

@@ -52,12 +52,13 @@ class Job(Place):
         super().__init__(f"jobs ▸ {job_id}")
         self.job_id = job_id
         self._asked = -1.0
+        self._reasons = Static(id="reasons", markup=False)
+        self._why = VerticalScroll(self._reasons, id="why", classes="empty")
 
     def content(self) -> ComposeResult:
         yield Static(id="facts", markup=False)
         yield Grid(COLUMNS, empty="no attempt yet", id="attempts")
-        with VerticalScroll(id="why", classes="empty"):
-            yield Static(id="reasons", markup=False)
+        yield self._why
 
     def home_focus(self) -> Grid:
         return self.query_one("#attempts", Grid)
@@ -66,14 +67,14 @@ class Job(Place):
         job = view.jobs.get(self.job_id)
         if job is None:
             return
-        self.query_one("#facts", Static).update(facts(job, time.time()))
-        self.home_focus().show(rows.keep(rows.attempt_rows(job, time.time()), self.pattern))
+        self.query_one("#facts", Static).update(facts(job, self.app.clock()))
+        self.home_focus().show(rows.keep(rows.attempt_rows(job, self.app.clock()), self.pattern))
         waits = any(t["state"] == "pending" for t in job["tasks"]) and not job["ended_at"]
         if waits and time.monotonic() - self._asked > 1.0:
             self._asked = time.monotonic()
             self._ask_why()
         elif not waits:
-            self.query_one("#why").add_class("empty")
+            self._why.add_class("empty")
 
     @work(exclusive=True, group="why")
     async def _ask_why(self) -> None:
@@ -85,8 +86,8 @@ class Job(Place):
         except (CommandError, ConnectionError):
             return
         text = why_text(answer)
-        self.query_one("#why").set_class(not text, "empty")
-        self.query_one("#reasons", Static).update(text)
+        self._why.set_class(not text, "empty")
+        self._reasons.update(text)
 
     def on_grid_opened(self) -> None:
         self.action_logs()

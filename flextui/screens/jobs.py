@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import ClassVar
 
 from textual import on
@@ -60,7 +59,7 @@ class Jobs(Place):
         return self.query_one("#jobs", Grid)
 
     def show_view(self, view: View) -> None:
-        shown = rows.keep(rows.job_rows(view.jobs.values(), time.time()), self.pattern)
+        shown = rows.keep(rows.job_rows(view.jobs.values(), self.app.clock()), self.pattern)
         empty = "nothing matches the filter" if view.jobs else NONE_YET
         self.home_focus().show(shown, empty)
 

@@ -70,13 +70,15 @@ class Logs(Place):
         self._attempt = attempt
         self._streams: tuple[str, ...] = ("out", "err")
         self._ended = False
+        self._log_bar = Static(id="bar", markup=False)
+        self._log = LogView(id="log")
 
     def content(self) -> ComposeResult:
-        yield Static(id="bar", markup=False)
-        yield LogView(id="log")
+        yield self._log_bar
+        yield self._log
 
     def home_focus(self) -> LogView:
-        return self.query_one("#log", LogView)
+        return self._log
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -111,7 +113,7 @@ class Logs(Place):
         streams = {("out", "err"): "stdout+stderr", ("out",): "stdout", ("err",): "stderr"}
         found = f" · {view.count} lines match /{self.pattern}/" if self.pattern else ""
         what = self._attempt or "all tasks"
-        self.query_one("#bar", Static).update(
+        self._log_bar.update(
             f"{what} · {streams[self._streams]} · {mode} · {view.count} lines{found}"
         )
 
@@ -133,14 +135,7 @@ class Logs(Place):
     def action_stream(self) -> None:
         order: list[tuple[str, ...]] = [("out", "err"), ("out",), ("err",)]
         self._streams = order[(order.index(self._streams) + 1) % 3]
-        old = self.home_focus()
-        old.remove()
-        self.mount(LogView(id="log"), after="#bar")
-        self.call_after_refresh(self._again)
-
-    def _again(self) -> None:
-        self.home_focus().origins = self._attempt is None
-        self.home_focus().focus()
+        self._log.clear()
         self._follow()
 
     def action_yank(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -70,7 +69,7 @@ class Node(Place):
         node = view.nodes.get(self.node_name)
         if node is None:
             return
-        self.query_one("#facts", Static).update(facts(node, time.time()))
+        self.query_one("#facts", Static).update(facts(node, self.app.clock()))
         self.home_focus().show(rows.keep(rows.gpu_rows([node]), self.pattern))
         self.query_one("#processes", Grid).show(rows.keep(rows.process_rows(node), self.pattern))
 

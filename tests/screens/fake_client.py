@@ -99,7 +99,8 @@ def fleet_delta() -> Delta:
     failed = attempt("j3.0", 1, "failed", "gpu3", exit_code=137, ended_at="2026-11-23T12:09:00Z",
                      reason="out of memory")  # fmt: skip
     jobs = [
-        job(1, "train", "bob", "running", [task(0, "running", [attempt("j1.0", 1, "running", "gpu1")])]),
+        job(1, "train", "bob", "running",
+            [task(0, "running", [attempt("j1.0", 1, "running", "gpu1")])]),
         job(2, "chat-api", "web", "running",
             [task(i, "running", [attempt(f"j2.{i}", 1, "running", "gpu3")]) for i in range(3)],
             type="service", count=3),
@@ -153,8 +154,8 @@ class FakeClient:
             case Submit():
                 return {"jobs": [{"id": "j4", "name": "hello"}]}
             case Plan():
-                return {"jobs": [{"name": "hello", "action": "new", "warnings": [],
-                                  "tasks": [{"index": 0, "node": "gpu2", "gpus": []}]}]}  # fmt: skip
+                where = {"index": 0, "node": "gpu2", "gpus": []}
+                return {"jobs": [{"name": "hello", "action": "new", "tasks": [where]}]}
             case Show():
                 return {"name": "train", "spec": {"name": "train", "run": "python train.py"}}
         return {"events": [], "jobs": []}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -71,7 +70,7 @@ class TopLine(_Line):
         if fleet is None:
             return [*left, Span(f"   {view.trouble or 'connecting …'}", "warn")]
         if view.live:
-            up = fmt.span_of(time.time() - (fmt.parse_time(fleet["started_at"]) or 0))
+            up = fmt.span_of(self.app.clock() - (fmt.parse_time(fleet["started_at"]) or 0))
             middle = [Span(f"   {fleet['core']} ", "dim"), Span("●", "ok"), Span(f" {up}", "dim")]
         else:
             middle = [Span(f"   {fleet['core']} ✗ {view.trouble}", "bad")]

@@ -111,13 +111,31 @@ class LogView(ScrollView, can_focus=True):
             self._shown = kept
         self._resized(gone)
 
+    def clear(self) -> None:
+        """Forget every line and follow."""
+        self._lines.clear()
+        self._dropped = 0
+        self._shown = None if self._pattern is None else []
+        self.following = True
+        self._resized()
+
     def _resized(self, gone: int = 0) -> None:
         self.virtual_size = Size(self.size.width, self.count)
         if self.following:
-            self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
+            self._to_tail()
         elif gone:
             self.scroll_to(y=max(0, self.scroll_offset.y - gone), animate=False, immediate=True)
         self.refresh()
+
+    def _to_tail(self) -> None:
+        # Now, so that a burst of lines never shows another place; and again when the layout
+        # knows the new height, without which the first lines of all would stay at their top.
+        self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
+        self.scroll_end(animate=False, immediate=False, x_axis=False)
+
+    def on_resize(self) -> None:
+        """A follower stays at the tail whatever the size."""
+        self._resized()
 
     def search(self, pattern: re.Pattern[str] | None, *, inverse: bool = False) -> None:
         """Show only lines that match (or don't); None shows all."""
@@ -198,4 +216,4 @@ class LogView(ScrollView, can_focus=True):
 
     def action_tail(self) -> None:
         self._set_following(True)
-        self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
+        self._to_tail()
