@@ -10,7 +10,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Iterator, Optional, Tuple
+    from typing import Dict, Iterator, List, Optional, Tuple
 
     Mounts = Dict[str, Tuple[str, str]]  # controller → mount's root inside the hierarchy, its path
 
@@ -136,3 +136,19 @@ def memory_bytes(cgroup: Cgroup) -> int:
     total = meminfo().get("MemTotal", 0)
     limit = cgroup.memory()
     return min(total, limit[0]) if limit else total
+
+
+def mount(path: str) -> Tuple[str, List[str]]:
+    """The filesystem type that holds a path, and its mount options; empty when unknown."""
+    path = os.path.realpath(path)
+    best, found = -1, ("", [""])
+    for line in read("/proc/self/mountinfo").splitlines():
+        left, _, right = line.partition(" - ")
+        fields, kind = left.split(), right.split()
+        if len(fields) < 6 or len(kind) < 3:
+            continue
+        point = fields[4].replace("\\040", " ")
+        inside = path == point or path.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= best:
+            best, found = len(point), (kind[0], fields[5].split(",") + kind[2].split(","))
+    return found
