@@ -1,0 +1,105 @@
+"""What `flextui check` says of a node: the way there as connecting found it, its own checks."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from flextui.core.adapters import decode
+from flextui.core.adapters.channel import Channel
+from flextui.core.adapters.failure import PHASES, LinkFailure
+from flextui.core.adapters.greeting import Greeting
+from flextui.core.adapters.transport import Finding
+from flextui.core.model.docs import CheckDoc
+
+PINGS = 5
+CLOCK_WARN_S = 2.0
+ROWS_BOUND = 64
+
+
+def failed_rows(node: str, failure: LinkFailure) -> list[CheckDoc]:
+    """The phases that went well, then the one that failed."""
+    passed = PHASES[: PHASES.index(failure.phase)] if failure.phase in PHASES else ()
+    rows = [CheckDoc(node=node, name=name, ok=True, text="ok") for name in passed]
+    rows.append(CheckDoc(node=node, name=failure.phase, ok=False, text=failure.text))
+    return rows
+
+
+async def passed_rows(
+    node: str, channel: Channel, greeting: Greeting, findings: list[Finding]
+) -> list[CheckDoc]:
+    """All rows of a node that is connected. Raises ConnectionError when the link breaks."""
+    rows = [_with_latency(row, await _latency(channel)) if row.name == "reach" else row
+            for row in findings]  # fmt: skip
+    rows += [_shell(greeting), _python(greeting)]
+    asked = time.time()
+    answer = await channel.request({"t": "check"})
+    answered = time.time()
+    own = [Finding(*row) for row in _own_checks(answer)]
+    clock = _clock(answer, asked, answered)
+    if clock is not None:
+        own = [row for row in own if row.name != "clock"]
+        own.append(clock)
+    return [CheckDoc(node=node, name=r.name, ok=r.ok, text=r.text) for r in rows + own]
+
+
+async def _latency(channel: Channel) -> float:
+    """The best round trip to the agent, in seconds."""
+    loop = asyncio.get_running_loop()
+    best = float("inf")
+    for _ in range(PINGS):
+        begin = loop.time()
+        await channel.request({"t": "ping"})
+        best = min(best, loop.time() - begin)
+    return best
+
+
+def _with_latency(row: Finding, seconds: float) -> Finding:
+    return Finding(row.name, row.ok, f"{row.text}, round trip {seconds * 1000:.1f} ms")
+
+
+def _shell(greeting: Greeting) -> Finding:
+    if not greeting.noise:
+        return Finding("shell", True, "start-up files print nothing")
+    first = greeting.noise.decode("utf-8", "replace").strip().splitlines()
+    said = decode.text_of({"said": first[0]}, "said")[:60] if first else ""
+    return Finding("shell", None, f"start-up files print on every login: '{said}' (harmless here)")
+
+
+def _python(greeting: Greeting) -> Finding:
+    booted = greeting.booted
+    if booted.cache is None:
+        text = f"Python {booted.python}; the agent is sent at each connect: {booted.text}"
+        return Finding("python", None, text)
+    return Finding("python", True, f"Python {booted.python}, agent kept in {booted.cache}")
+
+
+def _own_checks(answer: dict[str, Any]) -> list[tuple[str, bool | None, str]]:
+    if answer.get("t") != "ok":
+        return [("agent", False, decode.complaint(answer)[1])]
+    checks = answer.get("checks")
+    rows = []
+    for check in checks[:ROWS_BOUND] if isinstance(checks, list) else []:
+        if isinstance(check, dict):
+            ok = check.get("ok")
+            rows.append((
+                decode.text_of(check, "name") or "check",
+                ok if isinstance(ok, bool) else None,
+                decode.text_of(check, "text"),
+            ))  # fmt: skip
+    return rows
+
+
+def _clock(answer: dict[str, Any], asked: float, answered: float) -> Finding | None:
+    """The difference of the clocks, if the node told its own: off by at most half a round trip."""
+    theirs = answer.get("now_at")
+    if not isinstance(theirs, int | float) or isinstance(theirs, bool):
+        return None
+    ahead = theirs - (asked + answered) / 2
+    if abs(ahead) <= CLOCK_WARN_S + (answered - asked) / 2:
+        return Finding("clock", True, f"within {max(abs(ahead), 0.001):.3f} s of this machine's")
+    way = "ahead of" if ahead > 0 else "behind"
+    return Finding(
+        "clock", None, f"{abs(ahead):.0f} s {way} this machine's: switch on NTP on one of the two"
+    )

@@ -1,0 +1,381 @@
+"""The lasting link to one node: connect, boot the agent, hello, serve, and again when it breaks.
+
+States: connecting → serving → down (waits, then connecting). `alias` ends the trying: the box is
+served under another name. The engine hears NodeConnecting when an attempt begins that somebody
+waits for, NodeReady after each hello, and NodeDown when what is wrong changes; a node that stays
+down for the same reason is tried on without a word.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from flextui.core.adapters import decode, effects
+from flextui.core.adapters.backoff import Backoff, Pace
+from flextui.core.adapters.channel import Channel, Message, MessageTooLong
+from flextui.core.adapters.failure import LinkFailure
+from flextui.core.adapters.greeting import Greeting, greet
+from flextui.core.adapters.preflight import failed_rows, passed_rows
+from flextui.core.adapters.stream import ByteStream
+from flextui.core.adapters.tail import WINDOW, Tail
+from flextui.core.adapters.transport import Transport
+from flextui.core.adapters.zipapp import AgentZip
+from flextui.core.events import (
+    NodeConnecting,
+    NodeDown,
+    NodeEvent,
+    NodeFenced,
+    NodeReady,
+    StartRefused,
+)
+from flextui.core.model.docs import CheckDoc, LogEvent
+from flextui.core.ports import CoreIdentity, Effect, StartAttempt, TailRequest
+
+log = logging.getLogger(__name__)
+
+BYE_S = 2.0
+CHECK_S = 40.0
+
+
+class Setup:
+    """What all sessions of a fleet share."""
+
+    def __init__(
+        self, agent: Callable[[], Awaitable[AgentZip]], *, log_keep_s: float, pace: Pace
+    ) -> None:
+        self.agent = agent
+        self.log_keep_s = log_keep_s
+        self.pace = pace
+        self.hosts: dict[str, str] = {}
+        """host_id → the node that is served under it."""
+
+
+class NodeLink:
+    """A NodeSession over any transport; belongs to one event loop."""
+
+    def __init__(
+        self,
+        name: str,
+        transport: Transport,
+        identity: CoreIdentity,
+        root: tuple[str, str] | None,
+        emit: Callable[[NodeEvent], None],
+        setup: Setup,
+    ) -> None:
+        self._name = name
+        self._transport = transport
+        self._identity = identity
+        self._root = root
+        self._emit = emit
+        self._setup = setup
+        self._pace = setup.pace
+        self._loop = asyncio.get_running_loop()
+        self._backoff = Backoff(setup.pace)
+        self._channel: Channel | None = None
+        self._greeting: Greeting | None = None
+        self._failure: LinkFailure | None = None
+        self._takeover = False
+        self._fenced = False
+        self._recycled = False
+        self._closing = False
+        self._wake = asyncio.Event()
+        self._changed = asyncio.Event()
+        """Set at each end of an attempt to connect: ready or failed."""
+        self._task = self._loop.create_task(self._run(), name=f"node {name}")
+
+    # ── NodeSession ────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def closed(self) -> bool:
+        return self._closing
+
+    def send(self, effect: Effect) -> None:
+        channel = self._channel
+        if channel is None:
+            return
+        message = effects.request(effect, self._identity.epoch)
+        try:
+            if not effects.answered(effect):
+                channel.notify(message)
+                return
+            future = channel.request(message)
+        except MessageTooLong as error:
+            if isinstance(effect, StartAttempt):
+                self._emit(StartRefused(self._name, effect.attempt, "too_big", str(error)))
+            return
+        future.add_done_callback(lambda done: self._answered(channel, effect, done))
+
+    async def tail(self, request: TailRequest) -> AsyncIterator[LogEvent]:
+        channel = self._channel
+        if channel is None:
+            raise ConnectionError(f"{self._name} isn't connected{self._because()}")
+        tail = Tail(self._name, request.attempt, lambda size: renew(size))
+        sub = channel.open_tail(tail)
+
+        def renew(size: int) -> None:
+            channel.notify({"t": "credit", "sub": sub, "bytes": size}, bulk=True)
+
+        try:
+            answer = await channel.request(effects.tail(request, sub, WINDOW))
+            if answer.get("t") == "error":
+                _, text = decode.complaint(answer)
+                yield _event(self._name, request.attempt, "notice", text)
+                yield _event(self._name, request.attempt, "eof", "")
+                return
+            while True:
+                event = await tail.next()
+                yield event
+                if event["kind"] == "eof":
+                    return
+        finally:
+            channel.close_tail(sub)
+
+    async def check(self) -> list[CheckDoc]:
+        if self._channel is None:
+            await self._try_once()
+        channel, greeting = self._channel, self._greeting
+        if channel is None or greeting is None:
+            failure = self._failure or LinkFailure("timeout", "still connecting")
+            return failed_rows(self._name, failure)
+        try:
+            async with asyncio.timeout(CHECK_S):
+                return await passed_rows(self._name, channel, greeting, self._transport.findings())
+        except (TimeoutError, ConnectionError) as error:
+            text = str(error) or f"the agent didn't answer within {CHECK_S:.0f} s"
+            return failed_rows(self._name, LinkFailure("closed", text))
+
+    def retry_now(self) -> None:
+        self._backoff.reset()
+        self._wake.set()
+
+    def take_over(self) -> None:
+        self._takeover = True
+        self._recycle()
+        self.retry_now()
+
+    async def close(self, *, release: bool, suspend_leases: bool) -> None:
+        if self._closing:
+            return
+        self._closing = True
+        channel = self._channel
+        if channel is not None:
+            channel.notify({"t": "bye", "release": release, "suspend_leases": suspend_leases})
+            await asyncio.wait([self._task], timeout=BYE_S)  # the agent ends, then its stream
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        for host_id, name in list(self._setup.hosts.items()):
+            if name == self._name:
+                del self._setup.hosts[host_id]
+        await self._transport.close()
+
+    # ── the state machine ──────────────────────────────────────────────────────────────────────
+
+    async def _run(self) -> None:
+        self._emit(NodeConnecting(self._name))
+        while not self._closing:
+            self._wake.clear()
+            failure = await self._once()
+            self._channel = None
+            if self._closing:
+                return
+            if failure is not None:
+                self._tell(failure)
+                await self._wait(failure)
+
+    async def _once(self) -> LinkFailure | None:
+        """One link, from connect to its end; None if this side ended it to begin anew."""
+        stream: ByteStream | None = None
+        self._recycled = False
+        try:
+            stream = await self._transport.open()
+            greeting = await greet(stream, await self._setup.agent(), self._hello())
+            self._claim(greeting)
+            return await self._serve(stream, greeting)
+        except LinkFailure as failure:
+            return failure
+        except Exception as error:  # no node may stop the core, whatever its libraries do
+            log.exception("the session of %s", self._name)
+            return LinkFailure("internal", f"flextui's own failure: {error!r}")
+        finally:
+            if stream is not None:
+                stream.abort()
+
+    def _hello(self) -> Message:
+        identity = self._identity
+        root = {"path": self._root[0], "id": self._root[1]} if self._root else None
+        return {
+            "t": "hello",
+            "v": [1, 1],
+            "core_id": identity.core_id,
+            "epoch": identity.epoch,
+            "owner": identity.owner,
+            "node": self._name,
+            "takeover": self._takeover,
+            "adopt": list(identity.adopt),
+            "core_boot": self._transport.core_boot(),
+            "root": root,
+            "sample_s": 1.0,
+            "log_keep_s": self._setup.log_keep_s,
+        }
+
+    def _claim(self, greeting: Greeting) -> None:
+        """One box, one session: a second name for it is refused. Raises LinkFailure."""
+        holder = self._setup.hosts.setdefault(greeting.facts.host_id, self._name)
+        if holder != self._name:
+            raise LinkFailure(
+                "alias",
+                f"this is the same host and account as {holder}: "
+                "remove one of the two from the inventory",
+                "state",
+            )
+
+    async def _serve(self, stream: ByteStream, greeting: Greeting) -> LinkFailure | None:
+        facts = greeting.facts
+        granted = greeting.hello.get("granted") is True
+        self._root = (facts.root_path, facts.root_id)
+        self._fenced = False
+        if granted:
+            self._takeover = False
+        channel = Channel(stream, self._pushed)
+        self._channel, self._greeting, self._failure = channel, greeting, None
+        driver = "" if granted else decode.driver(greeting.hello)
+        self._emit(NodeReady(self._name, facts, decode.records(greeting.hello), granted, driver))
+        self._changed.set()
+        since = self._loop.time()
+        watchdog = Watchdog(channel, self._pace)
+        observer = None
+        if not granted:
+            observer = self._loop.call_later(self._pace.observe_s, self._ask_anew, channel)
+        try:
+            await channel.run()
+        finally:
+            watchdog.stop()
+            if observer is not None:
+                observer.cancel()
+            self._channel = None
+        if self._loop.time() - since >= self._pace.stable_s:
+            self._backoff.reset()
+        if self._recycled:
+            return None
+        return await _end_of_link(self._name, channel, stream)
+
+    def _ask_anew(self, channel: Channel) -> None:
+        if not channel.tailing:  # else the reader would be cut off: the next chance will do
+            self._recycle()
+
+    def _recycle(self) -> None:
+        if self._channel is not None:
+            self._recycled = True
+            self._channel.give_up("begun anew")
+
+    def _tell(self, failure: LinkFailure) -> None:
+        before, self._failure = self._failure, failure
+        if self._fenced and failure.code == "closed":
+            return  # the fenced agent ended, as it should; NodeFenced has said why
+        if before is None or (before.code, before.text) != (failure.code, failure.text):
+            self._emit(NodeDown(self._name, failure.status, failure.code, failure.text))
+        self._changed.set()
+
+    async def _wait(self, failure: LinkFailure) -> None:
+        delay = None if failure.code == "alias" else self._backoff.delay(failure.code)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(delay):
+                await self._wake.wait()
+                self._failure = None
+                self._emit(NodeConnecting(self._name))
+
+    async def _try_once(self) -> None:
+        """Wait for the end of an attempt to connect, begun now if none is under way."""
+        self._changed.clear()
+        self.retry_now()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CHECK_S):
+                await self._changed.wait()
+
+    # ── what the agent says ────────────────────────────────────────────────────────────────────
+
+    def _pushed(self, message: Message) -> None:
+        if message.get("t") == "fenced":
+            self._fenced = True
+            self._emit(NodeFenced(self._name, decode.text_of(message, "by")))
+            return
+        event = decode.push(self._name, message)
+        if event is not None:
+            self._emit(event)
+
+    def _answered(self, channel: Channel, effect: Effect, done: asyncio.Future[Message]) -> None:
+        if done.cancelled() or done.exception() is not None:
+            return  # the link broke: the next hello tells what became of it
+        try:
+            event = effects.event(self._name, effect, done.result())
+        except ValueError as error:
+            log.warning("%s answered nonsense: %s", self._name, error)
+            channel.give_up("the agent's answers make no sense")
+            return
+        if event is not None:
+            self._emit(event)
+
+    def _because(self) -> str:
+        return f": {self._failure.text}" if self._failure is not None else ""
+
+
+class Watchdog:
+    """Notices a dead peer: silence is asked about, then ends the link."""
+
+    def __init__(self, channel: Channel, pace: Pace) -> None:
+        self._channel = channel
+        self._pace = pace
+        self._loop = asyncio.get_running_loop()
+        self._arm()
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+    def _arm(self) -> None:
+        self._due = self._loop.time() + self._pace.tick_s
+        self._timer = self._loop.call_at(self._due, self._tick)
+
+    def _tick(self) -> None:
+        now = self._loop.time()
+        if now - self._due > self._pace.tick_s:
+            self._channel.last_heard = now  # this process was stopped: the silence was its own
+        silent = now - self._channel.last_heard
+        if silent >= self._pace.silent_s:
+            self._channel.give_up(f"nothing heard for {silent:.0f} s")
+            return
+        if self._channel.oldest_request_age() > self._pace.answer_s:
+            self._channel.give_up(f"a request had no answer for {self._pace.answer_s:.0f} s")
+            return
+        if silent >= self._pace.ping_s:
+            self._channel.ping()
+        self._arm()
+
+
+async def _end_of_link(name: str, channel: Channel, stream: ByteStream) -> LinkFailure:
+    if channel.broken:
+        code = "timeout" if channel.broken.startswith("nothing heard") else "closed"
+        return LinkFailure(code, f"{channel.broken}: the link to {name} is dropped")
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await stream.wait_closed()
+    said = stream.stderr.decode("utf-8", "replace").strip().splitlines()
+    if stream.exit_status not in (None, 0) and said:
+        return LinkFailure("closed", f"the agent ended: {said[-1]}")
+    if stream.exit_status is not None:
+        return LinkFailure("closed", f"the agent ended (exit status {stream.exit_status})")
+    return LinkFailure(
+        "closed", f"the connection broke{f': {stream.error}' if stream.error else ''}"
+    )
+
+
+def _event(node: str, attempt: str, kind: Any, text: str) -> LogEvent:
+    return LogEvent(kind=kind, attempt=attempt, node=node, stream="", at=0, to=0, text=text)

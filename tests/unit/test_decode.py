@@ -1,0 +1,205 @@
+"""What agents say, sound or not, as the core's records."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flextui.core.adapters import decode
+from flextui.core.events import AttemptReported, LeaseAsked, Sampled, XidSeen
+from tests.unit.stand_in_agent import hello
+
+GPU: dict[str, Any] = {
+    "uuid": "GPU-1",
+    "index": 1,
+    "model": "NVIDIA H100 80GB HBM3",
+    "memory_bytes": 85899345920,
+    "memory_used_bytes": 1 << 30,
+    "utilization": 97,
+    "temperature_c": 61,
+    "power_w": 512.5,
+    "power_limit_w": 700,
+    "ecc_uncorrected": None,
+    "recovery_action": 0,
+    "mig": None,
+    "state": "ok",
+    "text": "",
+    "processes": [
+        {
+            "pid": 4711,
+            "user": "root",
+            "name": "python",
+            "command": "python train.py",
+            "memory_bytes": None,
+            "attempt": None,
+            "container": {"id": "abc", "name": "trainer", "owner": "bob"},
+        }
+    ],
+}
+
+
+def test_a_sample_with_its_gpus() -> None:
+    message = {
+        "t": "sample",
+        "seq": 4,
+        "cpu": 0.25,
+        "load": [1, 2.5, 3],
+        "memory_bytes": 100,
+        "memory_used_bytes": 40,
+        "disk_bytes": 10,
+        "disk_free_bytes": 4,
+        "uptime_s": 99.5,
+        "nvml": "ok",
+        "gpus": [GPU],
+        "attempts": {"j1.0.1": {"cpu": 1.5, "memory_bytes": 7}},
+    }
+    event = decode.push("gpu1", message)
+    assert isinstance(event, Sampled)
+    assert (event.sample.cpu, event.sample.load) == (0.25, (1.0, 2.5, 3.0))
+    assert event.sample.attempts == {"j1.0.1": (1.5, 7)}
+    gpu = event.gpus[0]
+    assert (gpu.uuid, gpu.index, gpu.utilization, gpu.power_limit_w) == ("GPU-1", 1, 97, 700.0)
+    assert gpu.ecc_uncorrected is None
+    process = gpu.processes[0]
+    assert (process.pid, process.container, process.owner) == (4711, "trainer", "bob")
+    assert process.memory_bytes is None
+
+
+def test_a_record_with_its_exit() -> None:
+    message = {
+        "t": "attempt",
+        "attempt": "j1.0.1",
+        "job": "ada/train",
+        "task": 0,
+        "state": "ended",
+        "pid": None,
+        "started_ago_s": 12.5,
+        "exit": {"code": None, "signal": 9, "why": "memory", "text": "over 1 GiB", "ran_s": 3},
+        "devices": ["GPU-1"],
+        "log": {"out": 10, "err": 0, "other": 3},
+        "limit": "soft",
+    }
+    event = decode.push("gpu1", message)
+    assert isinstance(event, AttemptReported)
+    assert event.record.exit is not None
+    assert (event.record.exit.code, event.record.exit.signal) == (None, 9)
+    assert (event.record.exit.why, event.record.exit.ran_s) == ("memory", 3.0)
+    assert event.record.devices == ("GPU-1",)
+    assert event.record.log_bytes == {"out": 10, "err": 0}
+
+
+def test_facts_of_a_node() -> None:
+    facts = decode.facts(hello())
+    assert facts is not None
+    assert (facts.host_id, facts.root_id, facts.user) == ("0123456789abcdef-1000", "r1", "lab")
+    assert facts.driver_version is None
+
+
+@pytest.mark.parametrize("field", ["host_id", "boot", "root"])
+def test_a_node_without_a_name_is_none(field: str) -> None:
+    message = hello()
+    del message[field]
+    assert decode.facts(message) is None
+
+
+def test_other_pushes() -> None:
+    assert decode.push("n", {"t": "xid", "uuid": "G", "xid": 79, "text": "x"}) == XidSeen(
+        "n", "G", 79, "x"
+    )
+    assert decode.push("n", {"t": "renew", "attempt": "a", "seq": 3}) == LeaseAsked("n", "a", 3)
+    assert decode.push("n", {"t": "from a later version"}) is None
+
+
+def test_text_of_a_node_cannot_drive_a_terminal() -> None:
+    sick = GPU | {"model": "\x1b]0;owned\x07H100\x1b[2J", "text": "a\nb\x9b1m\ud800"}
+    gpu = decode.gpu(sick)
+    assert gpu is not None
+    assert gpu.model == "H100"
+    assert gpu.text.encode()
+    assert not set("\x1b\x9b\n\ud800") & set(gpu.text)
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999", str(10**30), '"7"'])
+def test_numbers_that_are_none_are_unknown(value: str) -> None:
+    gpu = decode.gpu(GPU | json.loads(f'{{"utilization": {value}, "power_w": {value}}}'))
+    assert gpu is not None
+    assert gpu.utilization is None
+    assert gpu.power_w is None
+
+
+def test_long_text_and_long_lists_are_cut() -> None:
+    gpu = decode.gpu(GPU | {"text": "x" * 10**6, "processes": GPU["processes"] * 10_000})
+    assert gpu is not None
+    assert len(gpu.text) == decode.TEXT_BOUND
+    assert len(gpu.processes) == decode.PROCESSES_BOUND
+
+
+def test_log_text_stays_as_written() -> None:
+    found = decode.log_event("n", "a", {"t": "log", "stream": "out", "at": 3, "text": "é\x1b[1m\n"})
+    assert found is not None
+    event, size = found
+    assert (event["text"], event["at"], event["to"], size) == ("é\x1b[1m\n", 3, 10, 7)
+
+
+def test_log_bytes_that_are_no_text() -> None:
+    found = decode.log_event("n", "a", {"t": "log", "stream": "err", "at": 0, "b64": "/wBh"})
+    assert found is not None
+    event, size = found
+    assert (event["b64"], event["text"], size) == ("/wBh", "\ufffd\x00a", 3)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
+    lambda inner: (
+        st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=10), inner, max_size=5)
+    ),
+    max_leaves=12,
+)
+
+
+def sickened(sound: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """A sound message with some of its fields replaced by anything."""
+    names = st.sampled_from(sorted(sound))
+    return st.dictionaries(names, anything, max_size=4).map(lambda wrong: sound | wrong)
+
+
+@given(
+    message=st.one_of(
+        st.dictionaries(st.text(max_size=10), anything, max_size=6),
+        sickened({"t": "attempt", "attempt": "j1.0.1", "state": "ended", "exit": {"code": 1}}),
+        sickened({"t": "attempt", "attempt": "j1.0.1", "state": "running", "log": {"out": 1}}),
+        sickened({"t": "xid", "uuid": "G", "xid": 1, "text": ""}),
+        sickened({"t": "renew", "attempt": "a", "seq": 1}),
+        sickened(GPU).map(lambda gpu: {"t": "sample", "gpus": [gpu]}),
+        sickened(GPU["processes"][0]).map(
+            lambda process: {"t": "sample", "gpus": [GPU | {"processes": [process]}]}
+        ),
+    )
+)
+def test_nothing_an_agent_pushes_raises(message: dict[str, Any]) -> None:
+    event = decode.push("n", message)
+    assert event is None or repr(event).encode("utf-8")
+
+
+@given(message=st.one_of(sickened(hello()), sickened(hello()["host"]).map(lambda h: hello(host=h))))
+def test_no_hello_raises(message: dict[str, Any]) -> None:
+    decode.facts(message)
+    decode.records(message)
+    decode.driver(message)
+
+
+@given(
+    message=sickened(
+        {"t": "log", "stream": "out", "at": 1, "text": "x", "b64": "eA==", "marks": [[1, 2]]}
+    )
+)
+def test_no_log_push_raises(message: dict[str, Any]) -> None:
+    found = decode.log_event("n", "a", message)
+    if found is not None:
+        event, size = found
+        assert size == event["to"] - event["at"] or event["kind"] != "data"
+        assert event["text"].encode("utf-8") is not None

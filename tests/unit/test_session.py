@@ -1,0 +1,503 @@
+"""The lasting link's own behaviour, against an agent in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import pytest
+
+from flextui.core.adapters.backoff import Backoff, Pace
+from flextui.core.adapters.failure import LinkFailure
+from flextui.core.adapters.session import NodeLink, Setup
+from flextui.core.adapters.zipapp import AgentZip
+from flextui.core.events import (
+    AttemptReported,
+    AttemptUnknown,
+    LeaseAsked,
+    NodeConnecting,
+    NodeDown,
+    NodeEvent,
+    NodeFenced,
+    NodeReady,
+    Sampled,
+    StartRefused,
+    XidSeen,
+)
+from flextui.core.model.state import NodeStatus
+from flextui.core.ports import (
+    AbandonAttempt,
+    AckAttempts,
+    CoreIdentity,
+    GrantLease,
+    StartAttempt,
+    StopAttempt,
+    TailRequest,
+)
+from tests.unit.stand_in_agent import StandInAgent, StandInTransport, hello
+
+AGENT = AgentZip(b"zipapp" * 50_000, "0" * 64)
+FAST = Pace(first_s=0.001, most_s=0.01, person_first_s=0.001, person_most_s=0.01)
+E = TypeVar("E", bound=NodeEvent)
+
+
+class Events:
+    """What the session emits, and a way to wait for it."""
+
+    def __init__(self) -> None:
+        self.seen: list[NodeEvent] = []
+        self._more = asyncio.Event()
+        self._read = 0
+
+    def __call__(self, event: NodeEvent) -> None:
+        self.seen.append(event)
+        self._more.set()
+
+    async def next(self, kind: type[E]) -> E:
+        """The next event of this kind that nobody waited for yet; others before it are passed."""
+        async with asyncio.timeout(20):
+            while True:
+                while self._read < len(self.seen):
+                    event = self.seen[self._read]
+                    self._read += 1
+                    if isinstance(event, kind):
+                        return event
+                self._more.clear()
+                await self._more.wait()
+
+
+async def agent_zip() -> AgentZip:
+    return AGENT
+
+
+@asynccontextmanager
+async def linked(
+    make: Callable[[], StandInAgent | LinkFailure],
+    *,
+    pace: Pace = FAST,
+    setup: Setup | None = None,
+    name: str = "gpu1",
+) -> AsyncIterator[tuple[NodeLink, Events, StandInTransport]]:
+    events = Events()
+    transport = StandInTransport(make)
+    setup = setup or Setup(agent_zip, log_keep_s=60.0, pace=pace)
+    link = NodeLink(name, transport, CoreIdentity("c1", 3, "ada@head"), None, events, setup)
+    try:
+        yield link, events, transport
+    finally:
+        await link.close(release=False, suspend_leases=False)
+
+
+def start(attempt: str = "j1.0.1", **changes: Any) -> StartAttempt:
+    fields: dict[str, Any] = {
+        "attempt": attempt,
+        "boot": "b.1.1",
+        "job": "j1",
+        "task": 0,
+        "argv": ("true",),
+        "env": {},
+        "workdir": None,
+        "time_limit_s": None,
+        "grace_s": 30.0,
+        "memory_bytes": None,
+        "lease_s": None,
+        "devices": (("GPU-1", 1.0),),
+    }
+    return StartAttempt(**(fields | changes))
+
+
+def answering(**answers: dict[str, Any]) -> Callable[[StandInAgent, dict[str, Any]], None]:
+    def on_message(agent: StandInAgent, message: dict[str, Any]) -> None:
+        if "id" in message:
+            answer = answers.get(message["t"], {"t": "ok"})
+            agent.say({"t": "ok", **answer, "id": message["id"]})
+
+    return on_message
+
+
+# ── hello ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_hello_becomes_ready_with_facts_and_records() -> None:
+    record = {"attempt": "j1.0.1", "state": "running", "pid": 7}
+    async with linked(lambda: StandInAgent(answer=hello(attempts=[record, {"x": 1}]))) as (
+        _,
+        events,
+        transport,
+    ):
+        assert await events.next(NodeConnecting) == NodeConnecting("gpu1")
+        ready = await events.next(NodeReady)
+        said = transport.agents[0].received[0]
+    assert ready.granted
+    assert ready.facts.host_id == "0123456789abcdef-1000"
+    assert [(r.attempt, r.state, r.pid) for r in ready.records] == [("j1.0.1", "running", 7)]
+    assert (said["core_id"], said["epoch"], said["owner"]) == ("c1", 3, "ada@head")
+    assert said["root"] is None
+    assert said["takeover"] is False
+
+
+async def test_start_up_noise_is_skipped_and_the_zipapp_sent_whole() -> None:
+    agent = StandInAgent(before=b"Welcome!\nquota: 80 %\nprompt> ", have=False)
+    async with linked(lambda: agent) as (link, events, _):
+        await events.next(NodeReady)
+        assert agent.zip_bytes == AGENT.data
+        agent._on_message = answering(check={"checks": []})
+        rows = {row["name"]: row for row in await link.check()}
+    assert rows["shell"]["ok"] is None
+    assert "Welcome!" in rows["shell"]["text"]
+
+
+async def test_the_root_of_the_first_hello_is_demanded_at_the_next() -> None:
+    async with linked(StandInAgent) as (_, events, transport):
+        await events.next(NodeReady)
+        transport.agents[0].end()
+        await events.next(NodeReady)
+        said = transport.agents[1].received[0]
+    assert said["root"] == {"path": "/home/lab/.local/state/flextui", "id": "r1"}
+
+
+@pytest.mark.parametrize(
+    ("code", "event_code", "status"),
+    [
+        ("epoch", "epoch", NodeStatus.UNREACHABLE),
+        ("version", "version", NodeStatus.UNREACHABLE),
+        ("state_missing", "state_missing", NodeStatus.UNREACHABLE),
+        ("state_unwritable", "disk", NodeStatus.UNREACHABLE),
+    ],
+)
+async def test_refusals_are_definite(code: str, event_code: str, status: NodeStatus) -> None:
+    refusal = {"t": "refused", "code": code, "text": "what is wrong and the mend"}
+    async with linked(lambda: StandInAgent(answer=refusal)) as (_, events, _t):
+        down = await events.next(NodeDown)
+    assert (down.code, down.status, down.text) == (event_code, status, "what is wrong and the mend")
+
+
+async def test_a_hello_without_a_host_is_no_hello() -> None:
+    async with linked(lambda: StandInAgent(answer={"t": "hello"})) as (_, events, _t):
+        assert (await events.next(NodeDown)).code == "agent"
+
+
+# ── down and up again ──────────────────────────────────────────────────────────────────────────
+
+
+async def test_silence_may_be_loss_and_a_complaint_is_not() -> None:
+    failures = iter([LinkFailure("refused", "r"), LinkFailure("auth", "a")])
+    async with linked(lambda: next(failures, StandInAgent())) as (_, events, _t):
+        assert (await events.next(NodeDown)).status is NodeStatus.LOST
+        assert (await events.next(NodeDown)).status is NodeStatus.UNREACHABLE
+        await events.next(NodeReady)
+
+
+async def test_the_same_failure_is_told_once() -> None:
+    left = 5
+
+    def make() -> StandInAgent | LinkFailure:
+        nonlocal left
+        left -= 1
+        return LinkFailure("timeout", "no answer") if left > 0 else StandInAgent()
+
+    async with linked(make) as (_, events, _t):
+        await events.next(NodeReady)
+    assert len([event for event in events.seen if isinstance(event, NodeDown)]) == 1
+
+
+async def test_a_bug_in_a_transport_is_a_failed_node_not_a_dead_core() -> None:
+    calls = 0
+
+    def make() -> StandInAgent:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise ZeroDivisionError
+        return StandInAgent()
+
+    async with linked(make) as (_, events, _t):
+        assert (await events.next(NodeDown)).code == "internal"
+        await events.next(NodeReady)
+
+
+async def test_retry_now_ends_the_wait() -> None:
+    failures = iter([LinkFailure("auth", "no key")])
+    pace = Pace(person_first_s=3600.0, person_most_s=3600.0)
+    async with linked(lambda: next(failures, StandInAgent()), pace=pace) as (link, events, _t):
+        await events.next(NodeDown)
+        link.retry_now()
+        await events.next(NodeConnecting)
+        await events.next(NodeReady)
+
+
+def test_waits_grow_to_their_bound_and_jitter() -> None:
+    backoff = Backoff(Pace())
+    waits = [backoff.delay("timeout") for _ in range(12)]
+    assert waits[0] <= 0.25
+    assert all(wait <= 30.0 for wait in waits)
+    assert all(15.0 <= wait <= 30.0 for wait in waits[8:])
+    assert len(set(waits[8:])) > 1
+    backoff.reset()
+    assert backoff.delay("timeout") <= 0.25
+    assert backoff.delay("auth") >= 7.5
+
+
+# ── the dead peer ──────────────────────────────────────────────────────────────────────────────
+
+SHORT = Pace(
+    first_s=0.001, most_s=0.01, ping_s=0.05, silent_s=0.2, tick_s=0.02, observe_s=0.05
+)  # fmt: skip
+
+
+async def test_a_silent_agent_is_asked_and_then_dropped() -> None:
+    async with linked(StandInAgent, pace=SHORT) as (_, events, transport):
+        await events.next(NodeReady)
+        down = await events.next(NodeDown)
+        said = [message["t"] for message in transport.agents[0].received]
+    assert (down.code, down.status) == ("timeout", NodeStatus.LOST)
+    assert "ping" in said
+
+
+async def test_an_agent_that_answers_pings_stays() -> None:
+    pings = 0
+    enough = asyncio.Event()
+
+    def on_message(agent: StandInAgent, message: dict[str, Any]) -> None:
+        nonlocal pings
+        if message["t"] == "ping":
+            agent.say({"t": "ok", "id": message["id"]})
+            pings += 1
+            if pings == 10:
+                enough.set()
+
+    async with linked(lambda: StandInAgent(on_message=on_message), pace=SHORT) as (_, events, _t):
+        async with asyncio.timeout(20):
+            await enough.wait()
+    assert not [event for event in events.seen if isinstance(event, NodeDown)]
+
+
+# ── effects ────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_effects_become_requests_and_answers_events() -> None:
+    record = {"attempt": "j1.0.1", "state": "running", "pid": 9}
+    claimed = {"t": "error", "code": "claimed", "text": "taken", "device": "GPU-1", "by": "bob"}
+    answers = [{"record": record}, claimed]
+
+    def on_message(agent: StandInAgent, message: dict[str, Any]) -> None:
+        if message["t"] == "start":
+            agent.say({"t": "ok", **answers.pop(0), "id": message["id"]})
+        elif message["t"] == "stop":
+            agent.say({"t": "error", "code": "unknown_attempt", "text": "", "id": message["id"]})
+        elif message["t"] == "abandon":
+            never = {"attempt": message["attempt"], "state": "never"}
+            agent.say({"t": "ok", "record": never, "id": message["id"]})
+
+    agent = StandInAgent(on_message=on_message)
+    async with linked(lambda: agent) as (link, events, _):
+        await events.next(NodeReady)
+        link.send(start())
+        reported = await events.next(AttemptReported)
+        assert (reported.record.state, reported.record.pid) == ("running", 9)
+        link.send(start("j1.0.2"))
+        refused = await events.next(StartRefused)
+        assert (refused.code, refused.device) == ("claimed", "GPU-1")
+        assert "bob" in refused.text
+        link.send(StopAttempt("j9.0.1", 5.0, "stopped"))
+        assert (await events.next(AttemptUnknown)).attempt == "j9.0.1"
+        link.send(AbandonAttempt("j2.0.1"))
+        assert (await events.next(AttemptReported)).record.state == "never"
+        link.send(AckAttempts(("j1.0.1",)))
+        link.send(GrantLease("j1.0.1", 4))
+        link.send(AbandonAttempt("j2.0.2"))
+        await events.next(AttemptReported)
+    first = agent.received[1]
+    assert first["devices"] == [{"uuid": "GPU-1", "amount": 1.0}]
+    assert (first["epoch"], first["argv"]) == (3, ["true"])
+    assert {"t": "ack", "attempts": ["j1.0.1"]} in agent.received
+    assert {"t": "grant", "attempt": "j1.0.1", "seq": 4} in agent.received
+
+
+async def test_a_start_too_big_for_the_wire_is_refused_here() -> None:
+    async with linked(StandInAgent) as (link, events, _):
+        await events.next(NodeReady)
+        link.send(start(env={"X": "y" * (1 << 20)}))
+        assert (await events.next(StartRefused)).code == "too_big"
+
+
+async def test_effects_without_a_link_are_dropped() -> None:
+    async with linked(lambda: LinkFailure("refused", "r")) as (link, events, _):
+        link.send(start())
+        await events.next(NodeDown)
+        link.send(start())
+    assert not [event for event in events.seen if isinstance(event, StartRefused)]
+
+
+async def test_nonsense_for_an_answer_begins_the_link_anew() -> None:
+    agents = iter([StandInAgent(on_message=answering(start={"record": 7}))])
+    async with linked(lambda: next(agents, StandInAgent())) as (link, events, _):
+        await events.next(NodeReady)
+        link.send(start())
+        await events.next(NodeDown)
+        await events.next(NodeReady)
+
+
+async def test_pushes_become_events() -> None:
+    agent = StandInAgent()
+    async with linked(lambda: agent) as (_, events, _t):
+        await events.next(NodeReady)
+        agent.say({"t": "sample", "cpu": 0.5, "gpus": [{"uuid": "GPU-1", "index": 0}]})
+        agent.say({"t": "xid", "uuid": "GPU-1", "xid": 79, "text": "fell off the bus"})
+        agent.say({"t": "renew", "attempt": "j1.0.1", "seq": 2})
+        agent.say({"t": "who knows"})
+        agent.say({"t": "attempt", "attempt": "j1.0.1", "state": "ended", "exit": {"code": 3}})
+        assert (await events.next(Sampled)).gpus[0].uuid == "GPU-1"
+        assert (await events.next(XidSeen)).xid == 79
+        assert (await events.next(LeaseAsked)).seq == 2
+        ended = await events.next(AttemptReported)
+    assert ended.record.exit is not None
+    assert ended.record.exit.code == 3
+
+
+# ── who drives ─────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_an_observer_is_told_who_drives_and_asks_again() -> None:
+    driven = hello(granted=False, driver={"core_id": "c2", "owner": "bob@desk", "since_at": 1})
+    answers = iter([driven])
+    make = lambda: StandInAgent(answer=next(answers, hello()))  # noqa: E731
+    async with linked(make, pace=SHORT) as (_, events, _t):
+        ready = await events.next(NodeReady)
+        assert (ready.granted, ready.driver) == (False, "bob@desk")
+        assert (await events.next(NodeReady)).granted
+    assert not [event for event in events.seen if isinstance(event, NodeDown)]
+
+
+async def test_take_over_connects_anew_and_says_so_once() -> None:
+    driven = hello(granted=False, driver={"core_id": "c2", "owner": "bob@desk", "since_at": 1})
+    answers = iter([driven])
+    make = lambda: StandInAgent(answer=next(answers, hello()))  # noqa: E731
+    async with linked(make) as (link, events, transport):
+        assert not (await events.next(NodeReady)).granted
+        link.take_over()
+        assert (await events.next(NodeReady)).granted
+        transport.agents[1].end()
+        await events.next(NodeReady)
+        said = [agent.received[0]["takeover"] for agent in transport.agents]
+    assert said == [False, True, False]
+
+
+async def test_a_fenced_core_hears_who_did_it_and_goes_on_watching() -> None:
+    async with linked(StandInAgent) as (_, events, transport):
+        await events.next(NodeReady)
+        transport.agents[0].say({"t": "fenced", "by": "bob@desk"})
+        assert (await events.next(NodeFenced)).by == "bob@desk"
+        transport.agents[0].end()
+        await events.next(NodeReady)
+    assert not [event for event in events.seen if isinstance(event, NodeDown)]
+
+
+async def test_a_second_name_of_the_same_box_is_refused_and_left_alone() -> None:
+    setup = Setup(agent_zip, log_keep_s=60.0, pace=FAST)
+    async with linked(StandInAgent, setup=setup) as (_, events, _t):
+        await events.next(NodeReady)
+        async with linked(StandInAgent, setup=setup, name="same") as (_l, others, transport):
+            down = await others.next(NodeDown)
+            assert (down.code, down.status) == ("alias", NodeStatus.UNREACHABLE)
+            assert "gpu1" in down.text
+            for _ in range(20):
+                await asyncio.sleep(0.001)  # longer than the longest wait of this pace
+            assert transport.tries == 1
+
+
+# ── logs and the end ───────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_tail_gives_data_gaps_and_the_end() -> None:
+    def on_message(agent: StandInAgent, message: dict[str, Any]) -> None:
+        if message["t"] == "tail":
+            sub = message["sub"]
+            agent.say({"t": "ok", "id": message["id"], "out": {"first": 5, "end": 8}})
+            agent.say({"t": "gap", "sub": sub, "stream": "out", "from": 0, "to": 5})
+            agent.say({"t": "log", "sub": sub, "stream": "out", "at": 5, "text": "abc"})
+            agent.say({"t": "log", "sub": sub, "stream": "err", "at": 0, "b64": "/w=="})
+            agent.say({"t": "eof", "sub": sub})
+
+    async with linked(lambda: StandInAgent(on_message=on_message)) as (link, events, _):
+        await events.next(NodeReady)
+        found = [event async for event in link.tail(TailRequest("j1.0.1", start={"out": 0}))]
+    assert [(e["kind"], e["stream"], e["at"], e["to"]) for e in found] == [
+        ("gap", "out", 0, 5),
+        ("data", "out", 5, 8),
+        ("data", "err", 0, 1),
+        ("eof", "", 0, 0),
+    ]
+    assert found[2]["b64"] == "/w=="
+
+
+async def test_a_tail_of_nothing_says_so_and_ends() -> None:
+    unknown = {"t": "error", "code": "unknown_attempt", "text": "no such attempt here"}
+    agent = StandInAgent(on_message=answering(tail=unknown))
+    async with linked(lambda: agent) as (link, events, _):
+        await events.next(NodeReady)
+        found = [event async for event in link.tail(TailRequest("j1.0.1"))]
+    assert [(e["kind"], e["text"]) for e in found] == [
+        ("notice", "no such attempt here"),
+        ("eof", ""),
+    ]
+
+
+async def test_a_tail_breaks_with_its_link() -> None:
+    agent = StandInAgent(on_message=answering())
+    async with linked(lambda: agent) as (link, events, _):
+        await events.next(NodeReady)
+        tail = link.tail(TailRequest("j1.0.1", follow=True))
+        reading = asyncio.ensure_future(anext(tail))
+        await asyncio.sleep(0)
+        agent.end()
+        with pytest.raises(ConnectionError):
+            await reading
+
+
+async def test_a_tail_without_a_link_fails_with_the_reason() -> None:
+    async with linked(lambda: LinkFailure("auth", "no key was accepted")) as (link, events, _):
+        await events.next(NodeDown)
+        with pytest.raises(ConnectionError, match="no key was accepted"):
+            await anext(link.tail(TailRequest("j1.0.1")))
+
+
+async def test_close_says_bye() -> None:
+    agent = StandInAgent()
+    async with linked(lambda: agent) as (link, events, _):
+        await events.next(NodeReady)
+        await link.close(release=True, suspend_leases=True)
+    assert agent.received[-1] == {"t": "bye", "release": True, "suspend_leases": True}
+    assert not [event for event in events.seen if isinstance(event, NodeDown)]
+
+
+# ── check ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_check_of_a_node_that_is_down_names_the_phase() -> None:
+    failure = LinkFailure("auth", "no key accepted for lab@gpu1", "login")
+    async with linked(lambda: failure) as (link, events, _):
+        await events.next(NodeDown)
+        rows = await link.check()
+    assert [(row["name"], row["ok"]) for row in rows] == [
+        ("reach", True),
+        ("host key", True),
+        ("login", False),
+    ]
+    assert rows[-1]["text"] == "no key accepted for lab@gpu1"
+
+
+async def test_check_shows_the_way_the_agents_rows_and_the_clock() -> None:
+    checks = [{"name": "disk", "ok": True, "text": "80 GB free"}, {"name": "driver", "ok": None}]
+    agent = StandInAgent(on_message=answering(check={"checks": checks, "now_at": 0}))
+    async with linked(lambda: agent) as (link, events, _):
+        await events.next(NodeReady)
+        rows = {row["name"]: row for row in await link.check()}
+    assert "round trip" in rows["reach"]["text"]
+    assert rows["python"]["ok"] is True
+    assert rows["disk"]["text"] == "80 GB free"
+    assert rows["driver"]["ok"] is None
+    assert rows["clock"]["ok"] is None
+    assert "behind" in rows["clock"]["text"]
