@@ -1,0 +1,213 @@
+"""Writing what a workload prints: in segments, within a bound, never in its way.
+
+A position in a log is (attempt, stream, bytes since the start). A segment is named by the position
+of its first byte, so what rotation dropped, or a full disk refused, shows as a hole between names
+and sizes and needs no record of its own. A disk that refuses costs bytes, never the workload.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, List, Optional, Tuple
+
+STREAMS = ("out", "err")
+MARK_SIZE = 16
+"""Bytes of an entry of STREAM.marks: a position and the Unix time in ms at which its byte came,
+each as 8 bytes, lowest first."""
+
+LEAST_BOUND = 64 << 10
+_LARGEST_SEGMENT = 16 << 20
+_RETRY_S = 1.0
+_MARK_BYTES = 4096
+_MARK_S = (1.0, 10.0)
+_MARKS_TRIM = 256 << 10
+
+
+def segments(folder: int, stream: str) -> List[int]:
+    """First positions of the segments that are there, ascending."""
+    prefix = stream + "."
+    found = []
+    for name in os.listdir(folder):
+        if name.startswith(prefix) and name[len(prefix) :].isdigit():
+            found.append(int(name[len(prefix) :]))
+    found.sort()
+    return found
+
+
+def extent(folder: int, stream: str) -> Tuple[int, int]:
+    """Positions of the first byte that is there and of the end, as far as segments tell."""
+    found = segments(folder, stream)
+    if not found:
+        return 0, 0
+    return found[0], found[-1] + _size(folder, "%s.%d" % (stream, found[-1]))
+
+
+def sizes(folder: int) -> Dict[str, int]:
+    """End position of each stream, as far as segments tell."""
+    return {stream: extent(folder, stream)[1] for stream in STREAMS}
+
+
+def _size(folder: int, name: str) -> int:
+    try:
+        return os.stat(name, dir_fd=folder).st_size
+    except OSError:
+        return 0
+
+
+def read_mark(data: bytes, at: int = 0) -> Tuple[int, int]:
+    """The position and the time in ms of a mark."""
+    return (
+        int.from_bytes(data[at : at + 8], "little"),
+        int.from_bytes(data[at + 8 : at + 16], "little"),
+    )
+
+
+class _Stream:
+    """One stream's segments and marks."""
+
+    def __init__(self, folder: int, name: str) -> None:
+        self.folder = folder
+        self.name = name
+        self.end = 0
+        self.closed: List[Tuple[int, int]] = []
+        self.fd: Optional[int] = None
+        self.first = 0
+        self.size = 0
+        self._marks: Optional[int] = None
+        self._marked_at = 0.0
+        self._marked_end = 0
+
+    @property
+    def kept(self) -> int:
+        """Bytes of this stream on disk."""
+        return self.size + sum(size for _, size in self.closed)
+
+    def open(self, first: int) -> None:
+        """Begin a segment. Raises OSError."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        self.fd = os.open("%s.%d" % (self.name, first), flags, 0o600, dir_fd=self.folder)
+        self.first, self.size = first, 0
+
+    def close(self) -> None:
+        """End the segment; one without a byte is removed."""
+        if self.fd is None:
+            return
+        os.close(self.fd)
+        self.fd = None
+        if self.size:
+            self.closed.append((self.first, self.size))
+        else:
+            self._unlink(self.first)
+        self.size = 0
+
+    def drop_oldest(self) -> None:
+        """Remove the oldest ended segment, and the marks before what is left."""
+        self._unlink(self.closed.pop(0)[0])
+        self._trim_marks(self.closed[0][0] if self.closed else self.end)
+
+    def mark(self, position: int, now: float) -> None:
+        """Remember when this byte came, unless the last mark is near enough."""
+        passed = now - self._marked_at
+        near = self.end - self._marked_end < _MARK_BYTES
+        if 0 <= passed < _MARK_S[1] and (passed < _MARK_S[0] or near):
+            return
+        try:
+            if self._marks is None:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+                self._marks = os.open(self.name + ".marks", flags, 0o600, dir_fd=self.folder)
+            entry = position.to_bytes(8, "little") + int(now * 1000).to_bytes(8, "little")
+            if os.write(self._marks, entry) != len(entry):
+                self._align_marks()
+        except OSError:
+            return  # a full disk: time is less than text
+        self._marked_at, self._marked_end = now, self.end
+
+    def _align_marks(self) -> None:
+        assert self._marks is not None
+        size = os.fstat(self._marks).st_size
+        os.ftruncate(self._marks, size - size % MARK_SIZE)
+
+    def _trim_marks(self, first: int) -> None:
+        """Rewrite the marks without those of dropped segments, now and then."""
+        name = self.name + ".marks"
+        if self._marks is None or os.fstat(self._marks).st_size < _MARKS_TRIM:
+            return
+        try:
+            old = os.open(name, os.O_RDONLY, dir_fd=self.folder)
+            with open(old, "rb") as file:
+                data = file.read()
+            kept = b"".join(
+                data[at : at + MARK_SIZE]
+                for at in range(0, len(data), MARK_SIZE)
+                if read_mark(data, at)[0] >= first
+            )
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW
+            new = os.open(name + ".new", flags, 0o600, dir_fd=self.folder)
+            os.write(new, kept)
+            os.rename(name + ".new", name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
+        except OSError:
+            return
+        os.close(self._marks)
+        self._marks = new
+
+    def _unlink(self, first: int) -> None:
+        try:
+            os.unlink("%s.%d" % (self.name, first), dir_fd=self.folder)
+        except OSError:
+            pass
+
+
+class Logs:
+    """Both streams of one attempt under one bound in bytes."""
+
+    def __init__(self, folder: int, bound: int) -> None:
+        self._bound = max(bound, LEAST_BOUND)
+        self._segment = min(_LARGEST_SEGMENT, self._bound // 16)
+        self._streams = {name: _Stream(folder, name) for name in STREAMS}
+        self._refused_at: Optional[float] = None
+
+    def write(self, name: str, data: memoryview) -> None:
+        """Append; never raises. What the disk refuses becomes a hole."""
+        stream = self._streams[name]
+        begin = stream.end
+        stream.end += len(data)
+        if self._refused_at is not None and time.monotonic() - self._refused_at < _RETRY_S:
+            stream.close()
+            return
+        try:
+            self._append(stream, begin, data)
+            self._refused_at = None
+        except OSError:
+            self._refused_at = time.monotonic()
+            stream.close()
+            return
+        stream.mark(begin, time.time())
+
+    def ends(self) -> Dict[str, int]:
+        """Bytes that each stream has carried, kept or not."""
+        return {name: stream.end for name, stream in self._streams.items()}
+
+    def _append(self, stream: _Stream, position: int, data: memoryview) -> None:
+        while data:
+            if stream.fd is not None and stream.size >= self._segment:
+                stream.close()
+            if stream.fd is None:
+                self._make_room()
+                stream.open(position)
+            assert stream.fd is not None
+            written = os.write(stream.fd, data[: self._segment - stream.size])
+            stream.size += written
+            position += written
+            data = data[written:]
+
+    def _make_room(self) -> None:
+        """Drop ended segments, of the larger stream first, until one more fits the bound."""
+        while sum(s.kept for s in self._streams.values()) + self._segment > self._bound:
+            full = [stream for stream in self._streams.values() if stream.closed]
+            if not full:
+                return
+            max(full, key=lambda stream: stream.kept).drop_oldest()

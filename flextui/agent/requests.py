@@ -1,0 +1,211 @@
+"""What each message of the core does. One small function a message; none of them waits."""
+
+from __future__ import annotations
+
+import os
+
+from . import attempt, root
+from .claims import default_folder
+from .light import signal
+from .tail import Tail
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict
+
+    from .session import Session
+    from .wire import Message
+
+_ABANDON_AGAIN_S = 0.05
+_ABANDON_TRIES = 100
+_START_FIELDS = (
+    "attempt", "boot", "epoch", "job", "task", "argv", "env", "workdir", "time_limit_s", "grace_s",
+    "memory_bytes", "log_bytes", "lease_s", "devices", "labels",
+)  # fmt: skip
+
+
+class Wrong(Exception):
+    """A request that can't be done: the wire's code and a text."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+def _attempt(message: Message) -> str:
+    name = message.get("attempt")
+    if not attempt.valid_name(name):
+        raise Wrong("unknown_attempt", "%r is no attempt's id" % (name,))
+    return str(name)
+
+
+def _as_driver(session: Session) -> None:
+    if not session.home.driver.granted:
+        owner = (session.home.driver.record or {}).get("owner", "?")
+        raise Wrong("not_driver", "this node is driven by %s" % owner)
+
+
+def start(session: Session, message: Message) -> None:
+    """Begin an attempt, or tell what became of it."""
+    _as_driver(session)
+    name = _attempt(message)
+    home = session.home
+    known = session.registry.get(name)
+    if known is not None:
+        session.answer(message["id"], {"t": "ok", "record": known})
+        return
+    if message.get("boot") != home.boot:
+        raise Wrong("boot_mismatch", "the node was started anew: its boot is %s" % home.boot)
+    if message.get("epoch") != home.epoch:
+        raise Wrong("epoch", "this session's epoch is %d" % home.epoch)
+    if not home.there():
+        raise Wrong("state_missing", "the state folder %s is hidden or gone" % home.path)
+    if not message.get("argv"):
+        raise Wrong("failed", "argv is empty")
+    request: Dict[str, Any] = {key: message.get(key) for key in _START_FIELDS}
+    request["core_dir"] = home.path
+    request["core_id"] = home.core_id
+    request["user"] = session.facts["user"]
+    request["claims_dir"] = default_folder(root.machine())
+    request["limit"] = session.facts["cgroup"] if message.get("memory_bytes") else None
+    request["lease_age_s"] = session.silence_s
+    session.starts.begin(message["id"], request)
+
+
+def stop(session: Session, message: Message) -> None:
+    """End an attempt; the end itself comes as a push."""
+    _as_driver(session)
+    name = _attempt(message)
+    order = {"grace_s": message.get("grace_s", 0), "why": "stopped"}
+    order["text"] = str(message.get("why") or "")[:200]
+    if name in session.starts:
+        session.starts.stop(name, order)
+    else:
+        known = session.registry.get(name)
+        if known is None:
+            raise Wrong("unknown_attempt", "no attempt %s is here" % name)
+        if known["state"] == "running":
+            session.tell_supervisor(name, {"stop": order})
+    session.answer(message["id"], {"t": "ok"})
+
+
+def abandon(session: Session, message: Message, tries: int = _ABANDON_TRIES) -> None:
+    """Make sure that an attempt never runs, or tell that it does."""
+    _as_driver(session)
+    name = _attempt(message)
+    record = None if name in session.starts else session.registry.abandon(name)
+    if record is not None:
+        session.answer(message["id"], {"t": "ok", "record": record})
+    elif tries == 0:
+        raise Wrong("failed", "the attempt is neither started nor given up by its supervisor")
+    else:
+        session.later(_ABANDON_AGAIN_S, abandon, message, tries - 1)
+
+
+def tail(session: Session, message: Message) -> None:
+    """Begin to send a log."""
+    name = _attempt(message)
+    try:
+        folder = attempt.find(session.home.core_fd, name)
+    except FileNotFoundError:
+        raise Wrong("unknown_attempt", "no attempt %s is here" % name) from None
+    subscription = Tail(folder, message)
+    session.tails.add(subscription)
+    session.answer(message["id"], {"t": "ok", **subscription.extent})
+
+
+def untail(session: Session, message: Message) -> None:
+    """End a log."""
+    session.tails.remove(message.get("sub"))
+
+
+def credit(session: Session, message: Message) -> None:
+    """Let a log send more."""
+    session.tails.credit(message.get("sub"), int(message.get("bytes") or 0))
+
+
+def ack(session: Session, message: Message) -> None:
+    """Forget ends that the core has on its own disk."""
+    session.registry.acknowledge([name for name in message["attempts"] if attempt.valid_name(name)])
+
+
+def grant(session: Session, message: Message) -> None:
+    """Hand a lease's renewal to the supervisor that asked."""
+    if session.home.driver.granted:
+        session.tell_supervisor(_attempt(message), {"grant": message["seq"]})
+
+
+def bye(session: Session, message: Message) -> None:
+    """The core leaves on purpose."""
+    if session.home.driver.granted:
+        if message.get("suspend_leases"):
+            session.tell_all({"suspend": True})
+        if message.get("release"):
+            session.home.driver.release(session.registry.empty() and not len(session.starts))
+    session.end()
+
+
+def ping(session: Session, message: Message) -> None:
+    """Say that somebody is there."""
+    session.answer(message["id"], {"t": "ok"})
+
+
+def check(session: Session, message: Message) -> None:
+    """Look the node over in a child: a check may wait for what hangs."""
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        _check_in_child(writing, session.home.root.path)
+    os.close(writing)
+    found = bytearray()
+
+    def collect() -> None:
+        data = os.read(reading, 65536)
+        found.extend(data)
+        if not data:
+            session.loop.forget(reading)
+            os.close(reading)
+            session.answer(message["id"], _checked(bytes(found)))
+
+    session.loop.reader(reading, collect)
+
+
+def _checked(found: bytes) -> Message:
+    from . import fastjson
+
+    if not found:
+        return {"t": "error", "code": "failed", "text": "the check ended before it was done"}
+    return {"t": "ok", "checks": fastjson.loads(found.decode())}
+
+
+def _check_in_child(writing: int, path: str) -> None:
+    from . import fastjson
+    from .spawner import close_all_but
+
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        close_all_but(writing)
+        from .checks import run_checks
+
+        data = fastjson.dumps(run_checks(path)).encode("utf-8", "replace")
+        while data:
+            data = data[os.write(writing, data) :]
+    finally:
+        os._exit(0)
+
+
+HANDLERS: Dict[str, Callable[[Session, Message], None]] = {
+    "start": start,
+    "stop": stop,
+    "abandon": abandon,
+    "tail": tail,
+    "untail": untail,
+    "credit": credit,
+    "ack": ack,
+    "grant": grant,
+    "bye": bye,
+    "ping": ping,
+    "check": check,
+}
+"""The messages that a session understands after hello."""

@@ -1,0 +1,132 @@
+"""The process that forks supervisors, kept so simple that forking stays safe and quick.
+
+It is forked from the agent before NVML or a thread could exist, loads everything a supervisor will
+ever need, and then only reads lines and forks: no second Python starts, and no lock of another
+thread can be inherited held. It ends with the agent; supervisors don't.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+
+from .light import AF_UNIX, SOCK_STREAM, Socket, signal, socketpair
+from .wire import Lines
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, NoReturn
+
+    Run = Callable[[bytes], None]
+    Failed = Callable[[bytes, OSError], None]
+
+LIMIT = 4 << 20
+"""Longest request for a start, in bytes."""
+
+
+class Spawner:
+    """The agent's side: a process that is there to be asked, started again when it died."""
+
+    def __init__(self) -> None:
+        self._socket = _fork()
+        self._unsent = bytearray()
+
+    def fileno(self) -> int:
+        """Readable when the process is gone."""
+        return self._socket.fileno()
+
+    def start(self, request: bytes) -> bool:
+        """Ask for a supervisor; True when the request is wholly under way."""
+        self._unsent += request
+        return self.flush()
+
+    def flush(self) -> bool:
+        """Send what waits; False while something is left. A death shows at fileno()."""
+        try:
+            while self._unsent:
+                del self._unsent[: self._socket.send(self._unsent)]
+        except BlockingIOError:
+            return False
+        except OSError:
+            self._unsent.clear()
+        return True
+
+    def gone(self) -> bool:
+        """Whether the process has ended, called when fileno() is readable."""
+        try:
+            return not self._socket.recv(1)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    def close(self) -> None:
+        """Let the process end."""
+        self._socket.close()
+
+
+def _fork() -> Socket:
+    ours, its = socketpair(AF_UNIX, SOCK_STREAM)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _serve(its)
+        finally:
+            os._exit(70)
+    its.close()
+    ours.setblocking(False)
+    return ours
+
+
+def _serve(requests: Socket) -> NoReturn:
+    """In the spawner: shed what belongs to the agent, load everything, fork on request."""
+    os.setsid()
+    os.chdir("/")
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps supervisors
+    close_all_but(requests.fileno())
+    from . import supervisor
+
+    gc.collect()
+    gc.disable()
+    gc.freeze()
+    lines = Lines(LIMIT)
+    while True:
+        data = requests.recv(65536)
+        if not data:
+            os._exit(0)
+        for line in lines.feed(data):
+            _spawn(requests, line, supervisor.main, supervisor.no_process)
+
+
+def _spawn(requests: Socket, line: bytes, run: Run, failed: Failed) -> None:
+    try:
+        pid = os.fork()
+    except OSError as error:
+        failed(line, error)
+        return
+    if pid == 0:
+        try:
+            requests.close()
+            os.setsid()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            run(line)
+        finally:
+            os._exit(0)
+
+
+def close_all_but(*keep: int) -> None:
+    """Close every descriptor but these, and put /dev/null at 0, 1 and 2."""
+    null = os.open("/dev/null", os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    for name in os.listdir("/proc/self/fd"):
+        fd = int(name)
+        if fd > 2 and fd not in keep:
+            try:
+                os.close(fd)
+            except OSError:
+                pass  # the descriptor of the listing itself

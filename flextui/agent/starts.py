@@ -1,0 +1,121 @@
+"""Starts under way: from the core's request to the first word of a supervisor.
+
+The same start may be asked for twice, its spawner may die, its supervisor may be killed between
+two steps. All of that ends in one answer, since the attempt's folder decides and not the agent:
+asking again is always safe.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from . import fastjson
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Optional
+
+    from .attempt import Record
+    from .registry import Registry
+    from .wire import Message
+
+    Send = Callable[[bytes], None]
+    Answer = Callable[[Any, Message], None]
+
+RETRY_S = 1.0
+_MOST_TRIES = 5
+
+
+class _Pending:
+    """One start without an answer."""
+
+    def __init__(self, ident: Any, request: Dict[str, Any]) -> None:
+        self.idents = [ident]
+        self.request = request
+        self.tries = 0
+        self.asked = 0.0
+        self.stop: Optional[Message] = None
+
+
+class Starts:
+    """All starts under way in one session."""
+
+    def __init__(self, registry: Registry, send: Send, answer: Answer) -> None:
+        """`send` gives a line to the spawner; `answer(id, message)` answers the core."""
+        self._registry = registry
+        self._send = send
+        self._answer = answer
+        self._pending: Dict[str, _Pending] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._pending
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def begin(self, ident: Any, request: Dict[str, Any]) -> None:
+        """Start an attempt of which nothing is known; a second request joins the first."""
+        name = request["attempt"]
+        if name in self._pending:
+            self._pending[name].idents.append(ident)
+            return
+        self._pending[name] = _Pending(ident, request)
+        self._ask(self._pending[name])
+
+    def stop(self, name: str, order: Message) -> None:
+        """Stop the attempt as soon as it runs."""
+        self._pending[name].stop = order
+
+    def running(self, record: Record) -> Optional[Message]:
+        """A start succeeded: answer; returns the stop that waits for it."""
+        pending = self._pending.pop(record["attempt"], None)
+        if pending is None:
+            return None
+        for ident in pending.idents:
+            self._answer(ident, {"t": "ok", "record": record})
+        return pending.stop
+
+    def refused(self, message: Message) -> None:
+        """A supervisor refused; one that another agent asked for doesn't count."""
+        pending = self._pending.get(message["attempt"])
+        if pending is None or pending.request.get("spawn") != message.get("spawn"):
+            return
+        error = {"t": "error", "code": message["code"], "text": message["text"]}
+        error.update({key: message[key] for key in ("device", "by") if key in message})
+        self._fail(message["attempt"], error)
+
+    def look(self, name: str) -> None:
+        """A supervisor found the matter settled: read how."""
+        pending = self._pending.get(name)
+        if pending is None or self._registry.probe(name) and name not in self._pending:
+            return
+        buried = self._registry.tombstone(name)
+        if buried is not None:
+            self._fail(name, {"t": "error", "code": buried["code"], "text": buried["text"]})
+
+    def again(self, everything: bool = False) -> None:
+        """Ask again for what stays unanswered and nobody is at; `everything`: a spawner died."""
+        now = time.monotonic()
+        for name, pending in list(self._pending.items()):
+            if not everything and now - pending.asked < RETRY_S:
+                continue
+            self.look(name)
+            if name not in self._pending or self._registry.probe(name):
+                continue
+            if pending.tries >= _MOST_TRIES:
+                text = "supervisors die before they start it: is the node out of memory?"
+                self._fail(name, {"t": "error", "code": "failed", "text": text})
+            else:
+                self._ask(pending)
+
+    def _ask(self, pending: _Pending) -> None:
+        pending.tries += 1
+        pending.asked = time.monotonic()
+        pending.request["spawn"] = os.urandom(6).hex()
+        self._send(fastjson.dumps(pending.request).encode("utf-8", "replace") + b"\n")
+
+    def _fail(self, name: str, error: Message) -> None:
+        pending = self._pending.pop(name)
+        for ident in pending.idents:
+            self._answer(ident, dict(error))

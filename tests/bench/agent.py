@@ -1,0 +1,165 @@
+"""A real agent process on two pipes, driven line by line: what the core sees of a node."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+REPO = Path(__file__).resolve().parents[2]
+OLDEST = "/root/.pyenv/versions/3.8.18/bin/python"
+DEADLINE_S = 20.0
+
+Message = dict[str, Any]
+
+
+def python() -> str:
+    """The oldest Python that the agent promises to run on, where this machine has it."""
+    return OLDEST if os.path.exists(OLDEST) else sys.executable
+
+
+class Agent:
+    """One agent and its channel. Pushes are kept in `seen` in the order of their arrival."""
+
+    def __init__(self, state: Path, core_id: str = "core1", env: dict[str, str] | None = None):
+        self.core_id = core_id
+        self.epoch = 1
+        self.seen: list[Message] = []
+        self.welcome: Message = {}
+        self._ids = itertools.count(1)
+        self._buffer = b""
+        self.process = subprocess.Popen(
+            [python(), "-I", "-S", "-c", _MAIN % str(REPO)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "XDG_STATE_HOME": str(state), **(env or {})},
+        )
+
+    def hello(self, **changes: Any) -> Message:
+        """Greet; returns the answer, be it `hello` or `refused`."""
+        message = {
+            "t": "hello", "v": [1, 1], "core_id": self.core_id, "epoch": self.epoch,
+            "owner": "tester@bench", "node": "n1", "takeover": False, "adopt": [],
+            "core_boot": None, "root": None, "sample_s": 60.0, "log_keep_s": 3600,
+            **changes,
+        }  # fmt: skip
+        self.epoch = message["epoch"]
+        self.send(message)
+        self.welcome = self.wait(lambda m: m["t"] in ("hello", "refused"))
+        return self.welcome
+
+    def send(self, message: Message) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(message).encode() + b"\n")
+        self.process.stdin.flush()
+
+    def ask(self, kind: str, **fields: Any) -> Message:
+        """Send a request and wait for its answer."""
+        ident = next(self._ids)
+        self.send({"t": kind, "id": ident, **fields})
+        return self.wait(lambda m: m.get("id") == ident)
+
+    def start(self, attempt: str, command: str | list[str], **fields: Any) -> Message:
+        """Start an attempt with defaults; a string runs in sh."""
+        return self.ask("start", **self.start_fields(attempt, command, **fields))
+
+    def start_fields(self, attempt: str, command: str | list[str], **fields: Any) -> Message:
+        argv = ["/bin/sh", "-c", command] if isinstance(command, str) else command
+        return {
+            "attempt": attempt, "boot": self.welcome["boot"], "epoch": self.epoch,
+            "job": "tester/job", "task": 0, "argv": argv, "env": {}, "workdir": "/",
+            "time_limit_s": None, "grace_s": 5, "memory_bytes": None, "log_bytes": 1 << 20,
+            "lease_s": None, "devices": [], "labels": {}, **fields,
+        }  # fmt: skip
+
+    def end_of(self, attempt: str) -> Message:
+        """The record of an attempt once it is over."""
+        over = ("ended", "lost")
+        for record in self.welcome.get("attempts", []):
+            if record["attempt"] == attempt and record["state"] in over:
+                return record
+        return self.wait(
+            lambda m: (
+                m["t"] in ("attempt", "ok")
+                and (m if m["t"] == "attempt" else m.get("record", {})).get("attempt") == attempt
+                and (m if m["t"] == "attempt" else m["record"])["state"] in over
+            )
+        )
+
+    def wait(self, wanted: Callable[[Message], bool], deadline_s: float = DEADLINE_S) -> Message:
+        """The first message, seen already or still to come, that is wanted."""
+        found = next((message for message in self.seen if wanted(message)), None)
+        if found is not None:
+            return found
+        for message in self.messages(deadline_s):
+            if wanted(message):
+                return message
+        raise AssertionError(f"no such message; the last ones: {self.seen[-5:]}")
+
+    def messages(self, deadline_s: float = DEADLINE_S) -> Iterator[Message]:
+        """New messages until the channel ends or the deadline passes."""
+        assert self.process.stdout is not None
+        fd = self.process.stdout.fileno()
+        deadline = time.monotonic() + deadline_s
+        while (left := deadline - time.monotonic()) > 0:
+            if not select.select([fd], [], [], left)[0]:
+                return
+            data = os.read(fd, 1 << 20)
+            if not data:
+                return
+            *lines, self._buffer = (self._buffer + data).split(b"\n")
+            found = [json.loads(line) for line in lines]
+            self.seen += found
+            yield from found
+
+    def log(self, attempt: str, stream: str = "out", **fields: Any) -> tuple[bytes, list[Message]]:
+        """Everything that a tail without `follow` sends: the bytes, and all its messages."""
+        sub = f"sub{next(self._ids)}"
+        fields = {"from": {stream: 0}, "follow": False, "credit": 1 << 30, **fields}
+        answer = self.ask("tail", sub=sub, attempt=attempt, streams=[stream], **fields)
+        assert answer["t"] == "ok", answer
+        self.wait(lambda m: m["t"] == "eof" and m["sub"] == sub)
+        mine = [message for message in self.seen if message.get("sub") == sub]
+        return b"".join(log_bytes(message) for message in mine), mine
+
+    def kill(self) -> None:
+        """End the agent without a chance to react."""
+        self.process.kill()
+        self.close()
+
+    def close(self) -> None:
+        """Close the channel; the agent ends by itself."""
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+        self.process.wait(DEADLINE_S)
+
+    def __enter__(self) -> Agent:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+        self.close()
+
+
+def log_bytes(message: Message) -> bytes:
+    """The bytes that a log message carries."""
+    import base64
+
+    if message["t"] != "log":
+        return b""
+    return base64.b64decode(message["b64"]) if "b64" in message else message["text"].encode()
+
+
+_MAIN = "import sys; sys.path.insert(0, %r); from flextui.agent.__main__ import main; main()"
