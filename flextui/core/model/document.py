@@ -1,16 +1,15 @@
-"""YAML text as plain data in which everything knows where it stands.
+"""YAML text to trees with places, within bounds.
 
-Messages that name line and column need the tree with its marks, which a loader throws away; and
-files come from people, generators and sometimes from nowhere good. So the tree is built here,
-from the parser's events, without recursion, within bounds of size, depth and number of values.
-A mistake of structure is noted and reading goes on; only a mistake of syntax ends it.
+Files come from people, generators and sometimes from nowhere good, and a YAML loader throws away
+the places that messages need. So the tree is built here, from the parser's events, without
+recursion, within bounds of size, depth and number of values. A mistake of structure is noted and
+reading goes on; only a mistake of syntax ends it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import yaml
 
 from flextui.core.model import scalars
 from flextui.core.model.problems import BadInput, Problem, quote
+from flextui.core.model.tree import Document, Fields, Items, Node, Place, Value
 
 MAX_BYTES = 1 << 20
 """The most that a spec file or an inventory may have."""
@@ -26,7 +26,9 @@ MAX_VALUES = 100_000
 MAX_DEPTH = 32
 
 _PARSER: Any = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_UNPRINTABLE = re.compile(  # what YAML 1.2 forbids, and breaks that only YAML 1.1 sees
+    "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+)
 _SYNTAX = (  # what the parser says, what it means, what was expected
     (
         "mapping values are not allowed",
@@ -47,113 +49,6 @@ _SYNTAX = (  # what the parser says, what it means, what was expected
     ("did not find expected node content", "a value is missing", "a value or a closing bracket"),
     ("unknown escape character", "an unknown escape in a quoted text", "'single quotes', or \\\\"),
 )
-
-type_names = {dict: "a mapping", list: "a list", str: "text", bool: "true or false"}
-
-Path_ = tuple[str | int, ...]
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
-    """Line and column in a file, both from 1."""
-
-    line: int
-    column: int
-
-
-@dataclass(slots=True)
-class Value:
-    """A scalar. `text` is how it was written."""
-
-    place: Place
-    value: scalars.Scalar
-    text: str
-    size: int = 1
-    height: int = 1
-
-
-@dataclass(slots=True)
-class Items:
-    """A sequence."""
-
-    place: Place
-    items: list[Node] = field(default_factory=list)
-    size: int = 1
-    height: int = 1
-
-
-@dataclass(slots=True)
-class Fields:
-    """A mapping: name → (place of the name, value)."""
-
-    place: Place
-    fields: dict[str, tuple[Place, Node]] = field(default_factory=dict)
-    size: int = 1
-    height: int = 1
-
-
-Node = Value | Items | Fields
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The node that a path leads to, or where the path ends: its name, place and key's place."""
-
-    path: Path_
-    node: Node
-    key_place: Place
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """One document of a file."""
-
-    source: str
-    root: Node
-
-    @property
-    def data(self) -> Any:
-        """The document as dicts, lists and scalars."""
-        return plain(self.root)
-
-    def find(self, path: Sequence[str | int]) -> Found:
-        """Follow a path as far as it goes; steps that don't exist are skipped."""
-        node, key_place = self.root, self.root.place
-        taken: list[str | int] = []
-        for step in path:
-            if isinstance(node, Fields) and isinstance(step, str) and step in node.fields:
-                key_place, node = node.fields[step]
-            elif isinstance(node, Items) and isinstance(step, int) and step < len(node.items):
-                node = node.items[step]
-                key_place = node.place
-            else:
-                continue
-            taken.append(step)
-        return Found(tuple(taken), node, key_place)
-
-    def problem(self, place: Place, message: str, expected: str = "", nearest: str = "") -> Problem:
-        """A problem of this file at a place."""
-        return Problem(self.source, place.line, place.column, message, expected, nearest)
-
-
-def plain(node: Node) -> Any:
-    """Dicts, lists and scalars without places."""
-    if isinstance(node, Value):
-        return node.value
-    if isinstance(node, Items):
-        return [plain(item) for item in node.items]
-    return {name: plain(value) for name, (_, value) in node.fields.items()}
-
-
-def walk(node: Node, path: Path_ = ()) -> Iterator[tuple[Path_, Node]]:
-    """Every node below and with `node`, parents first."""
-    yield path, node
-    if isinstance(node, Items):
-        for index, item in enumerate(node.items):
-            yield from walk(item, (*path, index))
-    elif isinstance(node, Fields):
-        for name, (_, value) in node.fields.items():
-            yield from walk(value, (*path, name))
 
 
 def read_file(path: str | Path, limit: int = MAX_BYTES) -> bytes:
@@ -203,8 +98,8 @@ def _decode(text: str | bytes, source: str) -> tuple[str, list[Problem]]:
         try:
             text = text.decode("utf-8")
         except UnicodeDecodeError as error:
-            place = _place_at(text[: error.start].decode("utf-8"), error.start)
-            what = f"the byte 0x{text[error.start]:02x} is not UTF-8"
+            place = _place_at(error.object[: error.start].decode("utf-8"), error.start)
+            what = f"the byte 0x{error.object[error.start]:02x} is not UTF-8"
             return "", [Problem(source, place.line, place.column, what, "a text file in UTF-8")]
     text = text.removeprefix("\ufeff")
     problems = []
@@ -232,7 +127,9 @@ def _syntax_problem(error: yaml.YAMLError, text: str, source: str) -> Problem:
     place = _place(mark) if mark else Place(1, 1)
     said = getattr(error, "problem", None) or str(error).splitlines()[0]
     message, expected = said, ""
-    if "cannot start any token" in said:
+    if "a tab character" in said:
+        message, expected = "a tab can't indent", "spaces"
+    elif "cannot start any token" in said:
         lines = re.split(r"\r\n|\r|\n", text)
         line = lines[place.line - 1] if place.line <= len(lines) else ""
         character = line[place.column - 1 : place.column]
@@ -256,9 +153,9 @@ class _Open:
 
     node: Items | Fields
     anchor: str | None
-    awaiting_key: bool = True
+    key_place: Place
     key: str | None = None
-    key_place: Place = Place(1, 1)
+    awaiting_key: bool = True
 
 
 class _Builder:
@@ -270,7 +167,7 @@ class _Builder:
         self._source = source
         self._open: list[_Open] = []
         self._anchors: dict[str, Node | None] = {}  # None: not complete yet
-        self._used = 0
+        self._size = 0  # of the documents that are complete
 
     def feed(self, event: Any) -> None:
         if isinstance(event, yaml.ScalarEvent):
@@ -309,7 +206,7 @@ class _Builder:
             raise _Stop
         if event.anchor:
             self._anchors[event.anchor] = None
-        self._open.append(_Open(node, event.anchor))
+        self._open.append(_Open(node, event.anchor, node.place))
 
     def _alias(self, event: Any) -> None:
         place, name = _place(event.start_mark), event.anchor
@@ -332,6 +229,7 @@ class _Builder:
     def _add(self, node: Node) -> None:
         """Put a finished node where it belongs: into its parent, or as a document."""
         if not self._open:
+            self._size += node.size
             if not (isinstance(node, Value) and node.value is None):
                 self.documents.append(Document(self._source, node))
             return
@@ -351,11 +249,10 @@ class _Builder:
         parent = self._open[-1].node
         parent.size += node.size
         parent.height = max(parent.height, node.height + 1)
-        if parent.size > MAX_VALUES or self._used > MAX_VALUES:
-            what = "an alias repeats too much" if node.size > 1 else "too many values"
-            self._note(node.place, what, f"at most {MAX_VALUES} values in a file")
+        if self._size + parent.size > MAX_VALUES:
+            most = f"at most {MAX_VALUES} in a file, an alias counted as what it repeats"
+            self._note(node.place, "too many values", most)
             raise _Stop
-        self._used += 1
 
     def _key(self, node: Node, parent: Fields) -> str | None:
         """The name of a field, or None (noted) if it can't be one."""
@@ -363,13 +260,14 @@ class _Builder:
             self._note(node.place, "a field's name can't be a list or a mapping", "text")
             return None
         if not isinstance(node.value, str):
-            self._note(node.place, f"the field's name {node.text or 'is empty'!r} isn't text", "quotes around it")
+            self._note(node.place, f"the name {quote(node.text)} isn't text", "quotes around it")
             return None
         if node.value == "<<":
-            self._note(node.place, "merge keys ('<<') aren't part of YAML 1.2", "the fields written out")
+            what = "merge keys ('<<') aren't part of YAML 1.2"
+            self._note(node.place, what, "the fields written out")
             return None
         if node.value in parent.fields:
-            first = parent.fields[node.value][0]
-            self._note(node.place, f"{quote(node.value)} is given twice", f"it once (see line {first.line})")
+            line = parent.fields[node.value][0].line
+            self._note(node.place, f"{quote(node.value)} is given twice", f"only line {line}")
             return None
         return node.value

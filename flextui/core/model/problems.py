@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 MAX_PROBLEMS = 100
-"""How many problems of one file are shown; the rest are counted."""
+"""How many problems of one file are told; readers may stop once they have more."""
 
 _SHOWN = 40
 
@@ -45,8 +45,7 @@ class BadInput(Exception):
         shown = ordered[:MAX_PROBLEMS]
         if len(ordered) > MAX_PROBLEMS:
             last = shown[-1]
-            more = f"and {len(ordered) - MAX_PROBLEMS} more problems"
-            shown.append(Problem(last.file, last.line, last.column, more))
+            shown.append(Problem(last.file, last.line, last.column, "there are more problems"))
         self.problems: tuple[Problem, ...] = tuple(shown)
         super().__init__(self.problems)
 
@@ -65,6 +64,12 @@ class BadValue(ValueError):
         self.message = message
         self.expected = expected
         self.nearest = nearest
+
+
+def unless_told(told: Iterable[Problem], more: Iterable[Problem]) -> list[Problem]:
+    """Those of `more` that aren't at a place that was told as wrong already."""
+    places = {(problem.line, problem.column) for problem in told}
+    return [problem for problem in more if (problem.line, problem.column) not in places]
 
 
 def quote(value: object) -> str:

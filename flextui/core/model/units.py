@@ -84,7 +84,8 @@ def _size_text(text: str) -> int | None:
     whole, fraction, prefix, binary, _ = match.groups()
     unit: int = (1024 if binary else 1000) ** _POWERS[prefix] if prefix else 1
     fraction = fraction or ""
-    return int(whole + fraction) * unit // 10 ** len(fraction)
+    scaled: int = int(whole + fraction) * unit
+    return scaled // int("1" + "0" * len(fraction))
 
 
 def _size_nearest(value: object) -> str:
