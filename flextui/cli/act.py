@@ -1,0 +1,125 @@
+"""stop, restart, scale, priority: what is done to jobs. What hits others' work asks first."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any, cast
+
+import click
+
+from flextui.cli import output, text
+from flextui.cli.complete import job_names
+from flextui.cli.verb import Place, json_option, verb, yes_option
+from flextui.core.client import Client
+from flextui.core.commands import Restart, Scale, SetPriority, Show, Stop
+from flextui.core.model.docs import JobDoc
+
+_jobs = click.argument("jobs", metavar="JOB...", nargs=-1, required=True, shell_complete=job_names)
+_job = click.argument("job", shell_complete=job_names)
+
+
+@verb(
+    "stop",
+    "flextui stop train-resnet",
+    "flextui stop j17 j18 --yes --why 'wrong data'",
+    "flextui stop --wait chat-api",
+    short_help="Stop jobs.",
+)
+@_jobs
+@click.option("--why", default="", metavar="TEXT", help="Kept in the history.")
+@click.option("--wait", is_flag=True, help="Return when they have ended.")
+@yes_option
+@json_option
+def stop(
+    place: Place, jobs: tuple[str, ...], why: str, wait: bool, yes: bool, as_json: bool
+) -> None:
+    """Stop jobs: SIGTERM, after their grace time SIGKILL, to the whole process tree.
+
+    It asks before it stops several jobs, or somebody else's.
+    """
+
+    async def act(client: Client) -> None:
+        if not yes:
+            await _ask(client, "Stop", jobs)
+        done = (await client.call(Stop(jobs, why)))["jobs"]
+        if wait:
+            from flextui.cli.follow import until_ended
+
+            ended = await until_ended(client, [job["id"] for job in done], tell=False)
+            done = [{key: job[key] for key in ("id", "name", "owner", "state")} for job in ended]  # type: ignore[literal-required]
+        _print(done, as_json)
+
+    place.run(act)
+
+
+@verb(
+    "restart",
+    "flextui restart chat-api",
+    "flextui restart j17 j18 --yes",
+    short_help="Stop and start jobs anew.",
+)
+@_jobs
+@yes_option
+@json_option
+def restart(place: Place, jobs: tuple[str, ...], yes: bool, as_json: bool) -> None:
+    """Stop the live tasks of jobs and start them anew, those that crash-looped or failed too.
+
+    It asks before it restarts several jobs, or somebody else's.
+    """
+
+    async def act(client: Client) -> None:
+        if not yes:
+            await _ask(client, "Restart", jobs)
+        _print((await client.call(Restart(jobs)))["jobs"], as_json)
+
+    place.run(act)
+
+
+@verb("scale", "flextui scale chat-api 3", short_help="Set how many replicas a service has.")
+@_job
+@click.argument("count", metavar="N", type=click.IntRange(0))
+@json_option
+def scale(place: Place, job: str, count: int, as_json: bool) -> None:
+    """Set how many replicas a service has. Those beyond N are stopped."""
+    answer = place.ask(Scale(job, count))
+    replicas = text.count(answer["count"], "replica")
+    _done(answer, f"{answer['id']} {answer['name']} has {replicas}", as_json)
+
+
+@verb("priority", "flextui priority train-resnet 80", short_help="Set a job's priority.")
+@_job
+@click.argument("priority", metavar="N", type=click.IntRange(0, 100))
+@json_option
+def priority(place: Place, job: str, priority: int, as_json: bool) -> None:
+    """Set a job's priority, from 0 to 100. Higher goes first."""
+    answer = place.ask(SetPriority(job, priority))
+    _done(answer, f"{job} has priority {priority}", as_json)
+
+
+async def _ask(client: Client, what: str, jobs: Sequence[str]) -> None:
+    """Ask a person at a terminal where several jobs, or somebody else's, are hit."""
+    if not output.is_terminal(sys.stdin):
+        return
+    docs = [cast(JobDoc, await client.call(Show(job))) for job in jobs]
+    others = any(doc["owner"] != client.info.user for doc in docs)
+    if len(docs) > 1 or others:
+        effects = [f"{doc['id']} {doc['owner']}/{doc['name']} {doc['state']}" for doc in docs]
+        output.confirm(f"{what} {text.count(len(docs), 'job')}?", effects)
+
+
+def _print(jobs: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        output.document(jobs)
+        return
+    glyph = output.is_terminal(sys.stdout)
+    for job in jobs:
+        word, _ = text.state(job["state"], glyph=glyph)
+        output.lines([text.clean(f"{job['id']} {job['owner']}/{job['name']} {word}")])
+
+
+def _done(answer: dict[str, Any], line: str, as_json: bool) -> None:
+    if as_json:
+        output.document(answer)
+    else:
+        output.lines([text.clean(line)])

@@ -1,0 +1,158 @@
+"""One job on a page: what it is, how each attempt went, and what is in its way. Pure."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from flextui.cli import text
+from flextui.cli.output import paint
+from flextui.cli.table import Cell, Column, cut, render
+from flextui.cli.text import clean
+from flextui.core.model.docs import AttemptDoc, JobDoc
+from flextui.screens import format as fmt
+
+_ATTEMPTS = (
+    Column("ATTEMPT"),
+    Column("NODE", shrink=1),
+    Column("GPUS", shrink=2),
+    Column("STATE"),
+    Column("EXIT", right=True),
+    Column("STARTED"),
+    Column("RAN", right=True),
+    Column("REASON", shrink=3),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a page is drawn. `width` None: nothing is cut; `now` is Unix seconds."""
+
+    glyph: bool
+    width: int | None
+    colour: bool
+    now: float
+
+
+def nodes_of(job: JobDoc) -> list[str]:
+    """Where its live attempts are; where its last ones were once it has ended."""
+    attempts = [task["attempts"][-1] for task in job["tasks"] if task["attempts"]]
+    live = [attempt["node"] for attempt in attempts if fmt.is_live(attempt["state"])]
+    if job["ended_at"] is not None:
+        live = [attempt["node"] for attempt in attempts]
+    return list(dict.fromkeys(live))
+
+
+def job_page(job: JobDoc, look: Look) -> Iterator[str]:
+    """All that is known of a job."""
+    yield _heading(job, look)
+    for name, value in _facts(job, look.now):
+        yield f"  {name:<10}{clean(value)}"
+    for task in job["tasks"]:
+        reason = f": {clean(task['reason'])}" if task["reason"] else ""
+        yield ""
+        yield f"  task {task['index']}  {_state(task['state'], look)}{reason}"
+        if task["attempts"]:
+            rows = [_attempt(it, look) for it in task["attempts"]]
+            room = look.width - 4 if look.width else None
+            for line in render(_ATTEMPTS, rows, width=room, colour=look.colour):
+                yield f"    {line}"
+
+
+def _heading(job: JobDoc, look: Look) -> str:
+    name = clean(f"{job['owner']}/{job['name']}")
+    return f"{name}  {job['id']}  {job['type']}  {_state(job['state'], look)}"
+
+
+def _state(state: str, look: Look) -> str:
+    word, colour = text.state(state, glyph=look.glyph)
+    return paint(word, colour) if look.colour else word
+
+
+def _facts(job: JobDoc, now: float) -> Iterator[tuple[str, str]]:
+    if reason := fmt.job_reason(job):
+        yield "reason", reason
+    spec = job.get("spec") or {}
+    if "run" in spec:
+        command = spec["run"]
+        yield "runs", command if isinstance(command, str) else shlex.join(command)
+    yield "asks", text.resources(job["resources"])
+    if job["type"] == "service":
+        running, wanted = fmt.live_tasks(job)
+        yield "replicas", f"{running} of {wanted} run"
+    yield "priority", f"{job['priority']}, revision {job['revision']}"
+    if job["project"]:
+        yield "project", job["project"]
+    yield "submitted", _when(job["submitted_at"], now)
+    if job["ended_at"]:
+        yield "ended", _when(job["ended_at"], now)
+    if job["exit_code"] is not None:
+        yield "exit", str(job["exit_code"])
+    for name in ("where", "workdir", "time_limit", "restart", "on_node_loss", "env"):
+        if spec.get(name) not in (None, {}, ""):
+            yield name, _plain(spec[name])
+
+
+def _when(at: str, now: float) -> str:
+    return f"{text.clock(at)} ({fmt.age(at, now)} ago)"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        told = ((name, it) for name, it in value.items() if it not in (None, {}, [], ""))
+        return ", ".join(f"{name} {_plain(it)}" for name, it in told) or "anywhere"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _attempt(attempt: AttemptDoc, look: Look) -> list[Cell | str]:
+    reason = attempt["reason"] or ("replaced" if attempt["replaced"] else "")
+    return [
+        attempt["id"],
+        attempt["node"],
+        text.joined(attempt["gpus"]),
+        Cell(*text.state(attempt["state"], glyph=look.glyph)),
+        fmt.exit_text(attempt["exit_code"], attempt["signal"]),
+        text.clock(attempt["started_at"]),
+        text.ran(attempt["started_at"], attempt["ended_at"], look.now),
+        Cell(reason, "red" if attempt["state"] in ("failed", "lost") else ""),
+    ]
+
+
+def why_page(answer: Mapping[str, Any], look: Look) -> Iterator[str]:
+    """What is in the way of each task that doesn't run."""
+    job = cast(JobDoc, answer["job"])
+    yield f"{_heading(job, look)}  needs {text.resources(job['resources'])}"
+    tasks = answer["tasks"]
+    for task in tasks:
+        name = f"task {task['index']}: " if len(tasks) > 1 else ""
+        yield f"  {name}{clean(task['summary'])}"
+        yield from (f"  {line}" for line in _blocks(task["blocks"], look.width))
+        for help_ in task["would_help"]:
+            yield f"    would help: {clean(help_)}"
+    if not tasks and (reason := fmt.job_reason(job)):
+        yield f"  {clean(reason)}"
+
+
+def _blocks(blocks: list[dict[str, Any]], width: int | None) -> Iterator[str]:
+    """Each thing in the way: where, what, whose, until when."""
+    names = [_where(block) for block in blocks]
+    room = max((len(name) for name in names), default=0)
+    for name, block in zip(names, blocks, strict=True):
+        parts = [block["text"]]
+        if held_by := block.get("held_by"):
+            parts.append(f"held by {', '.join(held_by)}")
+        if clears := block.get("clears"):
+            parts.append(clears)
+        line = f"  {name:<{room}}  {clean(' · '.join(parts))}"
+        yield line if width is None else cut(line, width - 2)
+
+
+def _where(block: Mapping[str, Any]) -> str:
+    nodes = list(block.get("nodes") or ())
+    if len(nodes) > 3:
+        nodes = [*nodes[:2], f"and {len(nodes) - 2} more"]
+    device = f":{block['device']}" if block.get("device") and len(nodes) == 1 else ""
+    return clean(", ".join(nodes) + device) or "job"

@@ -1,0 +1,171 @@
+"""Log events to stdout and stderr: raw bytes into a pipe, harmless text onto a terminal.
+
+A reader that pauses (`less`) must not stop this process from hearing the core or Ctrl-C, so
+nothing is written before the descriptor takes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import codecs
+import os
+import select
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import IO
+
+from flextui.cli import output
+from flextui.cli.text import LogText, clean
+from flextui.core.model.docs import LogEvent
+
+_CHUNK = select.PIPE_BUF
+_LONGEST_LINE = 64 * 1024
+"""A line of one of several tasks is held back until it is whole, up to so many bytes."""
+
+
+async def copy_logs(
+    events: AsyncIterator[LogEvent], *, split_err: bool = False, several: bool = False
+) -> None:
+    """Write all that comes, until it ends.
+
+    With `split_err` the job's stderr goes to stderr, else all is data. With `several` tasks, lines
+    stay whole, and on a terminal each says whose it is. Raises StdoutClosed.
+    """
+    out = _Sink(sys.stdout, several=several)
+    err = _Sink(sys.stderr, several=several) if split_err else out
+    async for event in events:
+        if event["kind"] == "data":
+            await (err if event["stream"] == "err" else out).feed(event)
+        elif event["kind"] == "eof":
+            await (err if event["stream"] == "err" else out).flush(event["attempt"])
+        else:
+            output.say(f"flextui: {_remark(event)}")
+    for sink in {id(out): out, id(err): err}.values():
+        await sink.flush()
+
+
+def _remark(event: LogEvent) -> str:
+    if event["kind"] == "notice":
+        return event["text"]
+    lost = event["to"] - event["at"]
+    return f"gap: {lost} bytes of {event['stream']} of {event['attempt']} were dropped by rotation"
+
+
+@dataclass(slots=True)
+class _Source:
+    """One stream of one attempt, and what of it waits for its rest."""
+
+    label: str
+    text: LogText
+    decode: codecs.IncrementalDecoder = field(
+        default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace")
+    )
+    line: bytearray = field(default_factory=bytearray)
+
+
+class _Sink:
+    """Where bytes go: stdout or stderr."""
+
+    def __init__(self, stream: IO[str] | None, *, several: bool) -> None:
+        if stream is None:
+            raise output.StdoutClosed
+        self._fd = stream.fileno()
+        self._terminal = output.is_terminal(stream)
+        self._colour = output.colour_on(stream)
+        self._several = several
+        self._sources: dict[tuple[str, str], _Source] = {}
+
+    async def feed(self, event: LogEvent) -> None:
+        """Write a piece, as far as it can be written yet."""
+        source = self._source(event)
+        data = _bytes(event)
+        if self._several:
+            source.line += data
+            end = source.line.rfind(b"\n") + 1
+            if not end and len(source.line) > _LONGEST_LINE:
+                end = len(source.line)
+            data = bytes(source.line[:end])
+            del source.line[:end]
+        await self._write(source, data)
+
+    async def flush(self, attempt: str | None = None) -> None:
+        """Write what is held back, of one attempt or of all, and end its colours."""
+        for key in [it for it in self._sources if attempt in (None, it[0])]:
+            source = self._sources.pop(key)
+            rest = bytes(source.line)
+            if self._several and rest and not rest.endswith(b"\n"):
+                rest += b"\n"
+            await self._write(source, rest)
+            if self._terminal:
+                left = source.text.feed(source.decode.decode(b"", True)) + source.text.finish()
+                await write_all(self._fd, left.encode("utf-8", "replace"))
+
+    def _source(self, event: LogEvent) -> _Source:
+        key = (event["attempt"], event["stream"])
+        if key not in self._sources:
+            task = event["attempt"].split(".")[1:2]
+            label = clean(f"{''.join(task)} {event['node']} ")
+            self._sources[key] = _Source(label, LogText(colour=self._colour))
+        return self._sources[key]
+
+    async def _write(self, source: _Source, data: bytes) -> None:
+        if self._terminal and data:
+            text = source.text.feed(source.decode.decode(data))
+            if self._several:
+                text = _labelled(text, source.label)
+            data = text.encode("utf-8", "replace")
+        await write_all(self._fd, data)
+
+
+def _labelled(text: str, label: str) -> str:
+    """Each line with whose it is; a line begun anew by a carriage return becomes one of its own."""
+    lines = text.replace("\r", "\n").splitlines(keepends=True)
+    return "".join(label + line for line in lines)
+
+
+def _bytes(event: LogEvent) -> bytes:
+    if encoded := event.get("b64"):
+        return base64.b64decode(encoded)
+    return event["text"].encode("utf-8", "surrogateescape")
+
+
+async def write_all(fd: int, data: bytes) -> None:
+    """Write as the descriptor takes it. Raises StdoutClosed when its reader left."""
+    waits = _can_wait(fd)
+    view = memoryview(data)
+    while view:
+        if waits:
+            await _writable(fd)
+        try:
+            written = os.write(fd, view[:_CHUNK] if waits else view)
+        except BlockingIOError:
+            await _writable(fd)
+            continue
+        except BrokenPipeError as error:
+            raise output.StdoutClosed from error
+        except OSError as error:
+            raise output.Failure(output.FAILED, f"can't write: {error.strerror}") from error
+        view = view[written:]
+
+
+def _can_wait(fd: int) -> bool:
+    """False for a regular file, which is always ready and can't be polled."""
+    loop = asyncio.get_running_loop()
+    try:
+        loop.add_writer(fd, lambda: None)
+    except OSError:
+        return False
+    loop.remove_writer(fd)
+    return True
+
+
+async def _writable(fd: int) -> None:
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_writer(fd, lambda: ready.done() or ready.set_result(None))
+    try:
+        await ready
+    finally:
+        loop.remove_writer(fd)

@@ -1,0 +1,178 @@
+"""submit, plan, validate: spec files on their way to a core, or just read."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import click
+
+from flextui.cli import output, text
+from flextui.cli.output import Failure
+from flextui.cli.table import Cell, Column, render
+from flextui.cli.verb import Need, Place, json_option, verb
+from flextui.core.client import Client
+from flextui.core.commands import Plan, Source, Submit
+
+_PLAN = (Column("TASK", right=True), Column("NODE"), Column("GPUS"), Column("REASON", shrink=1))
+_files = click.argument("files", metavar="FILE...", nargs=-1, required=True)
+
+
+@verb(
+    "submit",
+    "flextui submit train.yaml",
+    "flextui submit --wait prepare.yaml && flextui submit train.yaml",
+    "generate-spec | flextui submit -",
+    short_help="Hand in jobs.",
+)
+@_files
+@click.option("--wait", is_flag=True, help="Wait until they end; exit with the job's status.")
+@json_option
+def submit(place: Place, files: tuple[str, ...], wait: bool, as_json: bool) -> int:
+    """Hand in the jobs of spec files, all or none. `-` reads stdin.
+
+    It returns as soon as the jobs are kept for good. A name that is known makes a new revision of
+    a service, and a new run of a batch job.
+    """
+    sources = read_sources(files)
+
+    async def act(client: Client) -> int:
+        jobs = (await client.call(Submit(sources)))["jobs"]
+        if as_json:
+            output.document([{key: job[key] for key in ("id", "name", "revision")} for job in jobs])
+        else:
+            output.lines(_submitted(job) for job in jobs)
+        if not wait:
+            return output.DONE
+        from flextui.cli.follow import until_ended, worst_status
+
+        return worst_status(await until_ended(client, [job["id"] for job in jobs], tell=True))
+
+    return place.run(act, Need.START)
+
+
+def _submitted(job: Mapping[str, Any]) -> str:
+    glyph = output.is_terminal(sys.stdout)
+    word, _ = text.state(job["state"], glyph=glyph)
+    revision = f" rev {job['revision']}" if job["revision"] > 1 else ""
+    line = f"{job['id']} {job['owner']}/{job['name']}{revision} {word}"
+    return text.clean(f"{line}: {job['reason']}" if job["reason"] else line)
+
+
+@verb(
+    "plan",
+    "flextui plan train.yaml",
+    "flextui plan --json *.yaml",
+    short_help="Tell what submitting would do.",
+)
+@_files
+@json_option
+def plan(place: Place, files: tuple[str, ...], as_json: bool) -> None:
+    """Tell what submitting these files would do, and where each task would go now, or why it would
+    wait. Nothing is changed.
+    """
+    answer = place.ask(Plan(read_sources(files)))
+    if as_json:
+        output.document(answer)
+        return
+    for job in answer["jobs"]:
+        output.lines(_planned(job))
+        for warning in job.get("warnings", ()):
+            output.say(f"flextui: warning: {job['name']}: {warning}")
+
+
+def _planned(job: Mapping[str, Any]) -> Iterable[str]:
+    yield text.clean(f"{job['name']}: {job['action']}")
+    yield from (f"  {text.clean(_change(change))}" for change in job.get("diff") or ())
+    rows = [
+        (
+            str(task["index"]),
+            task["node"] or Cell("waits", "yellow"),
+            text.joined(str(gpu) for gpu in task["gpus"]),
+            task.get("reason") or "",
+        )
+        for task in job["tasks"]
+    ]
+    if rows:
+        table = render(_PLAN, rows, width=output.width(), colour=output.colour_on(sys.stdout))
+        yield from (f"  {line}" for line in table)
+
+
+def _change(change: Mapping[str, Any]) -> str:
+    return f"{change['field']}: {change['from']} -> {change['to']}"
+
+
+@verb(
+    "validate",
+    "flextui validate train.yaml",
+    "flextui validate jobs/*.yaml",
+    short_help="Read spec files and tell every mistake.",
+)
+@_files
+@json_option
+def validate(place: Place, files: tuple[str, ...], as_json: bool) -> int:
+    """Read spec files and tell every mistake with its line and column. Needs no core."""
+    from flextui.core.model.problems import BadInput
+    from flextui.core.model.spec import read_specs
+
+    problems = []
+    found: list[dict[str, Any]] = []
+    for name in files:
+        try:
+            shown, data = _read(name)
+            specs = read_specs(data, shown)
+        except BadInput as error:
+            problems += error.problems
+            continue
+        found += [{"file": shown, "name": spec.name, "type": spec.type} for spec in specs]
+        if not as_json:
+            output.lines(text.clean(f"ok {shown}: {spec.name} ({spec.type})") for spec in specs)
+    if as_json:
+        wrong = [_place(problem) for problem in problems]
+        output.document({"ok": not wrong, "jobs": found, "problems": wrong})
+    if problems:
+        raise Failure(output.INPUT, _so_many(len(problems)), map(str, problems))
+    return output.DONE
+
+
+def _place(problem: Any) -> dict[str, Any]:
+    names = ("file", "line", "column", "message", "expected", "nearest")
+    return {name: getattr(problem, name) for name in names}
+
+
+def _so_many(number: int) -> str:
+    return f"{text.count(number, 'problem')}; nothing was changed"
+
+
+def read_sources(files: Iterable[str]) -> tuple[Source, ...]:
+    """The files as they are; the core reads them.
+
+    Raises Failure with every file that can't be read, is too big or isn't text.
+    """
+    from flextui.core.model.document import MAX_BYTES, load
+    from flextui.core.model.problems import BadInput
+
+    sources, problems = [], []
+    for name in files:
+        try:
+            shown, data = _read(name)
+            if len(data) > MAX_BYTES:
+                raise BadInput(load(data, shown)[1])
+            sources.append(Source(shown, data.decode("utf-8")))
+        except BadInput as error:
+            problems += error.problems
+        except UnicodeDecodeError:
+            problems += load(data, shown)[1]
+    if problems:
+        raise Failure(output.INPUT, _so_many(len(problems)), map(str, problems))
+    return tuple(sources)
+
+
+def _read(name: str) -> tuple[str, bytes]:
+    """How the file is called in messages, and its bytes. Raises BadInput."""
+    from flextui.core.model.document import MAX_BYTES, read_file
+
+    if name != "-":
+        return name, read_file(name)
+    return "<stdin>", sys.stdin.buffer.read(MAX_BYTES + 1)
