@@ -12,6 +12,7 @@ import pytest
 
 if TYPE_CHECKING:
     from tests.bench.gpus import FakeGpus
+    from tests.bench.nodes import SshFleet
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -43,3 +44,57 @@ def fake_gpus(tmp_path: Path) -> FakeGpus:
 
     requires("gcc")
     return FakeGpus(tmp_path / "gpus", 2)
+
+
+@pytest.fixture(scope="session")
+def _accounts_in_use() -> Iterator[None]:
+    from tests.bench.accounts import in_use
+
+    with in_use():
+        yield
+
+
+@pytest.fixture
+def people(_accounts_in_use: None) -> tuple[str, str, str]:
+    """Three accounts of this machine with a home each: alice, bob and carol."""
+    from tests.bench.accounts import ensure
+    from tests.bench.require import requires
+
+    requires("root")
+    names = ("alice", "bob", "carol")
+    for name in names:
+        ensure(name)
+    return names
+
+
+def _fleet(need: str) -> Iterator[SshFleet]:
+    from tests.bench.netns import NetnsFleet
+    from tests.bench.nodes import SshFleet
+    from tests.bench.require import requires
+
+    requires(need)
+    folder = Path(tempfile.mkdtemp(prefix="fx-fleet-"))
+    folder.chmod(0o755)
+    try:
+        with {"sshd": SshFleet, "netns": NetnsFleet}[need](folder) as fleet:
+            yield fleet
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def ssh_fleet(_accounts_in_use: None) -> Iterator[SshFleet]:
+    """A fleet without nodes yet: ``ssh_fleet.add("gpu1", gpus=2)``."""
+    yield from _fleet("sshd")
+
+
+@pytest.fixture(scope="module")
+def module_ssh_fleet(_accounts_in_use: None) -> Iterator[SshFleet]:
+    """A fleet that the tests of one module share."""
+    yield from _fleet("sshd")
+
+
+@pytest.fixture
+def netns_fleet(_accounts_in_use: None) -> Iterator[SshFleet]:
+    """A fleet whose nodes each have a network of their own and a cable that can be cut."""
+    yield from _fleet("netns")
