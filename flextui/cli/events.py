@@ -23,7 +23,6 @@ _COLUMNS = (
     Column("SUBJECT", shrink=2),
     Column("TEXT", shrink=3),
 )
-_MANY = 1_000_000
 
 
 @verb(
@@ -48,7 +47,7 @@ def events(place: Place, follow: bool, lines: int | None, job: str | None, as_js
         job_id = None
         if job is not None:
             job_id = cast(JobDoc, await client.call(Show(job)))["id"]
-        answer = await client.call(ListEvents(job=job_id, limit=_MANY))
+        answer = await client.call(ListEvents(job=job_id, limit=max(1, wanted)))
         stored = cast(list[EventDoc], answer["events"])
         shown = stored[-wanted:] if wanted else []
         if not follow:

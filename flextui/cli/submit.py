@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,11 +12,12 @@ import click
 from flextui.cli import output, text
 from flextui.cli.output import Failure
 from flextui.cli.table import Cell, Column, render
-from flextui.cli.verb import Need, Place, json_option, verb
+from flextui.cli.verb import Need, Place, json_option, so_many, verb
 from flextui.core.client import Client
 from flextui.core.commands import Plan, Source, Submit
 
 _PLAN = (Column("TASK", right=True), Column("NODE"), Column("GPUS"), Column("REASON", shrink=1))
+_ACTIONS = {"create": "new job", "revise": "new revision", "unchanged": "unchanged"}
 _files = click.argument("files", metavar="FILE...", nargs=-1, required=True)
 
 
@@ -83,7 +85,7 @@ def plan(place: Place, files: tuple[str, ...], as_json: bool) -> None:
 
 
 def _planned(job: Mapping[str, Any]) -> Iterable[str]:
-    yield text.clean(f"{job['name']}: {job['action']}")
+    yield text.clean(f"{job['name']}: {_ACTIONS.get(job['action'], job['action'])}")
     yield from (f"  {text.clean(_change(change))}" for change in job.get("diff") or ())
     rows = [
         (
@@ -100,7 +102,11 @@ def _planned(job: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _change(change: Mapping[str, Any]) -> str:
-    return f"{change['field']}: {change['from']} -> {change['to']}"
+    return f"{change['field']}: {_value(change['old'])} -> {_value(change['new'])}"
+
+
+def _value(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 @verb(
@@ -132,17 +138,13 @@ def validate(place: Place, files: tuple[str, ...], as_json: bool) -> int:
         wrong = [_place(problem) for problem in problems]
         output.document({"ok": not wrong, "jobs": found, "problems": wrong})
     if problems:
-        raise Failure(output.INPUT, _so_many(len(problems)), map(str, problems))
+        raise Failure(output.INPUT, so_many(len(problems)), map(str, problems))
     return output.DONE
 
 
 def _place(problem: Any) -> dict[str, Any]:
     names = ("file", "line", "column", "message", "expected", "nearest")
     return {name: getattr(problem, name) for name in names}
-
-
-def _so_many(number: int) -> str:
-    return f"{text.count(number, 'problem')}; nothing was changed"
 
 
 def read_sources(files: Iterable[str]) -> tuple[Source, ...]:
@@ -165,7 +167,7 @@ def read_sources(files: Iterable[str]) -> tuple[Source, ...]:
         except UnicodeDecodeError:
             problems += load(data, shown)[1]
     if problems:
-        raise Failure(output.INPUT, _so_many(len(problems)), map(str, problems))
+        raise Failure(output.INPUT, so_many(len(problems)), map(str, problems))
     return tuple(sources)
 
 

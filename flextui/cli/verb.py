@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 import click
 
 from flextui.cli.output import DENIED, FAILED, INPUT, UNREACHABLE, Failure
+from flextui.cli.text import count
 from flextui.core.client import Client
 from flextui.core.commands import Command, CommandError
 
@@ -77,9 +78,16 @@ class Place:
 
 def refused(error: CommandError) -> Failure:
     """A core's refusal, with its problems or candidates on lines of their own."""
-    details = [problem_line(problem) for problem in error.problems]
-    details += [f"  {candidate}" for candidate in error.candidates]
-    return Failure(_STATUS[error.code], error.text, details)
+    if error.problems:
+        lines = [problem_line(problem) for problem in error.problems]
+        return Failure(_STATUS[error.code], so_many(len(lines)), lines)
+    candidates = [f"  {name}" for name in error.candidates if name not in error.text]
+    return Failure(_STATUS[error.code], error.text, candidates)
+
+
+def so_many(problems: int) -> str:
+    """What stands above the problems of files."""
+    return f"{count(problems, 'problem')}; nothing was changed"
 
 
 def problem_line(problem: dict[str, Any]) -> str:

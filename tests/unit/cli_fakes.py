@@ -47,7 +47,7 @@ class FakeCore:
     async def call(self, command: Command) -> dict[str, Any]:
         self.asked.append(command)
         given = self.answers.get(type(command))
-        if isinstance(given, Exception):
+        if isinstance(given, BaseException):
             raise given
         if isinstance(given, Callable):  # type: ignore[arg-type]
             return cast(dict[str, Any], given(command))

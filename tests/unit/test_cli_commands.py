@@ -126,9 +126,9 @@ def test_plan_tells_where_tasks_go_and_warns_on_stderr(
         {"index": 0, "node": "gpu1", "gpus": [0, 1], "reason": ""},
         {"index": 1, "node": None, "gpus": [], "reason": "no free GPU"},
     ]
-    changed = [{"field": "run", "from": "a", "to": "b"}]
+    changed = [{"field": "run", "old": "a", "new": "b"}]
     core.answers[Plan] = {
-        "jobs": [{"name": "hello", "action": "new revision", "tasks": tasks, "diff": changed,
+        "jobs": [{"name": "hello", "action": "revise", "tasks": tasks, "diff": changed,
                   "warnings": ["may run twice until gpu1 answers"]}]
     }  # fmt: skip
     assert run(["plan", str(tmp_path / "job.yaml")], core.connect) == 0

@@ -1,0 +1,63 @@
+"""The reference page knows every command and option, and nothing that doesn't exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from flextui.cli.root import cli
+
+PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
+SECTIONS = dict(re.findall(r"^### ([a-z-]+)\n(.*?)(?=^##|\Z)", PAGE.read_text(), re.M | re.S))
+COMMANDS = {
+    name: command
+    for name in cli.list_commands(click.Context(cli))
+    if (command := cli.get_command(click.Context(cli), name)) and not command.hidden
+}
+
+
+def test_the_page_has_the_commands_that_there_are() -> None:
+    assert set(SECTIONS) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_is_told(name: str) -> None:
+    section = SECTIONS[name]
+    for param in COMMANDS[name].params:
+        if isinstance(param, click.Option) and not param.hidden:
+            told = any(re.search(rf"{re.escape(it)}\b", section) for it in param.opts)
+            assert told, f"{name}: {param.opts}"
+
+
+def commands_in(line: str) -> list[list[str]]:
+    """The calls of flextui in a line for the shell, each as its words."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars="|&>")
+    lexer.whitespace_split = True
+    calls: list[list[str]] = [[]]
+    for word in lexer:
+        if set(word) <= set("|&>"):
+            calls.append([])
+        else:
+            calls[-1].append(word)
+    return [call[1:] for call in calls if call[:1] == ["flextui"]]
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_every_section_has_examples_that_parse(name: str) -> None:
+    lines = re.findall(r"^    (.*)$", SECTIONS[name], re.M)
+    calls = [call for line in lines for call in commands_in(line)]
+    assert any(call[0] == name for call in calls)
+    for call in calls:
+        with COMMANDS[call[0]].make_context(call[0], call[1:]):
+            pass
+
+
+def test_the_options_before_a_command_are_told() -> None:
+    text = PAGE.read_text()
+    for param in cli.params:
+        if isinstance(param, click.Option) and not param.hidden:
+            assert any(f"`{it}" in text for it in param.opts), param.opts
