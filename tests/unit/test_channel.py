@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -59,7 +60,7 @@ def test_lines_come_out_whole_however_they_are_cut(lines: list[bytes], cuts: lis
     splitter = LineSplitter(limit=20)
     found = []
     places = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
-    for begin, end in zip(places, places[1:], strict=False):
+    for begin, end in pairwise(places):
         found += splitter.feed(data[begin:end])
     assert found == [line for line in lines if len(line) <= 20]
     assert splitter.dropped == sum(len(line) > 20 for line in lines)
@@ -254,9 +255,14 @@ async def test_an_agent_that_ignores_its_credit_loses_the_tail_not_our_memory() 
         peer.stream.feed(log_push(sub, number * 60_000, "x" * 60_000))
         await settle()
     taken = 0
-    with pytest.raises(ConnectionError):
+
+    async def read_all() -> None:
+        nonlocal taken
         while True:
             taken += len((await tail.next())["text"])
+
+    with pytest.raises(ConnectionError):
+        await read_all()
     assert taken <= WINDOW + SLACK + 60_000
     peer.stream.feed_eof()
     await running

@@ -88,6 +88,7 @@ def test_a_record_with_its_exit() -> None:
     assert event.record.exit is not None
     assert (event.record.exit.code, event.record.exit.signal) == (None, 9)
     assert (event.record.exit.why, event.record.exit.ran_s) == ("memory", 3.0)
+    assert event.record.exit.ended_ago_s == 9.5
     assert event.record.devices == ("GPU-1",)
     assert event.record.log_bytes == {"out": 10, "err": 0}
 

@@ -490,8 +490,13 @@ async def test_check_of_a_node_that_is_down_names_the_phase() -> None:
 
 
 async def test_check_shows_the_way_the_agents_rows_and_the_clock() -> None:
-    checks = [{"name": "disk", "ok": True, "text": "80 GB free"}, {"name": "driver", "ok": None}]
-    agent = StandInAgent(on_message=answering(check={"checks": checks, "now_at": 0}))
+    checks = [
+        {"name": "disk", "ok": True, "text": "80 GB free"},
+        {"name": "driver", "ok": None},
+        {"name": "clock", "ok": True, "text": "1970-01-01 00:00:00 UTC", "at": 0},
+        "nonsense",
+    ]
+    agent = StandInAgent(on_message=answering(check={"checks": checks}))
     async with linked(lambda: agent) as (link, events, _):
         await events.next(NodeReady)
         rows = {row["name"]: row for row in await link.check()}

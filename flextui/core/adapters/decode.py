@@ -94,13 +94,14 @@ def record(message: object) -> Record | None:
         return None
     if not isinstance(state, str) or state not in RECORD_STATES:
         return None
+    started_ago = _float(message.get("started_ago_s"))
     return Record(
         attempt=attempt,
         state=state,
         job=_text(message.get("job")),
         pid=_int(message.get("pid")),
-        started_ago_s=_float(message.get("started_ago_s")),
-        exit=_exit(message.get("exit")),
+        started_ago_s=started_ago,
+        exit=_exit(message.get("exit"), started_ago),
         devices=tuple(_text(d) for d in _list(message.get("devices"), GPUS_BOUND)),
         limit=_text(message.get("limit")),
         log_bytes={
@@ -111,16 +112,18 @@ def record(message: object) -> Record | None:
     )  # fmt: skip
 
 
-def _exit(message: object) -> Exit | None:
+def _exit(message: object, started_ago: float | None) -> Exit | None:
     if not isinstance(message, dict):
         return None
+    ran = _float(message.get("ran_s"))
+    ended_ago = None if ran is None or started_ago is None else max(started_ago - ran, 0.0)
     return Exit(
         code=_int(message.get("code")),
         signal=_int(message.get("signal")),
         why=_text(message.get("why")) or "exit",
         text=_text(message.get("text"), 8 * TEXT_BOUND),
-        ended_ago_s=_float(message.get("ended_ago_s")),
-        ran_s=_float(message.get("ran_s")),
+        ended_ago_s=ended_ago,
+        ran_s=ran,
     )
 
 

@@ -32,16 +32,14 @@ async def passed_rows(
     """All rows of a node that is connected. Raises ConnectionError when the link breaks."""
     rows = [_with_latency(row, await _latency(channel)) if row.name == "reach" else row
             for row in findings]  # fmt: skip
-    rows += [_shell(greeting), _python(greeting)]
+    if greeting.noise or any(row.name == "login" for row in findings):
+        rows.append(_shell(greeting))
+    rows.append(_python(greeting))
     asked = time.time()
     answer = await channel.request({"t": "check"})
     answered = time.time()
-    own = [Finding(*row) for row in _own_checks(answer)]
-    clock = _clock(answer, asked, answered)
-    if clock is not None:
-        own = [row for row in own if row.name != "clock"]
-        own.append(clock)
-    return [CheckDoc(node=node, name=r.name, ok=r.ok, text=r.text) for r in rows + own]
+    rows += _own_checks(answer, (asked + answered) / 2, (answered - asked) / 2)
+    return [CheckDoc(node=node, name=r.name, ok=r.ok, text=r.text) for r in rows]
 
 
 async def _latency(channel: Channel) -> float:
@@ -75,31 +73,28 @@ def _python(greeting: Greeting) -> Finding:
     return Finding("python", True, f"Python {booted.python}, agent kept in {booted.cache}")
 
 
-def _own_checks(answer: dict[str, Any]) -> list[tuple[str, bool | None, str]]:
+def _own_checks(answer: dict[str, Any], asked_at: float, give: float) -> list[Finding]:
+    """The agent's rows; `asked_at` (Unix seconds) is known to within `give` seconds."""
     if answer.get("t") != "ok":
-        return [("agent", False, decode.complaint(answer)[1])]
+        return [Finding("agent", False, decode.complaint(answer)[1])]
     checks = answer.get("checks")
     rows = []
     for check in checks[:ROWS_BOUND] if isinstance(checks, list) else []:
-        if isinstance(check, dict):
-            ok = check.get("ok")
-            rows.append((
-                decode.text_of(check, "name") or "check",
-                ok if isinstance(ok, bool) else None,
-                decode.text_of(check, "text"),
-            ))  # fmt: skip
+        if not isinstance(check, dict):
+            continue
+        name, ok = decode.text_of(check, "name") or "check", check.get("ok")
+        row = Finding(name, ok if isinstance(ok, bool) else None, decode.text_of(check, "text"))
+        theirs = check.get("at")
+        if name == "clock" and isinstance(theirs, int | float):
+            row = _clock(theirs - asked_at, give, row)
+        rows.append(row)
     return rows
 
 
-def _clock(answer: dict[str, Any], asked: float, answered: float) -> Finding | None:
-    """The difference of the clocks, if the node told its own: off by at most half a round trip."""
-    theirs = answer.get("now_at")
-    if not isinstance(theirs, int | float) or isinstance(theirs, bool):
-        return None
-    ahead = theirs - (asked + answered) / 2
-    if abs(ahead) <= CLOCK_WARN_S + (answered - asked) / 2:
-        return Finding("clock", True, f"within {max(abs(ahead), 0.001):.3f} s of this machine's")
+def _clock(ahead: float, give: float, row: Finding) -> Finding:
+    """The node's clock held against this machine's."""
+    if abs(ahead) <= CLOCK_WARN_S + give:
+        return Finding("clock", row.ok, f"{row.text}, {abs(ahead):.3f} s from this machine's clock")
     way = "ahead of" if ahead > 0 else "behind"
-    return Finding(
-        "clock", None, f"{abs(ahead):.0f} s {way} this machine's: switch on NTP on one of the two"
-    )
+    text = f"{abs(ahead):.0f} s {way} this machine's: let NTP set both ({row.text})"
+    return Finding("clock", None, text)
