@@ -40,6 +40,7 @@ def run_checks(root_path: str, sample: Optional[Dict[str, Any]] = None) -> List[
         ("modules", _modules),
         ("home", _home),
         ("state", lambda: _state(root_path)),
+        ("disk", lambda: _space(root_path)),
         ("driver", lambda: _driver(seen)),
         ("gpus", lambda: _gpus(seen.get("nvml"), seen.get("gpus") or [])),
         ("claims", _claims),
@@ -96,20 +97,20 @@ def _state(path: str) -> Iterator[Row]:
         yield _row("state", None, told + ": logs and exits wait for the network; no local disk?")
     else:
         yield _row("state", True, told)
-    yield _space(path)
 
 
-def _space(path: str) -> Row:
+def _space(path: str) -> Iterator[Row]:
     """Room for logs and records where the state is."""
     found = os.statvfs(path)
     free, size = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
     text = "%s free of %s at %s" % (_size(free), _size(size), path)
     if free < _FULL or (found.f_files and found.f_favail < _FEW_FILES):
         files = "" if free < _FULL else ", but only %d more files" % found.f_favail
-        return _row("disk", False, text + files + ": free some, jobs can't start")
-    if free < _NEARLY_FULL:
-        return _row("disk", None, text + ": logs may fill it")
-    return _row("disk", True, text)
+        yield _row("disk", False, text + files + ": free some, jobs can't start")
+    elif free < _NEARLY_FULL:
+        yield _row("disk", None, text + ": logs may fill it")
+    else:
+        yield _row("disk", True, text)
 
 
 def writing_problem(folder: str) -> str:

@@ -53,6 +53,8 @@ def _from_c() -> Tuple[Callable[[Any], str], Callable[[str], Any]]:
             value, stop = scan(text, start)
         except StopIteration:
             raise ValueError("no JSON at character %d" % start) from None
+        except RecursionError:
+            raise ValueError("JSON nested too deeply") from None
         if text[stop:].strip(_WHITESPACE):
             raise ValueError("more than one JSON value, from character %d" % stop)
         return value

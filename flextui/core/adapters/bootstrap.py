@@ -110,7 +110,8 @@ def remote_command() -> str:
     """
     script = (
         f"for p in {_PYTHONS}; do "
-        f'command -v "$p" >/dev/null 2>&1 && exec "$p" -ISc "{_READ}" flextui-agent; done; '
+        'case "$p" in /*) ;; *) p=$(command -v "$p") ;; esac; '
+        f'[ -x "$p" ] && exec "$p" -ISc "{_READ}" flextui-agent; done; '
         f'echo "flextui: no python3 in PATH=$PATH" >&2; exit {EXIT_NO_PYTHON}'
     )
     return f"exec /bin/sh -c '{script}'"

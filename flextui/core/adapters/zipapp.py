@@ -41,8 +41,7 @@ def agent_zip() -> AgentZip:
     for entry in importlib.resources.files("flextui.agent").iterdir():
         if entry.name.endswith(".py"):
             members[f"{PACKAGE}/{entry.name}"] = entry.read_bytes()
-    data = _pack(members)
-    return AgentZip(data, hashlib.sha256(data).hexdigest())
+    return pack(members)
 
 
 def _pynvml() -> bytes:
@@ -52,8 +51,8 @@ def _pynvml() -> bytes:
     return Path(spec.origin).read_bytes()
 
 
-def _pack(members: dict[str, bytes]) -> bytes:
-    """A zip that depends on names and contents alone: sorted, no times, no file modes."""
+def pack(members: dict[str, bytes]) -> AgentZip:
+    """A zip of these files that depends on names and contents alone: no order, times or modes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name in sorted(members):
@@ -62,4 +61,5 @@ def _pack(members: dict[str, bytes]) -> bytes:
             info.create_system = 3
             info.external_attr = 0o644 << 16
             archive.writestr(info, members[name], compresslevel=9)
-    return buffer.getvalue()
+    data = buffer.getvalue()
+    return AgentZip(data, hashlib.sha256(data).hexdigest())
