@@ -47,6 +47,8 @@ _SYNTAX = (  # what the parser says, what it means, what was expected
     ),
     ("unexpected end of stream", "a quote is opened and never closed", "a closing quote"),
     ("did not find expected node content", "a value is missing", "a value or a closing bracket"),
+    ("expected ',' or ']'", "a list is still open here", "',' or ']'"),
+    ("expected ',' or '}'", "a mapping is still open here", "',' or '}'"),
     ("unknown escape character", "an unknown escape in a quoted text", "'single quotes', or \\\\"),
 )
 

@@ -29,6 +29,8 @@ from flextui.core.model.problems import BadValue
 MAX_EXEC_BYTES = 128 * 1024 - 1
 """Linux's bound for one argument or one variable (MAX_ARG_STRLEN, less the final NUL)."""
 
+EXECUTABLE = "less than 128 KiB of text without NUL characters"
+
 _LABEL_WORDS = ("node", "not", "prefer", "placement", "pool")
 
 
@@ -92,8 +94,12 @@ def _one_or_more(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-def _executable(text: str) -> bool:
-    return "\0" not in text and len(text.encode()) <= MAX_EXEC_BYTES
+def executable(text: str) -> bool:
+    """Whether the kernel takes it as an argument or a variable."""
+    try:
+        return "\0" not in text and len(text.encode()) <= MAX_EXEC_BYTES
+    except UnicodeEncodeError:
+        return False
 
 
 def _unitary(kind: str, forms: str) -> WithJsonSchema:
@@ -115,9 +121,7 @@ def _is_label_name(name: str) -> bool:
 
 Text = Annotated[str, Strict()]
 Word = Annotated[str, Strict(), check(_is_word, "a printable text")]
-ExecText = Annotated[
-    str, Strict(), check(_executable, "at most 128 KiB of text without NUL characters")
-]
+ExecText = Annotated[str, Strict(), check(executable, EXECUTABLE)]
 Whole = Annotated[int, Strict()]
 Flag = Annotated[bool, Strict()]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]

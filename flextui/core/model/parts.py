@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
 from flextui.core.model.fields import (
+    EXECUTABLE,
     Bytes,
     ExecText,
     Flag,
@@ -21,6 +22,7 @@ from flextui.core.model.fields import (
     Whole,
     Words,
     check,
+    executable,
     matches,
 )
 from flextui.core.model.problems import BadValue, nearest
@@ -32,16 +34,24 @@ MIN_MEMORY = 2**20
 
 
 def _command(value: Any) -> Any:
-    """A shell line, or an argv; texts are checked by the type that follows."""
+    """A shell line, or an argv."""
     if isinstance(value, str):
-        if not value.strip():
-            raise BadValue(expected="a command")
-        return value
+        return _shell_line(value)
     if not isinstance(value, list | tuple) or not value or not all(type(it) is str for it in value):
         raise BadValue(expected="a shell line, or a list of texts (program and arguments)")
     if not value[0].strip():
         raise BadValue("the program's name is empty", expected="a command")
+    if not all(map(executable, value)):
+        raise BadValue("a text of it can't be passed on", expected=EXECUTABLE)
     return tuple(value)
+
+
+def _shell_line(line: str) -> str:
+    if not line.strip():
+        raise BadValue(expected="a command")
+    if not executable(line):
+        raise BadValue(expected=EXECUTABLE)
+    return line
 
 
 def _job_type(value: Any) -> Any:
@@ -69,7 +79,7 @@ JobName = Annotated[
     Text, matches(r"[a-z0-9][a-z0-9-]{0,62}", "1 to 63 of a-z, 0-9 and '-', not starting with '-'")
 ]
 Command = Annotated[
-    ExecText | tuple[ExecText, ...],
+    str | tuple[str, ...],
     BeforeValidator(_command),
     WithJsonSchema(
         {

@@ -77,17 +77,17 @@ class SshConfig:
         found: dict[str, str] = {}
         identities: list[str] = []
         for line in self.lines:
-            name = found.get("hostname", alias)
+            name = _expanded(found.get("hostname", alias), alias)
             if not all(_holds(kind, values, alias, name) for kind, values in line.conditions):
                 continue
             if line.option == "identityfile":
                 identities += line.value[:1]
             elif line.option and line.value:
                 found.setdefault(line.option, " ".join(line.value))
-        port = found.get("port", "")
+        port, name = found.get("port", ""), found.get("hostname", alias)
         return SshHost(
             alias=alias,
-            hostname=found.get("hostname", alias).replace("%h", alias).replace("%%", "%"),
+            hostname=_expanded(name, alias),
             user=found.get("user"),
             port=int(port) if port.isascii() and port.isdigit() and len(port) < 6 else None,
             identity_files=tuple(identities),
@@ -95,6 +95,10 @@ class SshConfig:
             proxy_command=found.get("proxycommand"),
             identity_agent=found.get("identityagent"),
         )
+
+
+def _expanded(hostname: str, alias: str) -> str:
+    return hostname.replace("%h", alias).replace("%%", "%")
 
 
 def parse(text: str, include: Include = lambda pattern: ()) -> SshConfig:

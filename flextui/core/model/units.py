@@ -18,10 +18,10 @@ MAX_BYTES = 2**62
 DURATION_FORMS = "a duration such as 30s, 90m, 4h, 2d12h, 4:00:00 or 1-00:00:00"
 SIZE_FORMS = "a size such as 512MiB, 64Gi, 64GiB or 64G"
 
-_UNIT_SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1, "ms": 0.001}
+_UNIT_SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,15})?"
 _PLAIN = re.compile(_NUMBER)
-_UNITS = re.compile("".join(f"(?:({_NUMBER}){unit})?" for unit in _UNIT_SECONDS))
+_UNITS = re.compile("".join(f"(?:({_NUMBER}){unit})?" for unit in (*_UNIT_SECONDS, "ms")))
 _CLOCK = re.compile(r"(?:([0-9]{1,6})-)?([0-9]{1,6}):([0-5]?[0-9]):([0-5]?[0-9])")
 _SIZE = re.compile(r"([0-9]{1,20})(?:\.([0-9]{1,20}))? ?(?:([KMGTPE])(i?))?(B?)")
 _POWERS = {prefix: power for power, prefix in enumerate("KMGTPE", start=1)}
@@ -60,8 +60,9 @@ def _duration_text(text: str) -> float | None:
             return None
         return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
     if text and (units := _UNITS.fullmatch(text)):
-        parts = zip(units.groups(), _UNIT_SECONDS.values(), strict=True)
-        return float(math.fsum(float(part) * factor for part, factor in parts if part))
+        thousandths = (*(1000 * seconds for seconds in _UNIT_SECONDS.values()), 1)
+        parts = zip(units.groups(), thousandths, strict=True)
+        return math.fsum(float(part) * factor for part, factor in parts if part) / 1000
     return None
 
 
@@ -124,7 +125,7 @@ def _pair(seconds: int, big: str, small: str) -> str:
 
 
 def format_size(size: int) -> str:
-    """A size in at most seven characters, binary, rounded to three figures: `0B 512MiB 1.5GiB`.
+    """A size in at most seven characters, binary, to three figures or more: `0B 512MiB 1.5GiB`.
 
     What it prints can be read back by `parse_size`.
     """
@@ -132,7 +133,7 @@ def format_size(size: int) -> str:
         return "-" + format_size(-size)
     value, unit = float(size), "B"
     for prefix in _POWERS:
-        if value < 999.5:
+        if value < 1023.5:
             break
         value, unit = value / 1024, f"{prefix}iB"
     digits = f"{value:.0f}" if value >= 99.95 else f"{value:.3g}"

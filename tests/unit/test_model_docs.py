@@ -1,0 +1,42 @@
+"""Every YAML example of the documentation is read, so that none can grow wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flextui.core.model.inventory import read_inventory
+from flextui.core.model.spec import read_specs
+
+ROOT = Path(__file__).parents[2]
+FENCE = re.compile(r"^( *)```ya?ml *(.*)\n((?:.*\n)*?)\1```", re.MULTILINE)
+READERS = {"job": read_specs, "inventory": read_inventory}
+
+
+def pages() -> list[Path]:
+    return [
+        path for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))) if path.exists()
+    ]
+
+
+def examples() -> Iterator[tuple[str, str, str]]:
+    """(place, marker, text) of each fenced YAML block."""
+    for page in pages():
+        text = page.read_text("utf-8")
+        for block in FENCE.finditer(text):
+            line = text.count("\n", 0, block.start()) + 1
+            yield f"{page.relative_to(ROOT)}:{line}", block[2].strip(), block[3]
+
+
+@pytest.mark.parametrize(("place", "marker", "text"), list(examples()))
+def test_examples_are_valid(place: str, marker: str, text: str) -> None:
+    assert marker in READERS, f"{place}: say ```yaml job or ```yaml inventory"
+    READERS[marker](text, place)
+
+
+def test_the_guides_have_examples() -> None:
+    places = {place.rsplit(":", 1)[0] for place, _, _ in examples()}
+    assert {"docs/spec.md", "docs/inventory.md"} <= places
