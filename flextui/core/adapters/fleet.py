@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flextui.core.adapters.backoff import Pace
 from flextui.core.adapters.local import LocalTransport
 from flextui.core.adapters.session import NodeLink, Setup
-from flextui.core.adapters.transport import Transport
+from flextui.core.adapters.stream import ByteStream
+from flextui.core.adapters.transport import Finding, Transport
 from flextui.core.adapters.zipapp import AgentZip, agent_zip
 from flextui.core.events import NodeEvent
 from flextui.core.model.inventory import Defaults, NodeSpec
@@ -18,6 +20,8 @@ from flextui.core.ports import CoreIdentity
 
 if TYPE_CHECKING:
     from flextui.core.adapters.ssh import SshPool
+
+SSH_MODULE = "flextui.core.adapters.ssh"
 
 
 class Fleet:
@@ -39,7 +43,7 @@ class Fleet:
         self._known_hosts = known_hosts
         self._setup = Setup(self._agent, log_keep_s=log_keep_s, pace=pace or Pace())
         self._zip: asyncio.Future[AgentZip] | None = None
-        self._pool: SshPool | None = None
+        self._pool: asyncio.Task[SshPool] | None = None
         self._links: list[NodeLink] = []
 
     def open(
@@ -60,16 +64,21 @@ class Fleet:
             *(link.close(release=False, suspend_leases=False) for link in links if not link.closed)
         )
         if self._pool is not None:
-            await self._pool.close()
+            await (await self._pool).close()
 
     def _transport(self, node: NodeSpec) -> Transport:
         if node.transport == "local":
             return LocalTransport()
         if self._pool is None:
-            from flextui.core.adapters.ssh import SshPool
+            self._pool = asyncio.get_running_loop().create_task(self._make_pool())
+        return _SshNode(self._pool, node)
 
-            self._pool = SshPool(self._defaults, self._known_hosts)
-        return self._pool.transport(node)
+    async def _make_pool(self) -> SshPool:
+        """Off the loop: importing the SSH library takes a fifth of a second."""
+        loop = asyncio.get_running_loop()
+        module = await loop.run_in_executor(None, importlib.import_module, SSH_MODULE)
+        pool: SshPool = module.SshPool(self._defaults, self._known_hosts)
+        return pool
 
     async def _agent(self) -> AgentZip:
         """The agent's bytes, made once, off the loop: they are compressed."""
@@ -77,3 +86,27 @@ class Fleet:
             loop = asyncio.get_running_loop()
             self._zip = loop.run_in_executor(None, agent_zip)
         return await asyncio.shield(self._zip)
+
+
+class _SshNode:
+    """Transport of an ssh node, before and after the SSH library is there."""
+
+    def __init__(self, pool: asyncio.Task[SshPool], node: NodeSpec) -> None:
+        self._pool = pool
+        self._node = node
+        self._transport: Transport | None = None
+
+    async def open(self) -> ByteStream:
+        if self._transport is None:
+            self._transport = (await asyncio.shield(self._pool)).transport(self._node)
+        return await self._transport.open()
+
+    def findings(self) -> list[Finding]:
+        return self._transport.findings() if self._transport is not None else []
+
+    def core_boot(self) -> dict[str, Any] | None:
+        return None
+
+    async def close(self) -> None:
+        if self._transport is not None:
+            await self._transport.close()
