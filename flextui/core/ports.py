@@ -191,9 +191,19 @@ class Store(Protocol):
     async def job(self, job_id: str) -> JobDoc | None:
         """One job with spec, from the tables."""
 
+    async def named(self, name: str) -> list[tuple[str, str]]:
+        """(id, owner) of all jobs of this name, newest first."""
+
+    async def ended_attempts(self, ids: tuple[str, ...]) -> frozenset[str]:
+        """Those of these attempts that are known to have ended."""
+
     async def events(
         self, *, after: int = 0, job: str | None = None, limit: int = 1000
-    ) -> list[EventDoc]: ...
+    ) -> list[EventDoc]:
+        """Oldest first; without `after`, the newest `limit` of them."""
+
+    async def prune(self, *, before: float, before_iso: str) -> None:
+        """Drop ended jobs, and events, older than this; events beyond a bound as well."""
 
     async def close(self) -> None: ...
 
@@ -204,6 +214,9 @@ class StoreError(Exception):
 
 class Clock(Protocol):
     """Time as the engine sees it."""
+
+    watching: bool
+    """Set while `now` is called at least once a second: a long gap then means a stall."""
 
     def now(self) -> Now: ...
 

@@ -14,7 +14,7 @@ class TaskKey(NamedTuple):
     """One replica, array element or gang rank of a job."""
 
     job: str
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index
 
     def __str__(self) -> str:
         return f"{self.job}.{self.index}"

@@ -12,13 +12,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flextui.core.model.ids import TaskKey
 
 if TYPE_CHECKING:
     from flextui.core.model.inventory import Inventory, NodeSpec
     from flextui.core.model.spec import JobSpec
+
+
+def _empty() -> MappingProxyType[Any, Any]:
+    return MappingProxyType({})
 
 
 class JobState(StrEnum):
@@ -299,6 +303,8 @@ class Node:
     status_at: float = 0.0
     down_mono: float | None = None
     """Since when it is lost, on the awake clock; begins anew at a stall of the core."""
+    up_mono: float | None = None
+    """When it last became ready, on the awake clock; None: not since the core's start."""
     declared_lost: bool = False
     """An operator confirmed the loss."""
     driver: str = ""
@@ -311,6 +317,8 @@ class Node:
     orphans: tuple[Orphan, ...] = ()
     xids: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     """Device → last XID and when."""
+    claims: Mapping[str, tuple[str, float]] = field(default_factory=dict)
+    """Device → who has claimed it (another core or user), and until when (wall) we leave it."""
     # durable
     host_id: str = ""
     root_path: str = ""
@@ -331,12 +339,16 @@ class Snapshot:
 
     revision: int
     inventory: Inventory
-    jobs: Mapping[str, Job] = MappingProxyType({})
-    recent: Mapping[str, Job] = MappingProxyType({})
-    tasks: Mapping[TaskKey, Task] = MappingProxyType({})
-    attempts: Mapping[str, Attempt] = MappingProxyType({})
-    nodes: Mapping[str, Node] = MappingProxyType({})
-    by_job: Mapping[str, tuple[TaskKey, ...]] = MappingProxyType({})
-    by_node: Mapping[str, frozenset[str]] = MappingProxyType({})
+    jobs: Mapping[str, Job] = field(default_factory=_empty)
+    recent: Mapping[str, Job] = field(default_factory=_empty)
+    tasks: Mapping[TaskKey, Task] = field(default_factory=_empty)
+    attempts: Mapping[str, Attempt] = field(default_factory=_empty)
+    nodes: Mapping[str, Node] = field(default_factory=_empty)
+    by_job: Mapping[str, tuple[TaskKey, ...]] = field(default_factory=_empty)
+    by_node: Mapping[str, frozenset[str]] = field(default_factory=_empty)
     suspended_until_answer: bool = False
     """Half of the nodes vanished at once: replacement pauses."""
+    lease_mono: Mapping[str, float] = field(default_factory=_empty)
+    """Attempts under a lease → awake time at which this core last heard what proves that the
+    lease runs: placed, started or asked for a renewal that was granted. An attempt that isn't in
+    here may run under a lease that a clean shutdown suspended."""

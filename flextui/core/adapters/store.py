@@ -1,0 +1,248 @@
+"""The durable state of a core: SQLite in WAL mode, synchronous=FULL, one writer.
+
+Commits run in a thread of their own, one transaction each, so that the event loop never waits
+for a disk. Reads for lists and histories go over a second connection in a second thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from flextui.core.adapters import store_rows as rows
+from flextui.core.adapters.store_open import DB_NAME, damaged, open_readonly, open_writable, stamp
+from flextui.core.adapters.store_read import StoreReader
+from flextui.core.model.docs import EventDoc, JobDoc
+from flextui.core.ports import Changes, Loaded, StoreError
+
+R = TypeVar("R")
+
+RECENT = 200
+"""Ended jobs that a core has in memory from its start."""
+MAX_EVENTS = 200_000
+_PRUNE_STEP = 200
+_PRUNE_PAUSE_S = 0.01
+
+_PUT_JOB = rows.upsert("jobs", rows.JOB_COLUMNS)
+_PUT_TASK = rows.upsert("tasks", rows.TASK_COLUMNS)
+_PUT_ATTEMPT = rows.upsert("attempts", rows.ATTEMPT_COLUMNS)
+_PUT_NODE = rows.upsert("nodes", rows.NODE_COLUMNS)
+_PUT_EVENT = rows.upsert("events", rows.EVENT_COLUMNS)
+_PUT_REVISION = "INSERT OR IGNORE INTO revisions (job, revision, spec) VALUES (?, ?, ?)"
+
+
+class SqliteStore:
+    """A `Store` in the state directory `folder`, which must exist and be private."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._path = folder / DB_NAME
+        self._db: sqlite3.Connection | None = None
+        self._writer = ThreadPoolExecutor(1, "store")
+        self._reader = ThreadPoolExecutor(1, "store-read")
+        self._read: StoreReader | None = None
+
+    # ── opening ────────────────────────────────────────────────────────────────────────────────
+
+    def load(self) -> Loaded:
+        """Open, check, raise the epoch durably, read the live state. Raises `StoreError`."""
+        self._db = open_writable(self._folder)
+        try:
+            with _transaction(self._db):
+                core_id, epoch, adopt = self._identify(self._db)
+            return self._load(self._db, core_id, epoch, adopt)
+        except sqlite3.DatabaseError as error:
+            raise damaged(self._path, str(error)) from error
+
+    def _identify(self, db: sqlite3.Connection) -> tuple[str, int, tuple[str, ...]]:
+        """Who this core is. A copied or restored database becomes another core.
+
+        The old one may still run; its attempts lie in its own folders on the nodes. So their
+        absence from ours proves nothing: the root they were placed under is forgotten.
+        """
+        meta = dict(db.execute("SELECT key, value FROM meta"))
+        here = stamp(self._path)
+        core_id = meta.get("core_id", "")
+        former = list(json.loads(meta.get("former_ids", "[]")))
+        if core_id and meta.get("stamp") != here:
+            former.append(core_id)
+            core_id = ""
+            db.execute("UPDATE attempts SET root_id = '' WHERE live")
+        if not core_id:
+            core_id = secrets.token_hex(8)
+        epoch = int(meta.get("epoch", "0")) + 1
+        new = {
+            "core_id": core_id,
+            "epoch": str(epoch),
+            "stamp": here,
+            "former_ids": json.dumps(former),
+        }
+        db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", list(new.items()))
+        return core_id, epoch, tuple(former)
+
+    def _load(
+        self, db: sqlite3.Connection, core_id: str, epoch: int, adopt: tuple[str, ...]
+    ) -> Loaded:
+        db.execute("CREATE TEMP TABLE wanted (seq INTEGER PRIMARY KEY)")
+        db.execute(
+            "INSERT INTO wanted SELECT seq FROM jobs WHERE ended_at IS NULL"
+            " UNION SELECT job FROM attempts WHERE live"
+            " UNION SELECT seq FROM (SELECT seq FROM jobs WHERE ended_at IS NOT NULL"
+            " ORDER BY ended_at DESC LIMIT ?)",
+            (RECENT,),
+        )
+        in_wanted = "job IN (SELECT seq FROM wanted)"
+        jobs = db.execute(
+            f"SELECT {rows.JOB_COLUMNS} FROM jobs WHERE seq IN (SELECT seq FROM wanted)"
+            " ORDER BY ended_at, seq"
+        )
+        tasks = db.execute(f"SELECT {rows.TASK_COLUMNS} FROM tasks WHERE {in_wanted}")
+        attempts = db.execute(f"SELECT {rows.ATTEMPT_COLUMNS} FROM attempts WHERE {in_wanted}")
+        nodes = db.execute(f"SELECT {rows.NODE_COLUMNS} FROM nodes")
+        loaded = Loaded(
+            core_id=core_id,
+            epoch=epoch,
+            adopt=adopt,
+            next_job_seq=_next(db, "jobs"),
+            next_event_seq=_next(db, "events"),
+            jobs=[rows.job_of(row) for row in jobs],
+            tasks=[rows.task_of(row) for row in tasks],
+            attempts=[rows.attempt_of(row) for row in attempts],
+            nodes={row[0]: rows.node_of(row) for row in nodes},
+        )
+        db.execute("DROP TABLE wanted")
+        return loaded
+
+    # ── writing ────────────────────────────────────────────────────────────────────────────────
+
+    async def commit(self, changes: Changes) -> None:
+        """Returns when the changes are on disk, all of them. Raises `StoreError` if none is."""
+        await self._in(self._writer, lambda: self._commit(changes))
+
+    def _commit(self, changes: Changes) -> None:
+        db = self._opened()
+        try:
+            with _transaction(db):
+                for statement, new in _statements(changes):
+                    if new:
+                        db.executemany(statement, new)
+        except sqlite3.Error as error:
+            raise StoreError(f"{self._path} can't be written: {error}") from error
+
+    async def prune(self, *, before: float, before_iso: str) -> None:
+        """Drop ended jobs, and events, older than this; in small steps, between commits."""
+        for step in (lambda: self._prune_jobs(before), lambda: self._prune_events(before_iso)):
+            more = True
+            while more:
+                more = await self._in(self._writer, step)
+                await asyncio.sleep(_PRUNE_PAUSE_S)
+
+    def _prune_jobs(self, before: float) -> bool:
+        db = self._opened()
+        old = db.execute(
+            "SELECT seq FROM jobs WHERE ended_at < ? AND NOT EXISTS"
+            " (SELECT 1 FROM attempts WHERE attempts.job = jobs.seq AND live) LIMIT ?",
+            (before, _PRUNE_STEP),
+        ).fetchall()
+        with _transaction(db):
+            for table in ("attempts", "tasks", "revisions"):
+                db.executemany(f"DELETE FROM {table} WHERE job = ?", old)
+            db.executemany("DELETE FROM jobs WHERE seq = ?", old)
+        return len(old) == _PRUNE_STEP
+
+    def _prune_events(self, before_iso: str) -> bool:
+        db = self._opened()
+        step = _PRUNE_STEP * 10
+        (last,) = db.execute("SELECT max(seq) FROM events").fetchone()
+        gone = db.execute(
+            "DELETE FROM events WHERE seq IN"
+            " (SELECT seq FROM events WHERE at < ? OR seq <= ? ORDER BY seq LIMIT ?)",
+            (before_iso, (last or 0) - MAX_EVENTS, step),
+        ).rowcount
+        return gone == step
+
+    # ── reading ────────────────────────────────────────────────────────────────────────────────
+
+    async def ended_jobs(self, *, limit: int | None = None) -> list[JobDoc]:
+        """Jobs that ended, newest first, without spec."""
+        return await self._in(self._reader, lambda: self._reading().ended_jobs(limit=limit))
+
+    async def job(self, job_id: str) -> JobDoc | None:
+        """One job with spec and all its attempts."""
+        return await self._in(self._reader, lambda: self._reading().job(job_id))
+
+    async def named(self, name: str) -> list[tuple[str, str]]:
+        """(id, owner) of all jobs of this name, newest first."""
+        return await self._in(self._reader, lambda: self._reading().named(name))
+
+    async def ended_attempts(self, ids: tuple[str, ...]) -> frozenset[str]:
+        """Those of these attempts that are known here to have ended."""
+        return await self._in(self._reader, lambda: self._reading().ended_attempts(ids))
+
+    async def events(
+        self, *, after: int = 0, job: str | None = None, limit: int = 1000
+    ) -> list[EventDoc]:
+        """Events oldest first; without `after`, the newest `limit` of them."""
+        read = self._reading
+        return await self._in(
+            self._reader, lambda: read().events(after=after, job=job, limit=limit)
+        )
+
+    async def close(self) -> None:
+        """Finish what is being written and close. May be called twice."""
+        self._writer.shutdown(wait=True)
+        self._reader.shutdown(wait=True)
+        if self._read is not None:
+            self._read.close()
+            self._read = None
+        if self._db is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.close()
+            self._db = None
+
+    def _reading(self) -> StoreReader:
+        if self._read is None:
+            self._read = StoreReader(open_readonly(self._folder), self._path)
+        return self._read
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._db is None:
+            raise StoreError(f"{self._path} isn't open")
+        return self._db
+
+    async def _in(self, pool: ThreadPoolExecutor, work: Callable[[], R]) -> R:
+        return await asyncio.get_running_loop().run_in_executor(pool, work)
+
+
+def _statements(changes: Changes) -> Iterator[tuple[str, list[rows.Row]]]:
+    yield _PUT_JOB, [rows.job_row(job) for job in changes.jobs]
+    yield _PUT_REVISION, [(job.seq, job.revision, job.spec_json) for job in changes.jobs]
+    yield _PUT_TASK, [rows.task_row(task) for task in changes.tasks]
+    yield _PUT_ATTEMPT, [rows.attempt_row(attempt) for attempt in changes.attempts]
+    yield _PUT_NODE, [rows.node_row(node) for node in changes.nodes]
+    yield _PUT_EVENT, [rows.event_row(event) for event in changes.events]
+
+
+def _next(db: sqlite3.Connection, table: str) -> int:
+    """The first number that this table never used, pruned rows included."""
+    found = db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
+    return int(found[0]) + 1 if found else 1
+
+
+@contextlib.contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            db.execute("ROLLBACK")
+        raise

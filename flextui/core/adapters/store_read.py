@@ -1,0 +1,115 @@
+"""The store as commands read it, beside a core or without one."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any, Self
+
+from flextui.core.adapters import store_rows as rows
+from flextui.core.adapters.store_open import DB_NAME, damaged, open_readonly
+from flextui.core.model.docs import EventDoc, JobDoc
+from flextui.core.model.job_doc import job_doc
+from flextui.core.model.state import Job
+from flextui.core.ports import StoreError
+
+_MANY = 500
+
+
+class StoreReader:
+    """Jobs, one job and events from the tables. Every call may raise `StoreError`."""
+
+    def __init__(self, db: sqlite3.Connection, path: Path) -> None:
+        self._db = db
+        self._path = path
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """The store of a state directory, for reading only. Raises `StoreError`."""
+        return cls(open_readonly(folder), folder / DB_NAME)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def jobs(self, *, ended: bool = True, limit: int | None = None) -> list[JobDoc]:
+        """Live jobs, then ended ones newest first, without spec."""
+        live = self._docs(
+            f"SELECT {rows.JOB_COLUMNS} FROM jobs WHERE ended_at IS NULL ORDER BY seq"
+        )
+        return live + (self.ended_jobs(limit=limit) if ended else [])
+
+    def ended_jobs(self, *, limit: int | None = None) -> list[JobDoc]:
+        """Ended jobs, newest first, without spec."""
+        return self._docs(
+            f"SELECT {rows.JOB_COLUMNS} FROM jobs WHERE ended_at IS NOT NULL"
+            " ORDER BY ended_at DESC, seq DESC LIMIT ?",
+            -1 if limit is None else limit,
+        )
+
+    def job(self, job_id: str) -> JobDoc | None:
+        """One job with its spec."""
+        found = self._docs(f"SELECT {rows.JOB_COLUMNS} FROM jobs WHERE id = ?", job_id, spec=True)
+        return found[0] if found else None
+
+    def named(self, name: str) -> list[tuple[str, str]]:
+        """(id, owner) of all jobs of this name, newest first."""
+        return self._all("SELECT id, owner FROM jobs WHERE name = ? ORDER BY seq DESC", name)
+
+    def ended_attempts(self, ids: tuple[str, ...]) -> frozenset[str]:
+        """Those of these attempts that are known here to have ended."""
+        found: set[str] = set()
+        for part in _parts(list(ids)):
+            marks = ", ".join("?" * len(part))
+            seqs = [int(it.split(".")[0][1:]) for it in part if it.split(".")[0][1:].isdigit()]
+            places = ", ".join("?" * len(seqs))
+            found.update(
+                row[0]
+                for row in self._all(
+                    f"SELECT id FROM attempts WHERE job IN ({places}) AND id IN ({marks})"
+                    " AND NOT live",
+                    *seqs,
+                    *part,
+                )
+            )
+        return frozenset(found)
+
+    def events(
+        self, *, after: int = 0, job: str | None = None, limit: int = 1000
+    ) -> list[EventDoc]:
+        """Events oldest first; without `after`, the newest `limit` of them."""
+        where, of_job = ("seq > ?", ()) if job is None else ("job = ? AND seq > ?", (job,))
+        order = "seq" if after else "seq DESC"
+        found = self._all(
+            f"SELECT {rows.EVENT_COLUMNS} FROM events WHERE {where} ORDER BY {order} LIMIT ?",
+            *of_job,
+            after,
+            limit,
+        )
+        return [rows.event_of(row) for row in (found if after else reversed(found))]
+
+    def _docs(self, query: str, *values: Any, spec: bool = False) -> list[JobDoc]:
+        jobs = [rows.job_of(row) for row in self._all(query, *values)]
+        docs: list[JobDoc] = []
+        for part in _parts(jobs):
+            docs += self._docs_of(part, spec)
+        return docs
+
+    def _docs_of(self, jobs: list[Job], spec: bool) -> list[JobDoc]:
+        seqs = [job.seq for job in jobs]
+        where = f"job IN ({', '.join('?' * len(seqs))})"
+        tasks = self._all(f"SELECT {rows.TASK_COLUMNS} FROM tasks WHERE {where}", *seqs)
+        attempts = self._all(f"SELECT {rows.ATTEMPT_COLUMNS} FROM attempts WHERE {where}", *seqs)
+        by_job = rows.grouped(map(rows.task_of, tasks), map(rows.attempt_of, attempts))
+        return [job_doc(job, by_job.get(job.id, []), spec=spec) for job in jobs]
+
+    def _all(self, query: str, *values: Any) -> list[Any]:
+        try:
+            return self._db.execute(query, values).fetchall()
+        except sqlite3.OperationalError as error:
+            raise StoreError(f"{self._path} can't be read: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise damaged(self._path, str(error)) from error
+
+
+def _parts(items: list[Any]) -> list[list[Any]]:
+    return [items[at : at + _MANY] for at in range(0, len(items), _MANY)]

@@ -1,0 +1,184 @@
+"""Rows of the store and the core's records, each made from the other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from flextui.core.model.docs import EventDoc
+from flextui.core.model.ids import TaskKey, job_id
+from flextui.core.model.state import (
+    Attempt,
+    AttemptState,
+    Job,
+    JobState,
+    Mark,
+    Node,
+    StopRequest,
+    Task,
+)
+from flextui.core.ports import NodeRecord
+
+Row = tuple[Any, ...]
+
+JOB_COLUMNS = (
+    "seq, id, name, owner, owner_uid, type, revision, spec, submitted_at, priority, count, state,"
+    " reason, ended_at, stop"
+)
+TASK_COLUMNS = (
+    "job, idx, state, reason, reason_code, node, attempts, active, failures, not_before, ready_at,"
+    " retired, restart, ended_at, exit_code"
+)
+ATTEMPT_COLUMNS = (
+    "job, idx, number, id, revision, node, host_id, boot, root_id, gpus, cpus, memory_bytes,"
+    " state, live, placed_at, started_at, ended_at, exit_code, signal, reason, why, stop,"
+    " replaced, acked, lease_s, mem_limit"
+)
+NODE_COLUMNS = "name, host_id, root_path, root_id, drain, cordon, cordoned_gpus"
+EVENT_COLUMNS = "seq, at, kind, actor, job, task, attempt, node, text"
+
+
+def upsert(table: str, columns: str) -> str:
+    """The statement that writes a whole row of this table."""
+    marks = ", ".join("?" * (columns.count(",") + 1))
+    return f"INSERT OR REPLACE INTO {table} ({columns}) VALUES ({marks})"
+
+
+# ── records to rows ────────────────────────────────────────────────────────────────────────────
+
+
+def job_row(job: Job) -> Row:
+    return (
+        job.seq, job.id, job.name, job.owner, job.owner_uid, job.type, job.revision,
+        job.spec_json, job.submitted_at, job.priority, job.count, job.state.value, job.reason,
+        job.ended_at, _stop_text(job.stop),
+    )  # fmt: skip
+
+
+def task_row(task: Task) -> Row:
+    return (
+        int(task.key.job[1:]), task.key.index, task.state.value, task.reason, task.reason_code,
+        task.node, task.attempts, task.active, json.dumps(task.failures), task.not_before,
+        task.ready_at, task.retired, _stop_text(task.restart), task.ended_at, task.exit_code,
+    )  # fmt: skip
+
+
+def attempt_row(it: Attempt) -> Row:
+    return (
+        int(it.task.job[1:]), it.task.index, it.number, it.id, it.revision, it.node, it.host_id,
+        it.boot, it.root_id, json.dumps(it.gpus), it.cpus, it.memory_bytes, it.state.value,
+        it.state.live, it.placed_at, it.started_at, it.ended_at, it.exit_code, it.signal,
+        it.reason, it.why, _stop_text(it.stop), it.replaced, it.acked, it.lease_s, it.limit,
+    )  # fmt: skip
+
+
+def node_row(node: Node) -> Row:
+    marks = {uuid: _mark(mark) for uuid, mark in node.cordoned_gpus.items()}
+    return (
+        node.name, node.host_id, node.root_path, node.root_id, _mark_text(node.drain),
+        _mark_text(node.cordon), json.dumps(marks),
+    )  # fmt: skip
+
+
+def event_row(event: EventDoc) -> Row:
+    return (
+        event["seq"], event["at"], event["kind"], event["actor"], event["job"], event["task"],
+        event["attempt"], event["node"], event["text"],
+    )  # fmt: skip
+
+
+def _stop_text(stop: StopRequest | None) -> str | None:
+    return None if stop is None else json.dumps((stop.by, stop.at, stop.why))
+
+
+def _mark(mark: Mark) -> tuple[str, float, str]:
+    return (mark.by, mark.at, mark.why)
+
+
+def _mark_text(mark: Mark | None) -> str | None:
+    return None if mark is None else json.dumps(_mark(mark))
+
+
+# ── rows to records ────────────────────────────────────────────────────────────────────────────
+
+
+def job_of(row: Row) -> Job:
+    (
+        seq, id_, name, owner, uid, type_, revision, spec, submitted, priority, count, state,
+        reason, ended, stop,
+    ) = row  # fmt: skip
+    return Job(
+        id=id_, seq=seq, name=name, owner=owner, owner_uid=uid, type=type_, revision=revision,
+        spec_json=spec, submitted_at=submitted, priority=priority, count=count,
+        state=JobState(state), reason=reason, ended_at=ended, stop=_stop_of(stop),
+    )  # fmt: skip
+
+
+def task_of(row: Row) -> Task:
+    (
+        job, index, state, reason, code, node, attempts, active, failures, not_before, ready,
+        retired, restart, ended, exit_code,
+    ) = row  # fmt: skip
+    return Task(
+        key=TaskKey(job_id(job), index), state=JobState(state), reason=reason, reason_code=code,
+        node=node, attempts=attempts, active=active, failures=tuple(json.loads(failures)),
+        not_before=not_before, ready_at=ready, retired=bool(retired), restart=_stop_of(restart),
+        ended_at=ended, exit_code=exit_code,
+    )  # fmt: skip
+
+
+def attempt_of(row: Row) -> Attempt:
+    (
+        job, index, number, id_, revision, node, host_id, boot, root_id, gpus, cpus, memory,
+        state, _, placed, started, ended, exit_code, signal, reason, why, stop, replaced, acked,
+        lease, limit,
+    ) = row  # fmt: skip
+    return Attempt(
+        id=id_, task=TaskKey(job_id(job), index), number=number, revision=revision, node=node,
+        host_id=host_id, boot=boot, root_id=root_id, gpus=tuple(json.loads(gpus)), cpus=cpus,
+        memory_bytes=memory, state=AttemptState(state), placed_at=placed, started_at=started,
+        ended_at=ended, exit_code=exit_code, signal=signal, reason=reason, why=why,
+        stop=_stop_of(stop), replaced=bool(replaced), acked=bool(acked), lease_s=lease,
+        limit=limit,
+    )  # fmt: skip
+
+
+def node_of(row: Row) -> NodeRecord:
+    name, host_id, root_path, root_id, drain, cordon, gpus = row
+    marks = {uuid: (by, at, why) for uuid, (by, at, why) in json.loads(gpus).items()}
+    return NodeRecord(
+        name=name, host_id=host_id, root_path=root_path, root_id=root_id,
+        drain=_mark_of(drain), cordon=_mark_of(cordon), cordoned_gpus=marks,
+    )  # fmt: skip
+
+
+def event_of(row: Row) -> EventDoc:
+    seq, at, kind, actor, job, task, attempt, node, text = row
+    return {
+        "seq": seq, "at": at, "kind": kind, "actor": actor, "job": job, "task": task,
+        "attempt": attempt, "node": node, "text": text,
+    }  # fmt: skip
+
+
+def _stop_of(text: str | None) -> StopRequest | None:
+    return None if text is None else StopRequest(*json.loads(text))
+
+
+def _mark_of(text: str | None) -> tuple[str, float, str] | None:
+    if text is None:
+        return None
+    by, at, why = json.loads(text)
+    return (by, at, why)
+
+
+def grouped(tasks: Iterable[Task], attempts: Iterable[Attempt]) -> dict[str, list[Any]]:
+    """Tasks with their attempts, by job: what `job_doc` takes."""
+    rows: dict[TaskKey, tuple[Task, list[Attempt]]] = {task.key: (task, []) for task in tasks}
+    for attempt in attempts:
+        if attempt.task in rows:
+            rows[attempt.task][1].append(attempt)
+    by_job: dict[str, list[Any]] = {}
+    for key, row in rows.items():
+        by_job.setdefault(key.job, []).append(row)
+    return by_job

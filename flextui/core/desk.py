@@ -1,0 +1,243 @@
+"""Where a caller's command is taken: checked, parsed, authorised, then asked of the engine.
+
+Queries are answered here from the last published snapshot, which is always durable, or from the
+store. Commands that change something go through a turn of the engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from flextui.core import explain_view, view
+from flextui.core.authorize import admins_only, is_admin
+from flextui.core.commands import (
+    Check,
+    Command,
+    CommandError,
+    ListEvents,
+    ListJobs,
+    ListNodes,
+    Plan,
+    Show,
+    Shutdown,
+    Source,
+    Submit,
+    WhoAmI,
+    Why,
+)
+from flextui.core.draft import Draft
+from flextui.core.engine import Engine
+from flextui.core.model.docs import CheckDoc, FleetDoc, JobDoc
+from flextui.core.model.problems import BadInput, Problem
+from flextui.core.model.spec import JobSpec, read_specs
+from flextui.core.model.state import Identity, Job
+from flextui.core.ports import StoreError
+from flextui.core.reduce.commands import apply_command, changes_state
+from flextui.core.reduce.diff import spec_diff
+from flextui.core.reduce.fleet import no_such_node
+from flextui.core.reduce.jobs import Answer, own_live
+from flextui.core.reduce.select import find_job, not_found
+from flextui.core.scheduler.trial import trial
+from flextui.core.view import CoreFacts
+
+PARSE_IN_THREAD = 4096
+"""Characters of spec above which parsing would hold the loop too long."""
+MAX_SOURCE = 4 * 2**20
+
+
+class Desk:
+    """Answers commands for identified callers. `ended` is called by a permitted shutdown."""
+
+    def __init__(self, engine: Engine, facts: CoreFacts, core_uid: int) -> None:
+        self.engine = engine
+        self.facts = facts
+        self.core_uid = core_uid
+        self.ended: Callable[[], None] = lambda: None
+        self._queries: dict[type, Callable[[Any, Identity], Awaitable[dict[str, Any]]]] = {
+            Plan: self._plan,
+            Why: self._why,
+            Show: self._show,
+            ListJobs: self._list_jobs,
+            ListNodes: self._list_nodes,
+            ListEvents: self._list_events,
+            Check: self._check,
+            WhoAmI: self._whoami,
+            Shutdown: self._shutdown,
+        }
+
+    def admin(self, who: Identity) -> bool:
+        """Whether this caller may act on everything."""
+        return is_admin(self.engine.inventory, self.core_uid, who)
+
+    async def call(self, command: Command, who: Identity) -> dict[str, Any]:
+        """The answer to a command. Raises `CommandError`."""
+        try:
+            if changes_state(command):
+                return await self._change(command, who)
+            return await self._queries[type(command)](command, who)
+        except BadInput as error:
+            problems = tuple(dataclasses.asdict(problem) for problem in error.problems)
+            raise CommandError("input", str(error), problems=problems) from error
+        except StoreError as error:
+            raise CommandError("failed", str(error)) from error
+
+    async def _change(self, command: Command, who: Identity) -> dict[str, Any]:
+        specs = await parse(command.sources) if isinstance(command, Submit) else ()
+        admin = self.admin(who)
+
+        def apply(draft: Draft) -> Answer:
+            return apply_command(draft, command, who, admin, specs)
+
+        return await self.engine.ask(apply)
+
+    # ── jobs ───────────────────────────────────────────────────────────────────────────────────
+
+    def find(self, selector: str, who: Identity) -> Job:
+        """A live or recent job. Raises `CommandError`."""
+        snapshot = self.engine.snapshot
+        return find_job(snapshot.jobs.values(), snapshot.recent.values(), who, selector)
+
+    async def find_doc(self, selector: str, who: Identity) -> JobDoc:
+        """Any job that the store still has, as its document with spec. Raises `CommandError`."""
+        snapshot = self.engine.snapshot
+        try:
+            job = self.find(selector, who)
+        except CommandError:
+            return await self._find_old(selector, who)
+        doc = view.job_view(snapshot, job, spec=True)
+        if all(
+            len(task["attempts"]) == snapshot.tasks[key].attempts
+            for key, task in zip(snapshot.by_job.get(job.id, ()), doc["tasks"], strict=True)
+        ):
+            return doc
+        return await self.engine.store.job(job.id) or doc
+
+    async def _find_old(self, selector: str, who: Identity) -> JobDoc:
+        doc = await self.engine.store.job(selector)
+        if doc is not None:
+            return doc
+        owner, slash, name = selector.rpartition("/")
+        named = await self.engine.store.named(name)
+        for job_id, its_owner in named:
+            if its_owner == (owner if slash else who.user):
+                doc = await self.engine.store.job(job_id)
+                if doc is not None:
+                    return doc
+        known = [*self.engine.snapshot.jobs.values(), *self.engine.snapshot.recent.values()]
+        others = [f"{its_owner}/{name}" for _, its_owner in named]
+        raise not_found(selector, others, (job.name for job in known))
+
+    async def _show(self, command: Show, who: Identity) -> dict[str, Any]:
+        return dict(await self.find_doc(command.job, who))
+
+    async def _list_jobs(self, command: ListJobs, who: Identity) -> dict[str, Any]:
+        snapshot = self.engine.snapshot
+        jobs = []
+        for index, job in enumerate(list(snapshot.jobs.values())):
+            jobs.append(view.job_view(snapshot, job))
+            if index % 200 == 199:
+                await asyncio.sleep(0)
+        if command.ended:
+            jobs += await self.engine.store.ended_jobs(limit=command.limit)
+        return {"jobs": jobs}
+
+    async def _why(self, command: Why, who: Identity) -> dict[str, Any]:
+        job = self.find(command.job, who)
+        return explain_view.why_view(self.engine.snapshot, job, self.engine.now())
+
+    async def _plan(self, command: Plan, who: Identity) -> dict[str, Any]:
+        snapshot, now = self.engine.snapshot, self.engine.now()
+        told = []
+        for spec in await parse(command.sources):
+            live = None
+            if spec.type != "batch":
+                live = own_live(list(snapshot.jobs.values()), who, spec.name)
+            diff = spec_diff(live.spec, spec) if live else []
+            action = "create" if live is None else "revise" if diff else "unchanged"
+            tried = trial(snapshot, spec, who.user, now)
+            told.append(explain_view.trial_view(snapshot, spec, action, diff, tried))
+            await asyncio.sleep(0)
+        return {"jobs": told}
+
+    # ── fleet ──────────────────────────────────────────────────────────────────────────────────
+
+    def fleet(self) -> FleetDoc:
+        """The top line."""
+        return view.fleet_view(self.engine.snapshot, self.facts, self.engine.read_only)
+
+    async def _list_nodes(self, command: ListNodes, who: Identity) -> dict[str, Any]:
+        snapshot = self.engine.snapshot
+        nodes = []
+        for index, node in enumerate(snapshot.nodes.values()):
+            nodes.append(view.node_view(snapshot, node))
+            if index % 50 == 49:
+                await asyncio.sleep(0)
+        return {"nodes": nodes, "fleet": self.fleet()}
+
+    async def _check(self, command: Check, who: Identity) -> dict[str, Any]:
+        snapshot, sessions = self.engine.snapshot, self.engine.sessions
+        for name in command.nodes:
+            if name not in snapshot.nodes:
+                raise no_such_node(name, list(snapshot.nodes))
+        names = command.nodes or tuple(snapshot.nodes)
+        found = await asyncio.gather(
+            *(sessions[name].check() for name in names if name in sessions)
+        )
+        checks: list[CheckDoc] = [row for rows in found for row in rows]
+        for name in names:
+            if name not in sessions:
+                reason = snapshot.nodes[name].reason
+                checks.append({"node": name, "name": "session", "ok": False, "text": reason})
+        return {"checks": checks}
+
+    async def _list_events(self, command: ListEvents, who: Identity) -> dict[str, Any]:
+        job = None
+        if command.job is not None:
+            job = (await self.find_doc(command.job, who))["id"]
+        limit = min(max(command.limit, 1), 100_000)
+        events = await self.engine.store.events(after=command.after, job=job, limit=limit)
+        return {"events": events}
+
+    # ── core ───────────────────────────────────────────────────────────────────────────────────
+
+    async def _whoami(self, command: WhoAmI, who: Identity) -> dict[str, Any]:
+        return {
+            "user": who.user,
+            "uid": who.uid,
+            "groups": list(who.groups),
+            "admin": self.admin(who),
+            "core": self.facts.core,
+        }
+
+    async def _shutdown(self, command: Shutdown, who: Identity) -> dict[str, Any]:
+        admins_only("end the core", self.admin(who))
+        self.ended()
+        return {}
+
+
+async def parse(sources: tuple[Source, ...]) -> tuple[JobSpec, ...]:
+    """The specs of all files; every problem of every file at once. Raises `BadInput`."""
+    size = sum(len(source.text) for source in sources)
+    if size > MAX_SOURCE:
+        raise CommandError("input", f"{size} characters of job specs: expected {MAX_SOURCE}")
+    if size > PARSE_IN_THREAD:
+        return await asyncio.to_thread(_parse, sources)
+    return _parse(sources)
+
+
+def _parse(sources: tuple[Source, ...]) -> tuple[JobSpec, ...]:
+    specs: list[JobSpec] = []
+    problems: list[Problem] = []
+    for source in sources:
+        try:
+            specs += read_specs(source.text, source.name)
+        except BadInput as error:
+            problems += error.problems
+    if problems:
+        raise BadInput(problems)
+    if not specs:
+        raise CommandError("input", "there is no job to submit")
+    return tuple(specs)

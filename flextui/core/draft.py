@@ -1,0 +1,307 @@
+"""A mutable working copy of a Snapshot for one turn of the engine.
+
+Reducers write here and nowhere else. The draft copies a table only when it is written to, knows
+what changed (for the store, for the views, for the scheduler) and collects the effects that may
+go out once the changes are durable. Thrown away, it leaves no trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+from flextui.core.model.docs import EventDoc
+from flextui.core.model.ids import TaskKey, attempt_id
+from flextui.core.model.state import Attempt, Job, Node, Now, Snapshot, Task
+from flextui.core.model.times import iso
+from flextui.core.ports import Changes, Effect
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+ACTOR = "flextui"
+"""The actor of events that nobody asked for."""
+
+RECENT_JOBS = 500
+"""Ended jobs kept in memory; older ones are in the store."""
+
+KEPT_ATTEMPTS = 10
+"""Attempts of one task kept in memory, besides live ones."""
+
+
+class Table(Generic[K, V]):
+    """A mapping that copies itself at the first write after it was shared."""
+
+    __slots__ = ("_data", "_owned", "changed")
+
+    def __init__(self, data: Mapping[K, V]) -> None:
+        self._data = data if isinstance(data, dict) else dict(data)
+        self._owned = False
+        self.changed: set[K] = set()
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._data
+
+    def __getitem__(self, key: K) -> V:
+        return self._data[key]
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._data)
+
+    def get(self, key: K) -> V | None:
+        return self._data.get(key)
+
+    def values(self) -> Iterable[V]:
+        return self._data.values()
+
+    def put(self, key: K, value: V) -> None:
+        self._own()[key] = value
+        self.changed.add(key)
+
+    def drop(self, key: K) -> None:
+        if key in self._data:
+            del self._own()[key]
+
+    def share(self) -> Mapping[K, V]:
+        self._owned = False
+        return self._data
+
+    def _own(self) -> dict[K, V]:
+        if not self._owned:
+            self._data = dict(self._data)
+            self._owned = True
+        return self._data
+
+
+@dataclass(slots=True)
+class Counters:
+    """Numbers that are never used again; a gap does no harm."""
+
+    job: int = 1
+    event: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """The core serves several Unix users; this is the account that it runs under itself."""
+
+    uid: int
+    hostname: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOrder:
+    """Something to do with a session itself, after the commit."""
+
+    node: str
+    what: Literal["close", "reopen", "take_over", "retry"]
+
+
+class Draft:
+    """What one turn makes of a Snapshot."""
+
+    def __init__(
+        self, base: Snapshot, now: Now, counters: Counters, shared: Shared | None = None
+    ) -> None:
+        self.base = base
+        self.now = now
+        self.counters = counters
+        self.shared = shared
+        self.settled: frozenset[str] = frozenset()
+        """Attempts that memory has forgotten and the store knows to have ended."""
+        self.inventory = base.inventory
+        self.jobs: Table[str, Job] = Table(base.jobs)
+        self.recent: Table[str, Job] = Table(base.recent)
+        self.tasks: Table[TaskKey, Task] = Table(base.tasks)
+        self.attempts: Table[str, Attempt] = Table(base.attempts)
+        self.nodes: Table[str, Node] = Table(base.nodes)
+        self.by_job: Table[str, tuple[TaskKey, ...]] = Table(base.by_job)
+        self.by_node: Table[str, frozenset[str]] = Table(base.by_node)
+        self.lease_mono: Table[str, float] = Table(base.lease_mono)
+        self.suspended = base.suspended_until_answer
+        self.replan = False
+        """Something changed that the scheduler looks at."""
+        self.replan_soon = False
+        """Telemetry changed in a way that matters; planning may wait to gather more of it."""
+        self.effects: list[tuple[str, Effect]] = []
+        self.orders: list[SessionOrder] = []
+        self.events: list[EventDoc] = []
+        self.durable_nodes: set[str] = set()
+        self.touched_jobs: set[str] = set()
+        self.touched_nodes: set[str] = set()
+
+    # ── reading ────────────────────────────────────────────────────────────────────────────────
+
+    def job(self, job: str) -> Job | None:
+        """A live or recent job."""
+        return self.jobs.get(job) or self.recent.get(job)
+
+    def live_on(self, node: str) -> list[Attempt]:
+        """The live attempts of a node, in a stable order."""
+        return [self.attempts[key] for key in sorted(self.by_node.get(node) or ())]
+
+    # ── writing ────────────────────────────────────────────────────────────────────────────────
+
+    def put_job(self, job: Job) -> None:
+        old = self.job(job.id)
+        if old is not None and old.spec_json == job.spec_json and "spec" in old.__dict__:
+            job.__dict__.setdefault("spec", old.__dict__["spec"])
+        here, there = (self.recent, self.jobs) if job.state.ended else (self.jobs, self.recent)
+        there.drop(job.id)
+        here.put(job.id, job)
+        self.touched_jobs.add(job.id)
+        self.replan = True
+
+    def put_tasks(self, tasks: Iterable[Task]) -> None:
+        new: dict[str, list[TaskKey]] = {}
+        for task in tasks:
+            if task.key not in self.tasks:
+                new.setdefault(task.key.job, []).append(task.key)
+            self.tasks.put(task.key, task)
+            self.touched_jobs.add(task.key.job)
+            self.replan = True
+        for job, keys in new.items():
+            self.by_job.put(job, (self.by_job.get(job) or ()) + tuple(keys))
+
+    def put_task(self, task: Task) -> None:
+        self.put_tasks((task,))
+
+    def put_attempt(self, attempt: Attempt) -> None:
+        self.attempts.put(attempt.id, attempt)
+        here = self.by_node.get(attempt.node) or frozenset()
+        if attempt.state.live != (attempt.id in here):
+            changed = here | {attempt.id} if attempt.state.live else here - {attempt.id}
+            self.by_node.put(attempt.node, changed)
+            if not attempt.state.live:
+                self.lease_mono.drop(attempt.id)
+        self.touched_jobs.add(attempt.task.job)
+        self.touched_nodes.add(attempt.node)
+        self.replan = True
+
+    def put_node(self, node: Node, *, durable: bool = False, matters: bool = True) -> None:
+        """`durable`: the half that the store keeps changed. `matters`: to the scheduler."""
+        self.nodes.put(node.name, node)
+        self.touched_nodes.add(node.name)
+        if durable:
+            self.durable_nodes.add(node.name)
+        if matters:
+            self.replan = True
+
+    def next_job(self) -> int:
+        seq = self.counters.job
+        self.counters.job += 1
+        return seq
+
+    def send(self, node: str, effect: Effect) -> None:
+        """An effect to go out when this turn's changes are durable."""
+        self.effects.append((node, effect))
+
+    def order(self, node: str, what: Literal["close", "reopen", "take_over", "retry"]) -> None:
+        self.orders.append(SessionOrder(node, what))
+
+    def note(
+        self,
+        kind: str,
+        text: str,
+        *,
+        actor: str = ACTOR,
+        job: str | None = None,
+        task: int | None = None,
+        attempt: str | None = None,
+        node: str | None = None,
+    ) -> None:
+        """One line of history."""
+        seq = self.counters.event
+        self.counters.event += 1
+        self.events.append(
+            {
+                "seq": seq,
+                "at": iso(self.now.wall),
+                "kind": kind,
+                "actor": actor,
+                "job": job,
+                "task": task,
+                "attempt": attempt,
+                "node": node,
+                "text": text,
+            }
+        )
+
+    # ── bounds ─────────────────────────────────────────────────────────────────────────────────
+
+    def forget_old(self) -> None:
+        """Keep memory bounded. Called before a turn's changes: what goes is in the store."""
+        surplus = len(self.recent) - RECENT_JOBS
+        if surplus < RECENT_JOBS // 10:
+            return
+        for job in list(self.recent):
+            if surplus <= 0:
+                break
+            keys = self.by_job.get(job) or ()
+            if any(self._live_attempts(key) for key in keys):
+                continue
+            for key in keys:
+                self._forget_task(key)
+            self.recent.drop(job)
+            self.by_job.drop(job)
+            self.touched_jobs.add(job)
+            surplus -= 1
+
+    def forget_attempt(self, task: Task) -> None:
+        """Drop the attempt that a new one pushes out of the kept window."""
+        old = attempt_id(task.key, task.attempts - KEPT_ATTEMPTS)
+        attempt = self.attempts.get(old)
+        if attempt is None or attempt.state.live or old in self.attempts.changed:
+            return
+        self.attempts.drop(old)
+
+    def _live_attempts(self, key: TaskKey) -> bool:
+        task = self.tasks.get(key)
+        if task is None:
+            return False
+        return any(
+            (attempt := self.attempts.get(attempt_id(key, number))) is not None
+            and attempt.state.live
+            for number in range(1, task.attempts + 1)
+        )
+
+    def _forget_task(self, key: TaskKey) -> None:
+        task = self.tasks.get(key)
+        if task is None:
+            return
+        for number in range(1, task.attempts + 1):
+            self.attempts.drop(attempt_id(key, number))
+        self.tasks.drop(key)
+
+    # ── results ────────────────────────────────────────────────────────────────────────────────
+
+    def freeze(self, revision: int) -> Snapshot:
+        """The state so far; later writes to the draft don't reach it."""
+        return Snapshot(
+            revision=revision,
+            inventory=self.inventory,
+            jobs=self.jobs.share(),
+            recent=self.recent.share(),
+            tasks=self.tasks.share(),
+            attempts=self.attempts.share(),
+            nodes=self.nodes.share(),
+            by_job=self.by_job.share(),
+            by_node=self.by_node.share(),
+            lease_mono=self.lease_mono.share(),
+            suspended_until_answer=self.suspended,
+        )
+
+    def changes(self) -> Changes:
+        """What must be durable before anybody hears of this turn."""
+        jobs = self.jobs.changed | self.recent.changed
+        return Changes(
+            jobs=[job for key in jobs if (job := self.job(key)) is not None],
+            tasks=[task for key in self.tasks.changed if (task := self.tasks.get(key))],
+            attempts=[it for key in self.attempts.changed if (it := self.attempts.get(key))],
+            nodes=[self.nodes[name] for name in self.durable_nodes],
+            events=self.events,
+        )

@@ -1,0 +1,99 @@
+"""The client of a core that lives in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from flextui.core import view
+from flextui.core.client import CoreInfo
+from flextui.core.commands import Command, CommandError, LogRequest
+from flextui.core.desk import Desk
+from flextui.core.logs import log_events
+from flextui.core.model.docs import Delta, EventDoc, LogEvent
+from flextui.core.model.state import Identity
+from flextui.core.ports import StoreError
+
+FRAME_S = 0.25
+"""A view changes at most this often."""
+EVENTS_S = 0.1
+EVENTS_STEP = 1000
+CHUNK = 100
+BEGINNING = -1
+"""Before every event."""
+
+
+class EmbeddedClient:
+    """A `Client` for one identified caller; the socket server makes one for each connection."""
+
+    def __init__(self, desk: Desk, who: Identity, info: CoreInfo) -> None:
+        self._desk = desk
+        self._who = who
+        self._info = info
+
+    @property
+    def info(self) -> CoreInfo:
+        return self._info
+
+    async def call(self, command: Command) -> dict[str, Any]:
+        return await self._desk.call(command, self._who)
+
+    async def watch(self) -> AsyncGenerator[Delta, None]:
+        engine = self._desk.engine
+        watcher = engine.feed.join()
+        try:
+            yield await self._whole()
+            while True:
+                await watcher.changed()
+                jobs, nodes = watcher.take()
+                fleet = self._desk.fleet()
+                yield view.delta(engine.snapshot, jobs, nodes, fleet, full=False)
+                await asyncio.sleep(FRAME_S)
+        finally:
+            engine.feed.leave(watcher)
+
+    async def _whole(self) -> Delta:
+        """Everything, made in steps that don't hold the loop."""
+        snapshot = self._desk.engine.snapshot
+        whole = view.delta(snapshot, (), snapshot.nodes, self._desk.fleet(), full=True)
+        jobs = [*snapshot.jobs, *snapshot.recent]
+        for at in range(0, len(jobs), CHUNK):
+            for key in jobs[at : at + CHUNK]:
+                job = view.find(snapshot, key)
+                if job is not None:
+                    whole["jobs"][key] = view.job_view(snapshot, job)
+            await asyncio.sleep(0)
+        return whole
+
+    async def logs(self, request: LogRequest) -> AsyncGenerator[LogEvent, None]:
+        async with contextlib.aclosing(log_events(self._desk, request, self._who)) as events:
+            async for event in events:
+                yield event
+
+    async def events(self, *, after: int | None = None) -> AsyncGenerator[EventDoc, None]:
+        engine = self._desk.engine
+        watcher = engine.feed.join()
+        try:
+            last = engine.last_event if after is None else after
+            while True:
+                for event in await self._stored(last):
+                    last = event["seq"]
+                    yield event
+                if last < engine.last_event:
+                    continue
+                await watcher.changed()
+                watcher.take()
+                await asyncio.sleep(EVENTS_S)
+        finally:
+            engine.feed.leave(watcher)
+
+    async def _stored(self, last: int) -> list[EventDoc]:
+        try:
+            return await self._desk.engine.store.events(after=last or BEGINNING, limit=EVENTS_STEP)
+        except StoreError as error:
+            raise CommandError("failed", str(error)) from error
+
+    async def close(self) -> None:
+        """Nothing to give back: the core lives on."""

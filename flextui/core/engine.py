@@ -1,0 +1,423 @@
+"""The only writer of the state: one loop from facts and commands to durable decisions.
+
+A turn takes what waits in the mailbox, folds it into a draft, lets the scheduler decide, rechecks
+that, commits everything in one transaction, and only then sends effects, answers callers and
+publishes the new snapshot. It runs on an event or at the next deadline. A commit that fails makes
+the core read-only: it goes on seeing, and does nothing, until a commit succeeds again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from flextui.core.backlog import Backlog
+from flextui.core.commands import CommandError
+from flextui.core.draft import Counters, Draft, SessionOrder, Shared
+from flextui.core.events import AttemptReported, NodeEvent, NodeReady
+from flextui.core.feed import Feed
+from flextui.core.mailbox import Answer, Ask, Item, Mailbox
+from flextui.core.model.inventory import Inventory
+from flextui.core.model.state import NodeStatus, Now, Snapshot
+from flextui.core.model.times import iso
+from flextui.core.ports import (
+    Clock,
+    CoreIdentity,
+    Effect,
+    GrantLease,
+    Loaded,
+    NodeSession,
+    SessionFactory,
+    Store,
+    StoreError,
+)
+from flextui.core.reduce.decisions import apply_decision
+from flextui.core.reduce.fold import fold
+from flextui.core.reduce.nodes import restart_loss_timers
+from flextui.core.restore import restored
+from flextui.core.scheduler.plan import plan
+
+log = logging.getLogger(__name__)
+
+TURN_ITEMS = 200
+"""Items of one turn: bounds how long the loop is held."""
+TELEMETRY_PLAN_S = 1.0
+"""Changes in telemetry are gathered this long before they are planned for."""
+TICK_S = 1.0
+LONGEST_WAIT_S = 30.0
+"""The wall clock may jump: deadlines on it are looked at this often."""
+RETRY_COMMIT_S = 5.0
+PRUNE_EVERY_S = 3600.0
+DAY_S = 86_400.0
+
+
+class Engine:
+    """Belongs to one event loop; between `start` and `close` it takes its turns in a task."""
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        store: Store,
+        sessions: SessionFactory,
+        clock: Clock,
+        *,
+        owner: str,
+        shared: Shared | None = None,
+    ) -> None:
+        self.inventory = inventory
+        self.store = store
+        self.feed = Feed()
+        self.snapshot = Snapshot(0, inventory)
+        self.sessions: dict[str, NodeSession] = {}
+        self.last_event = 0
+        """The newest event that is in the store."""
+        self._factory = sessions
+        self._clock = clock
+        self._owner = owner
+        self._shared = shared
+        self._mailbox = Mailbox()
+        self._counters = Counters()
+        self._identity = CoreIdentity("", 0, owner)
+        self._former: tuple[str, ...] = ()
+        self._backlog = Backlog()
+        self._plan_at: float | None = 0.0
+        """Loop time at which to plan for telemetry; None: no need."""
+        self._next_wall: float | None = None
+        self._next_mono: float | None = None
+        self._retry_at = 0.0
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+        self._housekeeping: set[asyncio.Task[None]] = set()
+
+    # ── life ───────────────────────────────────────────────────────────────────────────────────
+
+    async def start(self) -> None:
+        """Load the store, open the sessions and begin. Raises `StoreError`."""
+        loaded = await asyncio.to_thread(self.store.load)
+        self._adopt(loaded)
+        for node in self.inventory.nodes:
+            self._open(node.name)
+        self._background(self._prune())
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="engine")
+
+    def _adopt(self, loaded: Loaded) -> None:
+        self._counters = Counters(loaded.next_job_seq, loaded.next_event_seq)
+        self.last_event = loaded.next_event_seq - 1
+        self._identity = CoreIdentity(loaded.core_id, loaded.epoch, self._owner)
+        self._former = loaded.adopt
+        self.snapshot = restored(loaded, self.inventory, self._clock.now())
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            await self._mailbox.wait(self._timeout())
+            if not self._stopping:
+                await self._turn()
+
+    async def close(self, *, release: bool, suspend_leases: bool) -> None:
+        """End without ending any workload: finish the turn, say bye to the nodes. Once only."""
+        if self._stopping:
+            return
+        self._stopping = True
+        self._mailbox.poke()
+        if self._task is not None:
+            await asyncio.wait([self._task])
+        self.feed.close()
+        for task in self._housekeeping:
+            task.cancel()
+        for item in self._mailbox.take(1 << 30):
+            if isinstance(item, Ask):
+                _refuse(item, CommandError("unreachable", "the core is ending"))
+        await asyncio.gather(
+            *(
+                session.close(release=release, suspend_leases=suspend_leases)
+                for session in self.sessions.values()
+            ),
+            return_exceptions=True,
+        )
+        await self._factory.close()
+        await self.store.close()
+
+    # ── the mailbox ────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def read_only(self) -> str:
+        """Why nothing is done, or "" when all is well."""
+        return self._backlog.reason
+
+    @property
+    def former_cores(self) -> tuple[str, ...]:
+        """Cores whose state this one was copied or restored from."""
+        return self._former
+
+    @property
+    def running(self) -> bool:
+        """Whether it takes turns; False after `close`, and if it ever died."""
+        return self._task is not None and not self._task.done() and not self._stopping
+
+    async def died(self) -> None:
+        """Wait for the loop's end, which only `close` should bring about."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    def now(self) -> Now:
+        """The instant as decisions see it."""
+        return self._clock.now()
+
+    def emit(self, event: NodeEvent) -> None:
+        """A fact from a session; never blocks."""
+        if not self._stopping:
+            self._mailbox.put(event)
+
+    async def ask(self, apply: Callable[[Draft], Answer]) -> dict[str, Any]:
+        """Fold a command in; returns its answer when that is durable. Raises `CommandError`."""
+        if self._stopping:
+            raise CommandError("unreachable", "the core is ending")
+        if self.read_only:
+            raise CommandError("failed", f"the core is read-only: {self.read_only}")
+        ask = Ask(apply, asyncio.get_running_loop().create_future())
+        self._mailbox.put(ask)
+        return await ask.future
+
+    # ── one turn ───────────────────────────────────────────────────────────────────────────────
+
+    async def _turn(self) -> None:
+        now = self._clock.now()
+        items = self._mailbox.take(TURN_ITEMS)
+        settled = await self._settled(items)
+        draft, answers = self._fold(items, now, settled)
+        if self.read_only:
+            await self._read_only_turn(draft, now)
+            return
+        if draft.replan or self._due(now):
+            self._plan(draft)
+        elif draft.replan_soon and self._plan_at is None:
+            self._plan_at = time.monotonic() + TELEMETRY_PLAN_S
+        changes = draft.changes()
+        if changes:
+            try:
+                await self.store.commit(changes)
+            except StoreError as error:
+                self._commit_failed(error, items, answers, now, settled)
+                return
+            if changes.events:
+                self.last_event = changes.events[-1]["seq"]
+        self._publish(draft)
+        self._carry_out(draft.effects, draft.orders)
+        for ask, answer in answers:
+            _reply(ask, answer, self.snapshot)
+
+    def _fold(
+        self, items: Sequence[Item], now: Now, settled: frozenset[str]
+    ) -> tuple[Draft, list[tuple[Ask, Answer]]]:
+        """All items into a fresh draft. One that raises is left out, and the rest folded anew."""
+        good = list(items)
+        stalled = self._clock.stalled()
+        while True:
+            draft = Draft(self.snapshot, now, self._counters, self._shared)
+            draft.settled = settled
+            draft.forget_old()
+            if stalled:
+                restart_loss_timers(draft)
+            answers: list[tuple[Ask, Answer]] = []
+            bad = None
+            for item in good:
+                try:
+                    if isinstance(item, Ask):
+                        answers.append((item, item.apply(draft)))
+                    else:
+                        fold(draft, item)
+                except CommandError as error:
+                    bad = item
+                    _refuse(item, error)
+                    break
+                except Exception as error:
+                    log.exception("folding %r", item)
+                    bad = item
+                    _refuse(item, CommandError("failed", f"flextui's own failure: {error!r}"))
+                    break
+            if bad is None:
+                return draft, answers
+            good.remove(bad)
+
+    def _plan(self, draft: Draft) -> None:
+        """Let the scheduler decide on the draft as it is, and write the decision into it."""
+        self._plan_at = None
+        try:
+            decision = plan(draft.freeze(self.snapshot.revision + 1), draft.now)
+        except Exception:
+            log.exception("planning")
+            self._plan_at = time.monotonic() + RETRY_COMMIT_S
+            return
+        apply_decision(draft, decision)
+        self._next_wall = decision.next_wall
+        self._next_mono = decision.next_mono
+
+    def _due(self, now: Now) -> bool:
+        return (
+            (self._plan_at is not None and time.monotonic() >= self._plan_at)
+            or (self._next_wall is not None and now.wall >= self._next_wall)
+            or (self._next_mono is not None and now.mono >= self._next_mono)
+        )
+
+    async def _settled(self, items: Sequence[Item]) -> frozenset[str]:
+        """Which records that memory doesn't know are of attempts that the store saw end."""
+        asked: list[str] = []
+        for item in items:
+            if isinstance(item, NodeReady):
+                asked += (it.attempt for it in item.records)
+            elif isinstance(item, AttemptReported):
+                asked.append(item.record.attempt)
+        unknown = tuple(it for it in asked if it not in self.snapshot.attempts)
+        if not unknown:
+            return frozenset()
+        try:
+            return await self.store.ended_attempts(unknown)
+        except StoreError:
+            return frozenset()
+
+    def _publish(self, draft: Draft) -> None:
+        paused = draft.suspended != self.snapshot.suspended_until_answer
+        if draft.touched_jobs or draft.touched_nodes or paused:
+            self.snapshot = draft.freeze(self.snapshot.revision + 1)
+            self._clock.watching = any(
+                node.status is NodeStatus.LOST for node in self.snapshot.nodes.values()
+            )
+        if draft.touched_jobs or draft.touched_nodes or draft.events or paused:
+            self.feed.publish(draft.touched_jobs, draft.touched_nodes)
+
+    def _timeout(self) -> float | None:
+        """Seconds until something is due though nothing happens."""
+        now = self._clock.now()
+        waits: list[float] = []
+        if self._clock.watching:
+            waits.append(TICK_S)
+        if self.read_only:
+            waits.append(self._retry_at - time.monotonic())
+        if self._plan_at is not None:
+            waits.append(self._plan_at - time.monotonic())
+        if self._next_wall is not None:
+            waits.append(min(self._next_wall - now.wall, LONGEST_WAIT_S))
+        if self._next_mono is not None:
+            waits.append(self._next_mono - now.mono)
+        return max(0.0, min(waits)) if waits else None
+
+    # ── effects ────────────────────────────────────────────────────────────────────────────────
+
+    def _carry_out(
+        self, effects: Sequence[tuple[str, Effect]], orders: Sequence[SessionOrder]
+    ) -> None:
+        for name, effect in effects:
+            session = self.sessions.get(name)
+            if session is not None:
+                session.send(effect)
+        for order in orders:
+            self._carry_out_order(order)
+
+    def _carry_out_order(self, order: SessionOrder) -> None:
+        session = self.sessions.get(order.node)
+        match order.what:
+            case "close":
+                self._background(self._close_session(order.node))
+            case "reopen":
+                self._background(self._reopen(order.node, self._identity))
+            case "retry" if session is not None:
+                session.retry_now()
+            case "take_over" if self._former:
+                adopting = replace(self._identity, adopt=self._former)
+                self._background(self._reopen(order.node, adopting, take_over=True))
+            case "take_over" if session is not None:
+                session.take_over()
+
+    def _open(self, name: str, identity: CoreIdentity | None = None) -> NodeSession:
+        node = self.snapshot.nodes[name]
+        root = (node.root_path, node.root_id) if node.root_id else None
+        session = self._factory.open(node.spec, identity or self._identity, root, self.emit)
+        self.sessions[name] = session
+        return session
+
+    async def _close_session(self, name: str) -> None:
+        session = self.sessions.pop(name, None)
+        if session is not None:
+            await session.close(release=False, suspend_leases=False)
+
+    async def _reopen(self, name: str, identity: CoreIdentity, *, take_over: bool = False) -> None:
+        await self._close_session(name)
+        if not self._stopping and self.inventory.node(name) is not None:
+            session = self._open(name, identity)
+            if take_over:
+                session.take_over()
+
+    def _background(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._housekeeping.add(task)
+        task.add_done_callback(self._housekeeping.discard)
+
+    async def _prune(self) -> None:
+        """Keep the store bounded, now and then."""
+        while True:
+            before = self._clock.now().wall - self.inventory.policy.log_keep
+            with contextlib.suppress(StoreError):
+                await self.store.prune(before=before, before_iso=iso(before))
+            await asyncio.sleep(PRUNE_EVERY_S)
+
+    # ── read-only ──────────────────────────────────────────────────────────────────────────────
+
+    def _commit_failed(
+        self,
+        error: StoreError,
+        items: Sequence[Item],
+        answers: Sequence[tuple[Ask, Answer]],
+        now: Now,
+        settled: frozenset[str],
+    ) -> None:
+        """Nothing of this turn happened, but for the facts: those are kept for the next commit."""
+        log.error("read-only: %s", error)
+        self._backlog.reason = str(error)
+        for ask, _ in answers:
+            _refuse(ask, CommandError("failed", f"nothing was changed: {error}"))
+        facts = [item for item in items if not isinstance(item, Ask)]
+        draft, _ = self._fold(facts, now, settled)
+        self._retry_at = time.monotonic() + RETRY_COMMIT_S
+        self._hold(draft)
+
+    async def _read_only_turn(self, draft: Draft, now: Now) -> None:
+        self._hold(draft)
+        if time.monotonic() < self._retry_at:
+            return
+        self._retry_at = time.monotonic() + RETRY_COMMIT_S
+        try:
+            await self.store.commit(self._backlog.changes(self.snapshot))
+        except StoreError as error:
+            self._backlog.reason = str(error)
+            return
+        self.last_event = self._counters.event - 1
+        effects, orders = self._backlog.release()
+        self._carry_out(effects, orders)
+        self._plan_at = 0.0
+        self.feed.publish((), ())
+
+    def _hold(self, draft: Draft) -> None:
+        self._backlog.hold(draft)
+        leases = [it for it in draft.effects if isinstance(it[1], GrantLease)]
+        self._carry_out(leases, ())
+        self._publish(draft)
+
+
+def _reply(ask: Ask, answer: Answer, snapshot: Snapshot) -> None:
+    if ask.future.done():
+        return
+    try:
+        ask.future.set_result(answer(snapshot))
+    except Exception as error:
+        log.exception("answering")
+        ask.future.set_exception(CommandError("failed", f"flextui's own failure: {error!r}"))
+
+
+def _refuse(item: Item, error: CommandError) -> None:
+    if isinstance(item, Ask) and not item.future.done():
+        item.future.set_exception(error)

@@ -1,0 +1,226 @@
+"""Logs of a job: the tails of its attempts, merged.
+
+Without `follow` the attempts are told one after another. With it every task is told at once, each
+goes on to its next attempt after a restart, and picks up at the same byte when its node is back.
+A node that is away is said, not waited for in silence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+
+from flextui.core.commands import CommandError, LogRequest
+from flextui.core.desk import Desk
+from flextui.core.engine import Engine
+from flextui.core.feed import Watcher
+from flextui.core.model.docs import AttemptDoc, JobDoc, LogEvent
+from flextui.core.model.ids import TaskKey
+from flextui.core.model.state import Attempt, Identity, NodeStatus
+from flextui.core.ports import TailRequest
+
+QUEUE = 64
+"""Pieces of log that may wait for a slow reader; the nodes' own flow control holds the rest."""
+_IN_TOUCH = (NodeStatus.READY, NodeStatus.OBSERVED)
+
+
+async def log_events(
+    desk: Desk, request: LogRequest, who: Identity
+) -> AsyncGenerator[LogEvent, None]:
+    """The log events of a request. Raises `CommandError`."""
+    doc = await desk.find_doc(request.job, who)
+    chosen = _chosen(doc, request)
+    if request.follow and request.attempt is None and doc["ended_at"] is None:
+        keys = [TaskKey(doc["id"], index) for index in chosen]
+        async with contextlib.aclosing(_follow_all(desk.engine, keys, request)) as events:
+            async for event in events:
+                yield event
+        return
+    for attempts in chosen.values():
+        for attempt in attempts:
+            tail = _tail_request(attempt["id"], request)
+            piece = _tail(desk.engine, attempt["node"], tail)
+            async with contextlib.aclosing(piece) as events:
+                async for event in events:
+                    yield event
+
+
+def _chosen(doc: JobDoc, request: LogRequest) -> dict[int, list[AttemptDoc]]:
+    """Task index → attempts to tell: the one asked for, else the newest that ran."""
+    known = {task["index"]: task for task in doc["tasks"]}
+    for index in request.tasks:
+        if index not in known:
+            raise CommandError("input", f"{doc['name']} has no task {index}")
+    wanted = request.tasks or tuple(known)
+    chosen: dict[int, list[AttemptDoc]] = {}
+    for index in wanted:
+        attempts = known[index]["attempts"]
+        if request.attempt is not None:
+            attempts = [it for it in attempts if it["id"] == request.attempt]
+            if attempts:
+                chosen[index] = attempts
+        else:
+            ran = [it for it in attempts if it["why"] not in ("never", "refused")]
+            chosen[index] = ran[-1:]
+    if request.attempt is not None and not chosen:
+        raise CommandError("input", f"{doc['name']} has no attempt {request.attempt}")
+    return chosen
+
+
+def _tail_request(attempt: str, request: LogRequest) -> TailRequest:
+    return TailRequest(
+        attempt, streams=request.streams, last_lines=request.last_lines, follow=request.follow
+    )
+
+
+async def _tail(engine: Engine, node: str, request: TailRequest) -> AsyncGenerator[LogEvent, None]:
+    """One attempt's tail; a link that can't be had or breaks becomes a notice."""
+    session = engine.sessions.get(node)
+    if session is None:
+        yield notice(node, request.attempt, f"{node} isn't connected: its logs can't be read")
+        return
+    try:
+        async for event in session.tail(request):
+            yield event
+    except ConnectionError as error:
+        yield notice(node, request.attempt, str(error) or f"{node} doesn't answer")
+
+
+def notice(node: str, attempt: str, text: str) -> LogEvent:
+    """A line from flextui itself in between."""
+    return {
+        "kind": "notice", "attempt": attempt, "node": node, "stream": "", "at": 0, "to": 0,
+        "text": text,
+    }  # fmt: skip
+
+
+# ── following ──────────────────────────────────────────────────────────────────────────────────
+
+
+async def _follow_all(
+    engine: Engine, keys: list[TaskKey], request: LogRequest
+) -> AsyncGenerator[LogEvent, None]:
+    queue: asyncio.Queue[LogEvent | None] = asyncio.Queue(QUEUE)
+    loop = asyncio.get_running_loop()
+
+    async def follow(key: TaskKey) -> None:
+        try:
+            await _Follower(engine, key, request, queue).run()
+        except ConnectionError:
+            pass  # the core ends
+        finally:
+            await queue.put(None)
+
+    tasks = [loop.create_task(follow(key)) for key in keys]
+    left = len(tasks)
+    try:
+        while left:
+            event = await queue.get()
+            if event is None:
+                left -= 1
+            else:
+                yield event
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class _Follower:
+    """Follows one task from attempt to attempt, until it has ended."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        key: TaskKey,
+        request: LogRequest,
+        queue: asyncio.Queue[LogEvent | None],
+    ) -> None:
+        self._engine = engine
+        self._key = key
+        self._request = request
+        self._queue = queue
+        self._said = ""
+        self._told = ""
+        """The attempt that `_offsets` are of."""
+        self._offsets: dict[str, int] = {}
+
+    async def run(self) -> None:
+        watcher = self._engine.feed.join()
+        try:
+            await self._run(watcher)
+        finally:
+            self._engine.feed.leave(watcher)
+
+    async def _run(self, watcher: Watcher) -> None:
+        done = ""
+        while True:
+            attempt = self._attempt()
+            if attempt is not None and attempt.id != done and self._in_touch(attempt):
+                if await self._tail_to_end(attempt, watcher):
+                    done = attempt.id
+                continue
+            if attempt is not None and attempt.id != done:
+                await self._say(attempt)
+            if self._over(done):
+                return
+            await watcher.changed()
+            watcher.take()
+
+    def _attempt(self) -> Attempt | None:
+        """The newest attempt that runs or ran."""
+        task = self._engine.snapshot.tasks.get(self._key)
+        attempt = self._engine.snapshot.attempts.get(task.active) if task and task.active else None
+        if attempt is None or attempt.why in ("never", "refused"):
+            return None
+        started = attempt.started_at is not None or not attempt.state.live
+        return attempt if started else None
+
+    def _in_touch(self, attempt: Attempt) -> bool:
+        node = self._engine.snapshot.nodes.get(attempt.node)
+        return node is not None and node.status in _IN_TOUCH
+
+    async def _say(self, attempt: Attempt) -> None:
+        node = self._engine.snapshot.nodes.get(attempt.node)
+        text = f"{attempt.node} doesn't answer; the log goes on when it is back"
+        if node is not None and node.reason:
+            text = f"{node.reason}; the log goes on when {attempt.node} is back"
+        if text != self._said:
+            self._said = text
+            await self._queue.put(notice(attempt.node, attempt.id, text))
+
+    def _over(self, done: str) -> bool:
+        """Whether no more will come: the task has ended, and its last attempt is told."""
+        snapshot = self._engine.snapshot
+        task = snapshot.tasks.get(self._key)
+        if task is None:
+            return True
+        if not (task.state.ended or task.retired or self._key.job not in snapshot.jobs):
+            return False
+        attempt = self._attempt()
+        return attempt is None or attempt.id == done or not self._in_touch(attempt)
+
+    async def _tail_to_end(self, attempt: Attempt, watcher: Watcher) -> bool:
+        """Tell this attempt's log; True when it was told to its end."""
+        session = self._engine.sessions.get(attempt.node)
+        if session is None:
+            await watcher.changed()
+            return False
+        self._said = ""
+        request = _tail_request(attempt.id, self._request)
+        if self._told != attempt.id:
+            self._told, self._offsets = attempt.id, {}
+        elif self._offsets:
+            start = {stream: self._offsets.get(stream, 0) for stream in request.streams}
+            request = replace(request, start=start, last_lines=None)
+        try:
+            async for event in session.tail(request):
+                if event["kind"] in ("data", "gap"):
+                    self._offsets[event["stream"]] = event["to"]
+                await self._queue.put(event)
+        except ConnectionError:
+            await watcher.changed()
+            return False
+        return True

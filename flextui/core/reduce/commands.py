@@ -1,0 +1,48 @@
+"""Which function folds which command into the state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from flextui.core.commands import (
+    Command,
+    Cordon,
+    DeclareLost,
+    Drain,
+    Restart,
+    Scale,
+    SetPriority,
+    Stop,
+    Submit,
+    TakeOver,
+)
+from flextui.core.draft import Draft
+from flextui.core.model.spec import JobSpec
+from flextui.core.model.state import Identity
+from flextui.core.reduce import fleet, jobs
+from flextui.core.reduce.jobs import Answer
+
+_HANDLERS: dict[type, Callable[..., Answer]] = {
+    Stop: jobs.stop,
+    Restart: jobs.restart,
+    Scale: jobs.scale,
+    SetPriority: jobs.set_priority,
+    Drain: fleet.drain,
+    Cordon: fleet.cordon,
+    DeclareLost: fleet.declare_lost,
+    TakeOver: fleet.take_over,
+}
+
+
+def changes_state(command: Command) -> bool:
+    """Whether the command goes through a turn of the engine."""
+    return isinstance(command, Submit) or type(command) in _HANDLERS
+
+
+def apply_command(
+    draft: Draft, command: Command, who: Identity, admin: bool, specs: Sequence[JobSpec]
+) -> Answer:
+    """Fold a command in; `specs` are those of a submit. Raises `CommandError`: nothing changed."""
+    if isinstance(command, Submit):
+        return jobs.submit(draft, who, specs)
+    return _HANDLERS[type(command)](draft, who, admin, command)

@@ -1,0 +1,175 @@
+"""The scheduler's decision, rechecked against the state and written into the draft.
+
+The scheduler is pure and may be wrong; what it asks for is carried out only where it still holds.
+A placement that doesn't is dropped and said: planning again is cheap, a double start isn't.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flextui.core.draft import Draft
+from flextui.core.model.ids import attempt_id
+from flextui.core.model.state import Attempt, AttemptState, Job, Node, NodeStatus, Task
+from flextui.core.ports import AbandonAttempt
+from flextui.core.reduce.attempts import send_owed_stop
+from flextui.core.reduce.starts import start_effect
+from flextui.core.scheduler.decision import Decision, GiveUp, Kill, Placement
+from flextui.core.scheduler.loss import FENCE_MARGIN_S
+
+MIN_LEASE_S = 10.0
+"""Shorter leases would end workloads at every reconnect."""
+
+
+def apply_decision(draft: Draft, decision: Decision) -> None:
+    """Write a decision into the draft; effects go out after the commit."""
+    for job in decision.jobs:
+        _put_job(draft, job)
+    draft.put_tasks(decision.tasks)
+    for kill in decision.kills:
+        _kill(draft, kill)
+    for give_up in decision.give_ups:
+        _give_up(draft, give_up)
+    for placement in decision.placements:
+        refusal = _place(draft, placement)
+        if refusal:
+            key = placement.task
+            text = f"{key} isn't placed on {placement.node}: {refusal}"
+            draft.note("plan.refused", text, job=key.job, task=key.index, node=placement.node)
+    for note in decision.notes:
+        draft.note(
+            note.kind, note.text, job=note.job, task=note.task, attempt=note.attempt, node=note.node
+        )
+    draft.suspended = decision.suspended
+
+
+def _put_job(draft: Draft, job: Job) -> None:
+    if job.state.ended and job.ended_at is None:
+        job = replace(job, ended_at=draft.now.wall)
+    before = draft.jobs.get(job.id)
+    draft.put_job(job)
+    if before is not None and job.state.ended:
+        text = f"{job.full_name} {job.state}" + (f": {job.reason}" if job.reason else "")
+        draft.note(f"job.{job.state}", text, job=job.id)
+
+
+# ── kills ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _kill(draft: Draft, kill: Kill) -> None:
+    attempt = draft.attempts.get(kill.attempt)
+    if attempt is None or not attempt.state.live or attempt.stop is not None:
+        return
+    stopping = replace(attempt, stop=kill.stop)
+    draft.put_attempt(stopping)
+    _send_kill(draft, stopping)
+
+
+def _send_kill(draft: Draft, attempt: Attempt) -> None:
+    """To a node in touch at once; it is owed to any other until that is back."""
+    node = draft.nodes.get(attempt.node)
+    if node is None or node.status is not NodeStatus.READY:
+        return
+    if attempt.started_at is None:
+        draft.send(attempt.node, AbandonAttempt(attempt.id))
+    else:
+        send_owed_stop(draft, attempt)
+
+
+def _give_up(draft: Draft, give_up: GiveUp) -> None:
+    attempt = draft.attempts.get(give_up.attempt)
+    if attempt is None or not attempt.state.live or attempt.replaced:
+        return
+    gone = replace(attempt, replaced=True, reason=give_up.reason)
+    draft.put_attempt(gone)
+    key = gone.task
+    draft.note(
+        "attempt.replaced",
+        give_up.reason,
+        job=key.job,
+        task=key.index,
+        attempt=gone.id,
+        node=gone.node,
+    )
+    _send_kill(draft, gone)
+
+
+# ── placements ─────────────────────────────────────────────────────────────────────────────────
+
+
+def _place(draft: Draft, placement: Placement) -> str:
+    """Make the attempt, or say why not."""
+    job = draft.jobs.get(placement.task.job)
+    task = draft.tasks.get(placement.task)
+    node = draft.nodes.get(placement.node)
+    if job is None or task is None or node is None:
+        return "the job, its task or the node is gone"
+    if refusal := _recheck(draft, placement, job, task, node):
+        return refusal
+    facts = node.facts
+    assert facts is not None
+    number = task.attempts + 1
+    attempt = Attempt(
+        id=attempt_id(task.key, number),
+        task=task.key,
+        number=number,
+        revision=placement.revision,
+        node=node.name,
+        host_id=facts.host_id,
+        boot=facts.boot,
+        root_id=facts.root_id,
+        gpus=placement.gpus,
+        cpus=placement.cpus,
+        memory_bytes=placement.memory_bytes,
+        state=AttemptState.PLACED,
+        placed_at=draft.now.wall,
+        lease_s=_lease(draft, job),
+    )
+    draft.put_attempt(attempt)
+    if attempt.lease_s is not None:
+        draft.lease_mono.put(attempt.id, draft.now.mono)
+    placed = replace(
+        task,
+        attempts=number,
+        active=attempt.id,
+        reason=f"starting on {node.name}",
+        reason_code="starting",
+        not_before=None,
+    )
+    draft.put_task(placed)
+    draft.forget_attempt(placed)
+    effect = start_effect(draft, attempt)
+    assert effect is not None
+    draft.send(node.name, effect)
+    return ""
+
+
+def _recheck(draft: Draft, placement: Placement, job: Job, task: Task, node: Node) -> str:
+    if node.status is not NodeStatus.READY or node.facts is None:
+        return f"{node.name} is {node.status}"
+    if job.revision != placement.revision or job.stop is not None:
+        return "the job has changed"
+    if task.retired or task.state.ended:
+        return "the task has ended"
+    active = draft.attempts.get(task.active) if task.active else None
+    if active is not None and active.state.live and not active.replaced:
+        return f"{active.id} is still {active.state}"
+    wanted = set(placement.gpus)
+    if wanted - {gpu.uuid for gpu in node.gpus}:
+        return "a GPU is gone"
+    for other in draft.by_node.get(node.name) or ():
+        if taken := wanted.intersection(draft.attempts[other].gpus):
+            return f"GPU {min(taken)} is held by {other}"
+    return ""
+
+
+def _lease(draft: Draft, job: Job) -> float | None:
+    """How long an attempt under `fence: true` outlives its last renewal.
+
+    So long that it is dead, grace and margin included, when its replacement is due.
+    """
+    loss = job.spec.on_node_loss
+    if not loss.fence:
+        return None
+    after = loss.after if loss.after is not None else draft.inventory.policy.node_lost_after
+    return max(MIN_LEASE_S, after - job.spec.grace - FENCE_MARGIN_S)

@@ -1,0 +1,206 @@
+"""What is known of single GPUs: telemetry, XIDs, claims of others, and what these mean.
+
+XIDs of applications show on the attempt and cordon nothing; those of the hardware, and a recovery
+action that NVML asks for, cordon that one device. Sources: NVIDIA's XID catalogue (48 double-bit
+ECC, 64 page retirement or row remapper failure, 74 NVLink, 79 fallen off the bus, 95 uncontained
+ECC; 13, 31, 43, 45 come from applications).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flextui.core.draft import ACTOR, Draft
+from flextui.core.events import Sampled, XidSeen
+from flextui.core.model.state import Attempt, AttemptState, Gpu, Mark, Node, NodeStatus
+from flextui.core.scheduler.restart import after_attempt
+
+APPLICATION_XIDS = frozenset({13, 31, 43, 45})
+HARDWARE_XIDS = frozenset({48, 64, 74, 79, 95})
+MOMENTS_S = 10.0
+"""An end this close to its device's failure is put down to the device."""
+CLAIM_KEPT_S = 30.0
+"""A device that a start found claimed by others is left alone this long."""
+
+_SESSION_UP = (NodeStatus.READY, NodeStatus.OBSERVED)
+
+
+# ── telemetry ──────────────────────────────────────────────────────────────────────────────────
+
+
+def sampled(draft: Draft, event: Sampled) -> None:
+    """The newest telemetry. The scheduler hears of it only where it changes what can be placed."""
+    node = draft.nodes.get(event.node)
+    if node is None or node.status not in _SESSION_UP:
+        return
+    gpus = _usable(draft, node, event.gpus)
+    fresh = replace(node, sample=event.sample, gpus=gpus, sampled=True)
+    matters = not node.sampled or _signature(node.gpus) != _signature(gpus)
+    draft.put_node(fresh, matters=False)
+    if matters:
+        draft.replan_soon = True
+        if {it.uuid for it in node.gpus} != {it.uuid for it in gpus}:
+            _refuse_shared_gpus(draft, fresh)
+        _heed_recovery_actions(draft, node, fresh)
+
+
+def _usable(draft: Draft, node: Node, gpus: tuple[Gpu, ...]) -> tuple[Gpu, ...]:
+    """Telemetry as the inventory and other cores' claims let us see it."""
+    if not gpus and node.spec.gpus.declared:
+        return declared_gpus(node)
+    if not node.claims:
+        return gpus
+    now = draft.now.wall
+    marked = []
+    for gpu in gpus:
+        by, until = node.claims.get(gpu.uuid, ("", 0.0))
+        if until > now and gpu.state == "ok":
+            gpu = replace(gpu, state="claimed", text=by)
+        marked.append(gpu)
+    return tuple(marked)
+
+
+def declared_gpus(node: Node) -> tuple[Gpu, ...]:
+    """The GPUs of a box without a driver to ask."""
+    return tuple(
+        Gpu(
+            uuid=f"{node.name}-gpu{it.index}",
+            index=it.index,
+            model=it.model,
+            memory_bytes=it.memory,
+            memory_used_bytes=None,
+            declared=True,
+        )
+        for it in node.spec.gpus.declared or ()
+    )
+
+
+def _signature(gpus: tuple[Gpu, ...]) -> tuple[object, ...]:
+    """What of the devices can make a placement possible or impossible."""
+    return tuple(
+        (
+            gpu.uuid,
+            gpu.state,
+            gpu.recovery_action,
+            tuple((it.pid, it.memory_bytes) for it in gpu.processes if it.attempt is None),
+            None if gpu.processes else gpu.memory_used_bytes,
+        )
+        for gpu in gpus
+    )
+
+
+def _refuse_shared_gpus(draft: Draft, node: Node) -> None:
+    """Two names with one device are one machine told twice."""
+    mine = {gpu.uuid for gpu in node.gpus if not gpu.declared}
+    for other in draft.nodes.values():
+        if other.name == node.name or other.status not in _SESSION_UP:
+            continue
+        shared = mine.intersection(gpu.uuid for gpu in other.gpus)
+        if shared:
+            refuse_alias(draft, node, other, f"GPU {min(shared)}")
+            return
+
+
+def refuse_alias(draft: Draft, node: Node, other: Node, what: str) -> None:
+    """Keep the name that has work, else the one that was there first; refuse the other."""
+    if draft.by_node.get(node.name) and not draft.by_node.get(other.name):
+        node, other = other, node
+    text = f"{node.name} and {other.name} are the same machine ({what}): keep one of the names"
+    refused = replace(
+        node,
+        status=NodeStatus.UNREACHABLE,
+        reason=text,
+        status_at=draft.now.wall,
+        down_mono=None,
+        gpus=(),
+        sampled=False,
+    )
+    draft.put_node(refused)
+    draft.note("node.alias", text, node=node.name)
+    draft.order(node.name, "close")
+
+
+# ── failures ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _heed_recovery_actions(draft: Draft, before: Node, node: Node) -> None:
+    old = {gpu.uuid: gpu.recovery_action for gpu in before.gpus}
+    for gpu in node.gpus:
+        if gpu.recovery_action and gpu.recovery_action != old.get(gpu.uuid):
+            why = f"NVML asks for recovery action {gpu.recovery_action}"
+            cordon_device(draft, node.name, gpu.uuid, why)
+
+
+def xid_seen(draft: Draft, event: XidSeen) -> None:
+    """An XID: the application's own, or one that takes the device out."""
+    node = draft.nodes.get(event.node)
+    if node is None:
+        return
+    xids = {**node.xids, event.uuid: (event.xid, draft.now.wall)}
+    draft.put_node(replace(node, xids=xids), matters=False)
+    text = f"XID {event.xid}" + (f": {event.text}" if event.text else "")
+    index = next((str(gpu.index) for gpu in node.gpus if gpu.uuid == event.uuid), event.uuid)
+    draft.note("gpu.xid", f"{node.name} GPU {index}: {text}", node=node.name)
+    if event.xid in HARDWARE_XIDS:
+        cordon_device(draft, node.name, event.uuid, text)
+        _judge_again(draft, node.name, event.uuid)
+    elif event.xid in APPLICATION_XIDS:
+        for attempt in draft.live_on(node.name):
+            if event.uuid in attempt.gpus:
+                draft.put_attempt(replace(attempt, reason=text))
+
+
+def cordon_device(draft: Draft, name: str, uuid: str, why: str) -> None:
+    """No new work on this device; who, when and why are kept."""
+    node = draft.nodes[name]
+    if uuid in node.cordoned_gpus:
+        return
+    marks = {**node.cordoned_gpus, uuid: Mark(ACTOR, draft.now.wall, why)}
+    draft.put_node(replace(node, cordoned_gpus=marks), durable=True)
+    draft.note("gpu.cordoned", f"{name} {uuid}: {why}", node=name)
+
+
+def lost_device(draft: Draft, attempt: Attempt) -> bool:
+    """Whether one of its devices failed within moments of now."""
+    node = draft.nodes.get(attempt.node)
+    if node is None or not node.xids:
+        return False
+    return any(
+        xid in HARDWARE_XIDS and draft.now.wall - at <= MOMENTS_S
+        for xid, at in (node.xids.get(uuid, (0, 0.0)) for uuid in attempt.gpus)
+    )
+
+
+def _judge_again(draft: Draft, node: str, uuid: str) -> None:
+    """Attempts that failed just before their device's failure was told."""
+    since = draft.now.wall - MOMENTS_S
+    for attempt in list(draft.attempts.values()):
+        if (
+            attempt.node != node
+            or uuid not in attempt.gpus
+            or attempt.state is not AttemptState.FAILED
+            or (attempt.ended_at or 0.0) < since
+            or attempt.stop
+        ):
+            continue
+        judged = replace(attempt, why="device_lost", reason="its GPU failed")
+        draft.put_attempt(judged)
+        job = draft.jobs.get(attempt.task.job)
+        task = draft.tasks.get(attempt.task)
+        if job is None or task is None or task.active != attempt.id:
+            continue
+        failures = tuple(at for at in task.failures if at < since)
+        draft.put_task(after_attempt(job, replace(task, failures=failures), judged, draft.now))
+
+
+def claim(draft: Draft, name: str, uuid: str, by: str) -> None:
+    """Leave a device alone for a while that another user of the box has claimed."""
+    node = draft.nodes.get(name)
+    if node is None:
+        return
+    claims = {**node.claims, uuid: (by, draft.now.wall + CLAIM_KEPT_S)}
+    gpus = tuple(
+        replace(gpu, state="claimed", text=by) if gpu.uuid == uuid and gpu.state == "ok" else gpu
+        for gpu in node.gpus
+    )
+    draft.put_node(replace(node, claims=claims, gpus=gpus))

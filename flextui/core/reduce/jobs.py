@@ -1,0 +1,215 @@
+"""Commands about jobs: submit, stop, restart, scale, priority."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from flextui.core.authorize import may_act_on
+from flextui.core.commands import CommandError, Restart, Scale, SetPriority, Stop
+from flextui.core.draft import Draft
+from flextui.core.model.ids import job_id
+from flextui.core.model.spec import MAX_COUNT, JobSpec
+from flextui.core.model.state import Identity, Job, JobState, Snapshot, StopRequest
+from flextui.core.reduce.diff import spec_diff
+from flextui.core.reduce.select import find_job
+
+Answer = Callable[[Snapshot], dict[str, Any]]
+"""Made from the state after the commit, so that it tells what is durable."""
+
+
+# ── submit ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def submit(draft: Draft, who: Identity, specs: Sequence[JobSpec]) -> Answer:
+    """All or none: batch makes a new run, service and system a new revision of one's own job."""
+    for spec in specs:
+        _check_type(draft, who, spec)
+    told = [_submit_one(draft, who, spec) for spec in specs]
+
+    def answer(snapshot: Snapshot) -> dict[str, Any]:
+        return {
+            "jobs": [
+                {**brief(snapshot, job), "action": action, "diff": diff}
+                for job, action, diff in told
+            ]
+        }
+
+    return answer
+
+
+def own_live(jobs: Sequence[Job], who: Identity, name: str) -> Job | None:
+    """The caller's newest live job of this name."""
+    own = [job for job in jobs if job.name == name and job.owner == who.user and not job.stop]
+    return max(own, key=lambda job: job.seq, default=None)
+
+
+def _check_type(draft: Draft, who: Identity, spec: JobSpec) -> None:
+    live = own_live(list(draft.jobs.values()), who, spec.name)
+    if live is not None and live.type != spec.type:
+        raise CommandError(
+            "input",
+            f"{spec.name} is a live {live.type} job of yours ({live.id}): "
+            f"stop it first, or give this {spec.type} another name",
+        )
+
+
+def _submit_one(
+    draft: Draft, who: Identity, spec: JobSpec
+) -> tuple[str, str, list[dict[str, Any]]]:
+    live = None
+    if spec.type != "batch":
+        live = own_live(list(draft.jobs.values()), who, spec.name)
+    if live is None:
+        return _new_job(draft, who, spec), "created", []
+    diff = spec_diff(live.spec, spec)
+    if not diff and live.count == spec.count and live.priority == spec.priority:
+        return live.id, "unchanged", []
+    job = replace(
+        live,
+        revision=live.revision + 1,
+        spec_json=spec.to_text(),
+        priority=spec.priority,
+        count=spec.count,
+    )
+    job.__dict__["spec"] = spec
+    draft.put_job(job)
+    text = f"{job.full_name} revision {job.revision}"
+    draft.note("job.revised", text, actor=who.user, job=job.id)
+    return job.id, "revised", diff
+
+
+def _new_job(draft: Draft, who: Identity, spec: JobSpec) -> str:
+    seq = draft.next_job()
+    job = Job(
+        id=job_id(seq),
+        seq=seq,
+        name=spec.name,
+        owner=who.user,
+        owner_uid=who.uid,
+        type=spec.type,
+        revision=1,
+        spec_json=spec.to_text(),
+        submitted_at=draft.now.wall,
+        priority=spec.priority,
+        count=spec.count,
+    )
+    job.__dict__["spec"] = spec
+    draft.put_job(job)
+    draft.note("job.submitted", f"{job.full_name}", actor=who.user, job=job.id)
+    return job.id
+
+
+# ── acting on what is there ────────────────────────────────────────────────────────────────────
+
+
+def stop(draft: Draft, who: Identity, admin: bool, command: Stop) -> Answer:
+    """Ask for the end. Jobs that have ended are left as they are."""
+    jobs = _chosen(draft, who, admin, command.jobs)
+    for job in jobs:
+        if job.state.ended or job.stop is not None:
+            continue
+        why = command.why or f"stopped by {who.user}"
+        draft.put_job(replace(job, stop=StopRequest(who.user, draft.now.wall, why)))
+        draft.note("audit.stop", f"{job.full_name}: {why}", actor=who.user, job=job.id)
+    return _briefs(jobs)
+
+
+def restart(draft: Draft, who: Identity, admin: bool, command: Restart) -> Answer:
+    """Stop and start anew what is live; what failed or was stopped gets a fresh start."""
+    jobs = _chosen(draft, who, admin, command.jobs)
+    for job in jobs:
+        if job.state is JobState.SUCCEEDED:
+            raise CommandError("input", f"{job.full_name} succeeded: submit it again to run again")
+    for job in jobs:
+        _restart_one(draft, who, job)
+    return _briefs(jobs)
+
+
+def _restart_one(draft: Draft, who: Identity, job: Job) -> None:
+    request = StopRequest(who.user, draft.now.wall, f"restarted by {who.user}")
+    for key in draft.by_job.get(job.id) or ():
+        task = draft.tasks[key]
+        attempt = draft.attempts.get(task.active) if task.active else None
+        if task.retired or task.state is JobState.SUCCEEDED:
+            continue
+        fresh = replace(task, failures=(), not_before=None)
+        if attempt is not None and attempt.state.live and not attempt.replaced:
+            draft.put_task(replace(fresh, restart=request))
+        else:
+            draft.put_task(
+                replace(
+                    fresh,
+                    state=JobState.PENDING,
+                    reason="",
+                    reason_code="",
+                    ended_at=None,
+                    exit_code=None,
+                    ready_at=draft.now.wall,
+                    restart=None,
+                )
+            )
+    state = JobState.PENDING if job.state.ended else job.state
+    reason = "" if job.state.ended else job.reason
+    draft.put_job(replace(job, state=state, reason=reason, ended_at=None, stop=None))
+    draft.note("audit.restart", job.full_name, actor=who.user, job=job.id)
+
+
+def scale(draft: Draft, who: Identity, admin: bool, command: Scale) -> Answer:
+    """Set the number of replicas of a service."""
+    (job,) = _chosen(draft, who, admin, (command.job,))
+    if job.type != "service" or job.state.ended:
+        what = f"{job.state}" if job.state.ended else f"a {job.type} job"
+        raise CommandError("input", f"{job.full_name} is {what}: only a live service has replicas")
+    if not 0 <= command.count <= MAX_COUNT:
+        raise CommandError("input", f"{command.count} replicas: expected 0 to {MAX_COUNT}")
+    if job.count != command.count:
+        draft.put_job(replace(job, count=command.count))
+        text = f"{job.full_name}: {job.count} → {command.count} replicas"
+        draft.note("audit.scale", text, actor=who.user, job=job.id)
+    return lambda _: {"id": job.id, "name": job.name, "count": command.count}
+
+
+def set_priority(draft: Draft, who: Identity, admin: bool, command: SetPriority) -> Answer:
+    """Set where a job stands in the queue, 0 to 100."""
+    (job,) = _chosen(draft, who, admin, (command.job,))
+    if not 0 <= command.priority <= 100:
+        raise CommandError("input", f"priority {command.priority}: expected 0 to 100")
+    if job.state.ended:
+        raise CommandError("input", f"{job.full_name} has ended ({job.state})")
+    if job.priority != command.priority:
+        draft.put_job(replace(job, priority=command.priority))
+        text = f"{job.full_name}: priority {job.priority} → {command.priority}"
+        draft.note("audit.priority", text, actor=who.user, job=job.id)
+    return lambda _: {"id": job.id, "name": job.name, "priority": command.priority}
+
+
+def _chosen(draft: Draft, who: Identity, admin: bool, selectors: Sequence[str]) -> list[Job]:
+    """The jobs meant, each once, all of which the caller may act on."""
+    if not selectors:
+        raise CommandError("input", "no job was named")
+    chosen: dict[str, Job] = {}
+    for selector in selectors:
+        job = find_job(draft.jobs.values(), draft.recent.values(), who, selector)
+        may_act_on(job, who, admin)
+        chosen[job.id] = job
+    return list(chosen.values())
+
+
+def _briefs(jobs: Sequence[Job]) -> Answer:
+    ids = [job.id for job in jobs]
+    return lambda snapshot: {"jobs": [brief(snapshot, job) for job in ids]}
+
+
+def brief(snapshot: Snapshot, job_id: str) -> dict[str, Any]:
+    """A job in one line, as answers tell it."""
+    job = snapshot.jobs.get(job_id) or snapshot.recent[job_id]
+    return {
+        "id": job.id,
+        "name": job.name,
+        "owner": job.owner,
+        "revision": job.revision,
+        "state": str(job.state),
+        "reason": job.reason,
+    }

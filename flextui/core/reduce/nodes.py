@@ -1,0 +1,244 @@
+"""What sessions tell of nodes: up, down, driven by somebody else.
+
+When a node is back, its records are held against our attempts. What it doesn't have counts as
+evidence only under the root_id that the attempt was placed with; everything else is sent again
+(starts and kills are idempotent there) or adopted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flextui.core.draft import Draft
+from flextui.core.events import NodeConnecting, NodeDown, NodeFenced, NodeReady, Record
+from flextui.core.model.state import Attempt, AttemptState, JobState, Node, NodeStatus
+from flextui.core.ports import AbandonAttempt, AckAttempts
+from flextui.core.reduce.attempts import absent, active_task, finish, never, take_record
+from flextui.core.reduce.devices import declared_gpus, refuse_alias
+from flextui.core.reduce.starts import start_effect
+
+_DOWN = (NodeStatus.LOST, NodeStatus.UNREACHABLE)
+
+
+def node_connecting(draft: Draft, event: NodeConnecting) -> None:
+    """A first try shows as connecting; a retry leaves the reason of the failure in sight."""
+    node = draft.nodes.get(event.node)
+    if node is not None and node.status not in (*_DOWN, NodeStatus.CONNECTING):
+        draft.put_node(
+            replace(node, status=NodeStatus.CONNECTING, reason="", status_at=draft.now.wall)
+        )
+
+
+# ── up ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def node_ready(draft: Draft, event: NodeReady) -> None:
+    """Hello was exchanged: take the node's records in, send again what is still owed."""
+    node = draft.nodes.get(event.node)
+    if node is None:
+        return
+    if refusal := _refused_account(draft, event):
+        _refuse(draft, node, refusal)
+        return
+    up = _up(draft, node, event)
+    new_root = (up.host_id, up.root_path, up.root_id) != (
+        node.host_id,
+        node.root_path,
+        node.root_id,
+    )
+    draft.put_node(up, durable=new_root)
+    if up.status is not node.status or up.reason != node.reason:
+        kind, text = ("node.ready", "connected") if event.granted else ("node.observed", up.reason)
+        draft.note(kind, f"{up.name}: {text}", node=up.name)
+    if twin := _alias_of(draft, up):
+        refuse_alias(draft, up, twin, "host_id")
+        if draft.nodes[up.name].status is NodeStatus.UNREACHABLE:
+            return
+    _reconcile(draft, draft.nodes[up.name], event)
+
+
+def _up(draft: Draft, node: Node, event: NodeReady) -> Node:
+    status = NodeStatus.READY if event.granted else NodeStatus.OBSERVED
+    reason = ""
+    if not event.granted:
+        reason = f"{node.name} is driven by {event.driver or 'another core'}"
+    facts = event.facts
+    return replace(
+        node,
+        status=status,
+        reason=reason,
+        status_at=draft.now.wall if status is not node.status else node.status_at,
+        down_mono=None,
+        up_mono=draft.now.mono,
+        declared_lost=False,
+        driver="" if event.granted else event.driver,
+        facts=facts,
+        gpus=declared_gpus(node),
+        sampled=False,
+        orphans=(),
+        host_id=facts.host_id,
+        root_path=facts.root_path,
+        root_id=facts.root_id,
+    )
+
+
+def _alias_of(draft: Draft, node: Node) -> Node | None:
+    for other in draft.nodes.values():
+        if other.name == node.name or other.facts is None or node.facts is None:
+            continue
+        if other.status is not NodeStatus.UNREACHABLE and (
+            other.facts.host_id == node.facts.host_id
+        ):
+            return other
+    return None
+
+
+def _refused_account(draft: Draft, event: NodeReady) -> str:
+    """In a shared fleet nobody's job may run as the core's own account on the core's machine."""
+    shared = draft.shared
+    if shared is None or draft.inventory.trust_users:
+        return ""
+    if event.facts.uid == shared.uid and event.facts.hostname == shared.hostname:
+        return (
+            f"refused: jobs of all users would run as {event.facts.user}, the account of the core; "
+            "use another account, or set trust_users: true in the inventory"
+        )
+    return ""
+
+
+def _refuse(draft: Draft, node: Node, reason: str) -> None:
+    draft.put_node(
+        replace(
+            node,
+            status=NodeStatus.UNREACHABLE,
+            reason=reason,
+            status_at=draft.now.wall,
+            down_mono=None,
+            sampled=False,
+            gpus=(),
+        )
+    )
+    draft.note("node.unreachable", f"{node.name}: {reason}", node=node.name)
+    draft.order(node.name, "close")
+
+
+def _reconcile(draft: Draft, node: Node, event: NodeReady) -> None:
+    records = {record.attempt: record for record in event.records}
+    for attempt in draft.live_on(node.name):
+        record = records.pop(attempt.id, None)
+        if record is not None:
+            _adopt(draft, attempt, record, event)
+        elif not event.granted:
+            doubt(draft, attempt, node.reason)
+        else:
+            _missing(draft, attempt, event)
+    for record in records.values():
+        if record.attempt in draft.settled:
+            draft.send(node.name, AckAttempts((record.attempt,)))
+        else:
+            take_record(draft, node.name, record)
+
+
+def _adopt(draft: Draft, attempt: Attempt, record: Record, event: NodeReady) -> None:
+    facts = event.facts
+    if (attempt.root_id, attempt.host_id) != (facts.root_id, facts.host_id):
+        attempt = replace(attempt, root_id=facts.root_id, host_id=facts.host_id)
+        draft.put_attempt(attempt)
+    take_record(draft, event.node, record)
+    now = draft.attempts[attempt.id]
+    if now.state is AttemptState.STARTING and (now.stop or now.replaced):
+        draft.send(event.node, AbandonAttempt(attempt.id))
+
+
+def _missing(draft: Draft, attempt: Attempt, event: NodeReady) -> None:
+    """The node has no record of an attempt that we hold for live."""
+    facts = event.facts
+    if (attempt.root_id, attempt.host_id) != (facts.root_id, facts.host_id):
+        doubt(draft, attempt, f"{event.node} has another state folder than when it was placed")
+    elif attempt.started_at is not None:
+        absent(draft, attempt)
+    elif attempt.boot != facts.boot:
+        finish(draft, never(draft, attempt, f"{event.node} restarted before it could start"))
+    elif attempt.stop or attempt.replaced:
+        draft.send(event.node, AbandonAttempt(attempt.id))
+    else:
+        _start_again(draft, attempt)
+
+
+def _start_again(draft: Draft, attempt: Attempt) -> None:
+    """The same start once more, if it would still be the same; else it is never to run."""
+    effect = start_effect(draft, attempt)
+    if effect is None:
+        draft.send(attempt.node, AbandonAttempt(attempt.id))
+        return
+    if attempt.state is AttemptState.UNKNOWN:
+        draft.put_attempt(replace(attempt, state=AttemptState.PLACED, reason=""))
+    draft.send(attempt.node, effect)
+
+
+# ── down ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def node_down(draft: Draft, event: NodeDown) -> None:
+    """The session is gone. What runs there is unknown, not failed."""
+    node = draft.nodes.get(event.node)
+    if node is None:
+        return
+    lost = event.status is NodeStatus.LOST
+    down_mono = None
+    if lost:
+        down_mono = node.down_mono if node.status is NodeStatus.LOST else draft.now.mono
+    changed = event.status is not node.status
+    down = replace(
+        node,
+        status=event.status,
+        reason=event.text,
+        status_at=draft.now.wall if changed else node.status_at,
+        down_mono=down_mono,
+        sampled=False,
+        gpus=tuple(replace(gpu, processes=()) for gpu in node.gpus),
+    )
+    if changed or node.reason != event.text:
+        draft.put_node(down)
+        draft.note(f"node.{event.status}", f"{node.name}: {event.text}", node=node.name)
+    for attempt in draft.live_on(node.name):
+        doubt(draft, attempt, f"{node.name} doesn't answer" if lost else event.text)
+
+
+def node_fenced(draft: Draft, event: NodeFenced) -> None:
+    """Another core took the node over, and our attempts with it."""
+    node = draft.nodes.get(event.node)
+    if node is None:
+        return
+    reason = f"{node.name} was taken over by {event.by}"
+    draft.put_node(
+        replace(
+            node,
+            status=NodeStatus.OBSERVED,
+            reason=reason,
+            status_at=draft.now.wall,
+            driver=event.by,
+            down_mono=None,
+        )
+    )
+    draft.note("node.fenced", reason, node=node.name)
+    for attempt in draft.live_on(node.name):
+        doubt(draft, attempt, reason)
+
+
+def doubt(draft: Draft, attempt: Attempt, reason: str) -> None:
+    """Nobody can say how it stands: unknown, with why."""
+    if attempt.state is AttemptState.UNKNOWN and attempt.reason == reason:
+        return
+    draft.put_attempt(replace(attempt, state=AttemptState.UNKNOWN, reason=reason))
+    task = active_task(draft, attempt)
+    if task is not None and not task.state.ended:
+        state = JobState.RUNNING if attempt.started_at is not None else task.state
+        draft.put_task(replace(task, state=state, reason=reason, reason_code="unknown"))
+
+
+def restart_loss_timers(draft: Draft) -> None:
+    """The core itself was away (stopped, or asleep): no node is to blame for that time."""
+    for node in list(draft.nodes.values()):
+        if node.status is NodeStatus.LOST:
+            draft.put_node(replace(node, down_mono=draft.now.mono))
