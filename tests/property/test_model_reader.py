@@ -15,7 +15,6 @@ from flextui.core.model.inventory import read_inventory
 from flextui.core.model.problems import BadInput
 from flextui.core.model.schema import json_schema
 from flextui.core.model.spec import GRAMMAR, JobSpec, read_specs, spec_from_text
-from flextui.core.model.sshconfig import parse
 from flextui.core.model.units import format_duration, format_size, parse_duration, parse_size
 
 READERS: list[Callable[[str | bytes, str], object]] = [read_specs, read_inventory]
@@ -212,13 +211,3 @@ def test_both_forms_of_a_duration_agree(days: int, hours: int, minutes: int, sec
     clock = f"{days}-{hours:02}:{minutes:02}:{seconds:02}"
     assert parse_duration(clock) == parse_duration(f"{days}d{hours}h{minutes}m{seconds}s")
     assert parse_duration(f"{hours}:{minutes:02}:{seconds:02}") <= parse_duration(clock)
-
-
-@given(
-    st.text()
-    | st.lists(st.sampled_from(["Host ", "Match ", "*", "a", "\n", "Port ", '"'])).map("".join)
-)
-def test_any_ssh_config_gets_an_answer(text: str) -> None:
-    config = parse(text)
-    assert config.lookup("a").alias == "a"
-    assert all(isinstance(alias, str) for alias in config.aliases)

@@ -232,6 +232,7 @@ class _Builder:
         """Put a finished node where it belongs: into its parent, or as a document."""
         if not self._open:
             self._size += node.size
+            self._bound(self._size, node)
             if not (isinstance(node, Value) and node.value is None):
                 self.documents.append(Document(self._source, node))
             return
@@ -251,7 +252,10 @@ class _Builder:
         parent = self._open[-1].node
         parent.size += node.size
         parent.height = max(parent.height, node.height + 1)
-        if self._size + parent.size > MAX_VALUES:
+        self._bound(self._size + parent.size, node)
+
+    def _bound(self, size: int, node: Node) -> None:
+        if size > MAX_VALUES:
             most = f"at most {MAX_VALUES} in a file, an alias counted as what it repeats"
             self._note(node.place, "too many values", most)
             raise _Stop

@@ -143,9 +143,9 @@ class NodeSpec(Frozen):
     name: Annotated[NodeName, BeforeValidator(_name)] = Field("", validate_default=True)
     """What the node is called; its host if left out."""
     user: Account | None = None
-    """The account on the node; None: see `sshconfig.target`."""
+    """The account on the node; None: ~/.ssh/config says, then the inventory's defaults."""
     port: Port | None = None
-    """None: see `sshconfig.target`."""
+    """None: as for `user`."""
     labels: Labels = {}
     reserve: Reserve = Reserve()
     gpus: Annotated[GpuPolicy, BeforeValidator(_gpus)] = GpuPolicy()
@@ -229,7 +229,7 @@ def read_inventory(text: str | bytes, source: str) -> Inventory:
     if documents:
         inventory, found = read(documents[0], GRAMMAR)
         problems += [*unless_told(problems, found), *_repeated(documents[0])]
-    for extra in documents[1:]:
+    for extra in documents[1:2]:
         problems.append(
             extra.problem(extra.root.place, "a second document", "one inventory a file")
         )

@@ -108,7 +108,7 @@ class Resources(Frozen):
 
     gpus: Whole = Field(0, ge=0, le=1024, description="Whole GPUs.")
     gpu_model: Words = Field(
-        (), description="Models that will do, such as a100: any part of the name, in any case."
+        (), description="Models that will do, in whole words of their names: a100, rtx4090."
     )
     gpu_memory: Memory | None = Field(None, description="The least memory a GPU must have.")
     cpus: Number = Field(1.0, ge=0, le=65_536, description="Cores; may be fractional.")
@@ -139,7 +139,9 @@ class Where(Frozen):
     not_: Match = Field(Match(), alias="not", description="Nodes to keep away from.")
     prefer: Labels = Field({}, description="Labels that make a node better, not necessary.")
     placement: Literal["pack", "spread"] | None = Field(
-        None, description="pack: few nodes, as full as can be; spread: as many nodes as can be."
+        None,
+        description="pack: few nodes, as full as can be; spread: as many nodes as can be. "
+        "Unset: spread for a service, else pack.",
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 
-from flextui.core.model.problems import BadValue, quote
+from flextui.core.model.problems import BadValue
 
 MAX_SECONDS = 36_500 * 86_400.0
 MAX_BYTES = 2**62
@@ -138,8 +138,3 @@ def format_size(size: int) -> str:
         value, unit = value / 1024, f"{prefix}iB"
     digits = f"{value:.0f}" if value >= 99.95 else f"{value:.3g}"
     return f"{digits}{unit}"
-
-
-def describe_duration(value: object) -> str:
-    """How a duration is named in a message: `30s` for 30.0, or the value as it was written."""
-    return format_duration(value) if isinstance(value, float) else quote(value)
