@@ -38,6 +38,10 @@ from flextui.screens.view import View
 RETRY_S = (0.2, 0.5, 1.0, 2.0)
 
 
+class LinkRefused(Exception):
+    """There is no way to a core, and trying again won't mend it; the text says why."""
+
+
 class Link(Protocol):
     """The way to a core. `open` may be called again after the core went away."""
 
@@ -46,7 +50,9 @@ class Link(Protocol):
         """Whether the core lives in this process."""
         ...
 
-    async def open(self) -> Client: ...
+    async def open(self) -> Client:
+        """Raises ConnectionError (worth another try) and LinkRefused (not)."""
+        ...
 
     async def close(self, *, hand_over: bool) -> None:
         """End the link. With `hand_over`, a core held here goes on in a headless twin."""
@@ -79,6 +85,8 @@ class FlextuiApp(App[None]):
         self.client: Client | None = None
         self.info: CoreInfo | None = None
         self.view = View()
+        self.refusal = ""
+        """Why there is no way to a core; the app ends with it."""
         self.clock: Callable[[], float] = time.time
         self.draft = EXAMPLE
         self.act = Actions(self)
@@ -105,6 +113,10 @@ class FlextuiApp(App[None]):
                     self.view.apply(delta)
                     self._draw()
                 self.view.trouble = "the core ended"
+            except LinkRefused as error:
+                self.refusal = str(error)
+                self.exit()
+                return
             except CommandError as error:
                 self.view.trouble = error.text
             except (ConnectionError, OSError) as error:
@@ -232,6 +244,10 @@ class FlextuiApp(App[None]):
             "Esc: stay."
         )
         self.push_screen(Leave(question, detail), self._left)
+
+    def leave_at_once(self) -> None:
+        """The terminal is lost or the system ends us: nobody can be asked, so hand over."""
+        self._end(self.link.holds_core and any(not j["ended_at"] for j in self.view.jobs.values()))
 
     def _left(self, answer: bool | None) -> None:
         if answer is not None:

@@ -1,0 +1,128 @@
+"""Opens the terminal, over the core that runs here already or over one that it holds itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flextui.cli import output
+from flextui.cli.connect import inventory_in_use, open_client, running_core
+from flextui.cli.output import Failure
+from flextui.cli.verb import Need, Options
+from flextui.core.adapters import paths
+from flextui.core.client import Client
+from flextui.core.commands import CommandError
+
+if TYPE_CHECKING:
+    from flextui.app import FlextuiApp
+    from flextui.core.start import Core
+
+
+def open_terminal(options: Options) -> int:
+    """Run the terminal to its end; the exit status."""
+    link = TerminalLink(options)
+    link.read_inventory()
+    from flextui.app import FlextuiApp
+
+    app = FlextuiApp(link, light=_light_background())
+    asyncio.run(_run(app))
+    if isinstance(link.refused, Failure):
+        raise link.refused
+    if app.refusal:
+        raise Failure(output.FAILED, app.refusal)
+    return output.DONE
+
+
+async def _run(app: FlextuiApp) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        loop.add_signal_handler(number, app.leave_at_once)
+    await app.run_async()
+
+
+def _light_background() -> bool:
+    """Whether the terminal says that its background is light (COLORFGBG, as rxvt and others set
+    it: the last field is the background's colour)."""
+    last = os.environ.get("COLORFGBG", "").rpartition(";")[2]
+    return last in ("7", "15")
+
+
+class TerminalLink:
+    """Attaches to a running core, else holds one; hands it over to a twin on request."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._core: Core | None = None
+        self._client: Client | None = None
+        self.refused: Failure | None = None
+
+    @property
+    def holds_core(self) -> bool:
+        return self._core is not None
+
+    def read_inventory(self) -> None:
+        """Complain about an inventory before the screen is taken. Raises Failure, BadInput."""
+        if self._options.connect or self._options.socket:
+            return
+        path = inventory_in_use(self._options)
+        if path is not None:
+            from flextui.core.start import load_inventory
+
+            load_inventory(path)
+
+    async def open(self) -> Client:
+        """A client. Raises ConnectionError (worth another try) and LinkRefused (not)."""
+        try:
+            self._client = await self._open()
+        except (Failure, CommandError) as error:
+            raise self._refusal(error) from error
+        return self._client
+
+    async def _open(self) -> Client:
+        if self._core is not None:
+            return self._core.client()
+        if self._options.connect or self._options.socket:
+            return await open_client(self._options, Need.CORE)
+        inventory = inventory_in_use(self._options)
+        running = await running_core(self._options, inventory)
+        return running if running is not None else await self._hold(inventory)
+
+    async def _hold(self, inventory: Path | None) -> Client:
+        from flextui.core.model.problems import BadInput
+        from flextui.core.ports import StoreError
+        from flextui.core.start import CoreOptions, StartError, open_core
+
+        folder = paths.state_folder(self._options.state_dir)
+        try:
+            self._core = await open_core(CoreOptions(folder, inventory))
+        except paths.Locked as error:
+            raise ConnectionError(str(error)) from error
+        except (StartError, StoreError, paths.PathError, BadInput) as error:
+            raise Failure(output.INPUT, str(error)) from error
+        return self._core.client()
+
+    def _refusal(self, error: Failure | CommandError) -> Exception:
+        from flextui.app import LinkRefused
+
+        if isinstance(error, Failure):
+            if error.status == output.UNREACHABLE:
+                return ConnectionError(error.text)
+            self.refused = error
+        return LinkRefused(str(error))
+
+    async def close(self, *, hand_over: bool) -> None:
+        """End the client, and the core if it is held here; workloads keep running."""
+        if self._client is not None:
+            await self._client.close()
+        if self._core is None:
+            return
+        await self._core.close(hand_over=hand_over)
+        self._core = None
+        if hand_over:
+            from flextui.cli.launch import start_twin
+
+            folder = paths.state_folder(self._options.state_dir)
+            await start_twin(folder, inventory_in_use(self._options))
