@@ -5,6 +5,8 @@ that machine in a test, so a start must not compile anything: the modules travel
 sources, and the first start leaves a compiled table beside it that later starts load with one
 read. The same table serves where no folder can be written: it then lives in memory only.
 
+The core compiles for its own Python before it sends, which spares most nodes even that.
+
 This file runs on the node in two ways: from the table itself, and, at the first start, as text
 that the core's loader line carries. It therefore imports nothing of the agent.
 """
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 MARKER = b"\x1eflextui-boot "
 PACKAGE = "flextui_agent"
+TABLE_PREFIX = "0-table."
+"""Sorts before all other members of the zipapp."""
 EXIT_NOT_LINUX = 95
 EXIT_DAMAGED = 98
 LEFTOVER_AGE_S = 30 * 86400
@@ -70,36 +74,77 @@ def unpack(packed: bytes, origin: str) -> CodeType:
     return compile(zlib.decompress(body), origin, "exec", dont_inherit=True, optimize=2)
 
 
-def read_zip(data: bytes, origin: str) -> Table:
-    """The table of a zipapp's modules, still as sources: what is imported is compiled then."""
-    import io
-    import zipfile
-
+def sources(files: Dict[str, bytes]) -> Table:
+    """The table of a zipapp's files: modules as packed sources, compiled when imported."""
     table: Table = {}
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        for path in archive.namelist():
-            if not path.endswith(".py") or path == "__main__.py":
-                continue
-            parts = path[:-3].split("/")
-            is_package = parts[-1] == "__init__"
-            name = ".".join(parts[:-1] if is_package else parts)
-            source = SOURCE + zlib.compress(archive.read(path), 1)
-            table[name] = (is_package, origin + "/" + path, source)
+    for path in sorted(files):
+        if not path.endswith(".py") or path == "__main__.py":
+            continue
+        parts = path[:-3].split("/")
+        is_package = parts[-1] == "__init__"
+        name = ".".join(parts[:-1] if is_package else parts)
+        origin = PACKAGE + ".pyz/" + path
+        table[name] = (is_package, origin, SOURCE + zlib.compress(files[path], 6))
     return table
 
 
-def compiled(table: Table) -> bytes:
-    """The table as bytes for the cache: every module compiled, its checksum in front.
+def read_zip(data: bytes) -> Dict[str, bytes]:
+    """The files of a zipapp."""
+    import io
+    import zipfile
 
-    Modules from outside the package (pynvml) are kept packed: only a node with a GPU loads them.
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {path: archive.read(path) for path in archive.namelist()}
+
+
+def compiled(table: Table) -> Table:
+    """The table with the agent's own modules compiled. pynvml is left: few nodes will need it.
+
+    Version 2 of the format, as later ones depend on what else the process holds: the zipapp has
+    such a table in it, and must be the same bytes each time.
     """
     done: Table = {}
     for name, (is_package, origin, packed) in table.items():
-        code = marshal.dumps(unpack(packed, origin))
-        inside = name.split(".")[0] == PACKAGE
-        body = CODE + code if inside else PACKED_CODE + zlib.compress(code, 6)
-        done[name] = (is_package, origin, body)
-    blob = marshal.dumps(done)
+        if name.split(".")[0] == PACKAGE:
+            packed = CODE + marshal.dumps(unpack(packed, origin), 2)
+        done[name] = (is_package, origin, packed)
+    return done
+
+
+def complete(table: Table) -> Table:
+    """The table with everything compiled; what is no part of the agent stays packed."""
+    done: Table = {}
+    for name, (is_package, origin, packed) in table.items():
+        if packed[:1] == SOURCE:
+            packed = PACKED_CODE + zlib.compress(marshal.dumps(unpack(packed, origin)), 6)
+        done[name] = (is_package, origin, packed)
+    return done
+
+
+def tag() -> str:
+    """What code compiled here is good for: the implementation and its bytecode's number."""
+    magic = sys.modules["_frozen_importlib_external"].MAGIC_NUMBER
+    return "%s-%d" % (sys.implementation.cache_tag, int.from_bytes(magic[:2], "little"))
+
+
+def shipped_table(data: bytes) -> Optional[Table]:
+    """The compiled table that the zipapp brings, if it was made for this Python.
+
+    It is the zip's first member, so that no zipfile module is needed to find it: the local header
+    has its packed size at 18, the lengths of name and extra field at 26 and 28.
+    """
+    size, name, extra = (
+        int.from_bytes(data[start:end], "little") for start, end in ((18, 22), (26, 28), (28, 30))
+    )
+    begin = 30 + name + extra
+    if data[30 : 30 + name] != (TABLE_PREFIX + tag()).encode():
+        return None
+    table: Table = marshal.loads(zlib.decompress(data[begin : begin + size], -15))
+    return table
+
+
+def checked(blob: bytes) -> bytes:
+    """A blob with its checksum in front: half a table must not be run."""
     return zlib.crc32(blob).to_bytes(4, "little") + blob
 
 
@@ -171,8 +216,7 @@ def _cached_zip(folders: Sequence[str], sha256: str) -> bytes:
         try:
             if not trusted(folder):
                 continue
-            with open("%s/%s.pyz" % (folder, sha256), "rb") as file:
-                data = file.read()
+            data = _read("%s/%s.pyz" % (folder, sha256))
         except OSError:
             continue
         if _digest(data) == sha256:
@@ -180,10 +224,21 @@ def _cached_zip(folders: Sequence[str], sha256: str) -> bytes:
     return b""
 
 
-def _digest(data: bytes) -> str:
-    import hashlib
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
 
-    return hashlib.sha256(data).hexdigest()
+
+def _digest(data: bytes) -> str:
+    """SHA-256 as hex, by the interpreter's own code: hashlib would load OpenSSL into the agent."""
+    try:
+        from _sha2 import sha256  # type: ignore[import-not-found]
+    except ImportError:
+        try:
+            from _sha256 import sha256  # type: ignore[import-not-found]
+        except ImportError:
+            from hashlib import sha256
+    return str(sha256(data).hexdigest())
 
 
 def _receive(size: int) -> bytes:
@@ -215,13 +270,35 @@ def _answer(have: bool, cache: Optional[str], text: str) -> None:
         data = data[os.write(1, data) :]
 
 
-def _store_later(folder: str, sha256: str, data: bytes, table: Table, new: bool) -> None:
+def _compile(data: bytes) -> Table:
+    """The zipapp's compiled table, made in another process: compiling would cost the agent twice
+    its memory for good. Raises EOFError when that failed."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(reading)
+            blob = marshal.dumps(compiled(sources(read_zip(data))))
+            with open(writing, "wb") as pipe:
+                pipe.write(blob)
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        blob = pipe.read()
+    os.waitpid(child, 0)
+    table: Table = marshal.loads(blob)
+    return table
+
+
+def _store_later(folder: str, sha256: str, data: Optional[bytes], table: Table) -> None:
     """Fills the cache from a process of its own, so that the session starts at once.
 
-    Forked twice: nobody has to reap it. It holds none of the session's descriptors.
+    Forked twice, so that nobody has to reap it; it holds none of the session's descriptors.
     """
-    if os.fork():
-        os.wait()
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
         return
     if os.fork():
         os._exit(0)
@@ -230,11 +307,9 @@ def _store_later(folder: str, sha256: str, data: bytes, table: Table, new: bool)
         for fd in (0, 1, 2):
             os.dup2(null, fd)
         os.nice(19)
-        if new:
+        if data:
             store("%s/%s.pyz" % (folder, sha256), data)
-        tag = sys.implementation.cache_tag
-        if tag:
-            store("%s/%s.%s" % (folder, sha256, tag), compiled(table))
+        store("%s/%s.%s" % (folder, sha256, tag()), checked(marshal.dumps(complete(table))))
         clear_leftovers(folder, sha256)
     finally:
         os._exit(0)
@@ -258,9 +333,9 @@ def _first_start(sha256: str, size: int, folders: Sequence[str]) -> Table:
         if _digest(data) != sha256:
             sys.stderr.write("flextui: the agent arrived damaged\n")
             sys.exit(EXIT_DAMAGED)
-    table = read_zip(data, "%s/%s.pyz" % (cache or "<memory>", sha256))
+    table = shipped_table(data) or _compile(data)
     if cache:
-        _store_later(cache, sha256, data, table, not have)
+        _store_later(cache, sha256, None if have else data, table)
     return table
 
 

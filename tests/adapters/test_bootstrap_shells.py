@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import select
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,9 +18,10 @@ from typing import IO
 
 import pytest
 
+from flextui.agent.boot import tag
 from flextui.core.adapters import bootstrap
 from flextui.core.adapters.bootstrap import BootAnswer
-from flextui.core.adapters.zipapp import AgentZip, agent_zip, pack
+from flextui.core.adapters.zipapp import AgentZip, agent_zip, compiled_table, pack
 
 DEADLINE_S = 30.0
 BOOT = Path(bootstrap.__file__).parents[2] / "agent" / "boot.py"
@@ -78,22 +81,21 @@ def boot(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={"PATH": os.environ["PATH"], **env},
+        bufsize=0,
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
         answer, noise = None, b""
         try:
-            process.stdin.write(bootstrap.loader_line(agent.sha256, agent.size))
-            process.stdin.flush()
+            _write(process.stdin, bootstrap.loader_line(agent.sha256, agent.size))
             while answer is None and (line := _line(process.stdout)):
                 answer = bootstrap.parse_answer(line)
                 noise += line if answer is None else line.partition(b"\x1e")[0]
             if answer is not None:
                 if not answer.have:
-                    process.stdin.write(agent.data if send is None else send)
-                process.stdin.write(b'{"t": "hello"}\n')
-                process.stdin.flush()
+                    _write(process.stdin, agent.data if send is None else send)
+                _write(process.stdin, b'{"t": "hello"}\n')
             process.stdin.close()
         except BrokenPipeError:
             pass
@@ -101,6 +103,11 @@ def boot(
         stderr = process.stderr.read().decode()
         status = process.wait(DEADLINE_S)
     return Boot(answer, noise, json.loads(said) if said else {}, status, stderr)
+
+
+def _write(stream: IO[bytes], data: bytes) -> None:
+    while data:
+        data = data[stream.write(data) :]
 
 
 def _line(stream: IO[bytes]) -> bytes:
@@ -161,7 +168,7 @@ def test_the_zipapp_travels_once_then_the_compiled_table_serves(
     assert first.answer == BootAnswer(False, _version(), str(cache), "")
     assert first.said["part"] == "a part"
     assert first.said["pynvml"] == "of the zip"
-    table = wait_for(cache / f"{agent.sha256}.{sys.implementation.cache_tag}")
+    table = wait_for(cache / f"{agent.sha256}.{tag()}")
     assert wait_for(cache / f"{agent.sha256}.pyz").read_bytes() == agent.data
 
     second = boot(loader(), agent, env)
@@ -180,6 +187,25 @@ def test_the_zipapp_travels_once_then_the_compiled_table_serves(
     assert fourth.said["part"] == "a part"
 
 
+def test_the_table_that_travels_along_serves_its_own_python_only(
+    agent: AgentZip, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(io.BytesIO(agent.data)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    told = {**members, "flextui_agent/part.py": b"VALUE = 'compiled elsewhere'\n"}
+    with_table = pack({**members, **compiled_table(told)})
+
+    own = boot(loader(), with_table, {"HOME": str(tmp_path / "own")})
+    other = boot(loader(python(3, 8)), with_table, {"HOME": str(tmp_path / "other")})
+
+    assert own.said["part"] == "compiled elsewhere"
+    assert other.said["part"] == "a part"
+    for home, name in (("own", tag()), ("other", "cpython-38-3413")):
+        wait_for(tmp_path / home / f".cache/flextui/{with_table.sha256}.{name}")
+    again = boot(loader(), with_table, {"HOME": str(tmp_path / "own")})
+    assert (again.said["part"], again.said["pynvml"]) == ("compiled elsewhere", "of the zip")
+
+
 def test_a_damaged_zipapp_in_the_cache_is_replaced(agent: AgentZip, tmp_path: Path) -> None:
     cache = tmp_path / ".cache/flextui"
     cache.mkdir(parents=True)
@@ -191,7 +217,7 @@ def test_a_damaged_zipapp_in_the_cache_is_replaced(agent: AgentZip, tmp_path: Pa
     assert result.answer is not None
     assert not result.answer.have
     assert result.said["part"] == "a part"
-    wait_for(cache / f"{agent.sha256}.{sys.implementation.cache_tag}")
+    wait_for(cache / f"{agent.sha256}.{tag()}")
     assert stored.read_bytes() == agent.data
 
 
@@ -206,7 +232,7 @@ def test_another_python_on_the_same_home_reuses_the_zipapp(agent: AgentZip, tmp_
     assert result.answer is not None
     assert result.answer.have
     assert result.said["python"] == [3, 8]
-    wait_for(tmp_path / f".cache/flextui/{agent.sha256}.cpython-38")
+    wait_for(tmp_path / f".cache/flextui/{agent.sha256}.cpython-38-3413")
     again = boot(loader(other), agent, env)
     assert again.said["part"] == "a part"
 
@@ -225,7 +251,7 @@ def test_a_cache_that_others_can_write_to_is_not_trusted(agent: AgentZip, tmp_pa
     env = {"HOME": str(tmp_path)}
     cache = tmp_path / ".cache/flextui"
     boot(loader(), agent, env)
-    wait_for(cache / f"{agent.sha256}.{sys.implementation.cache_tag}")
+    wait_for(cache / f"{agent.sha256}.{tag()}")
     cache.chmod(0o777)
 
     result = boot(loader(), agent, env)
@@ -233,7 +259,7 @@ def test_a_cache_that_others_can_write_to_is_not_trusted(agent: AgentZip, tmp_pa
     assert result.answer is not None
     assert result.answer.cache is not None
     assert result.answer.cache != str(cache)
-    wait_for(Path(result.answer.cache) / f"{agent.sha256}.{sys.implementation.cache_tag}")
+    wait_for(Path(result.answer.cache) / f"{agent.sha256}.{tag()}")
 
 
 @pytest.mark.requires("root")

@@ -44,13 +44,15 @@ folders = ["/var/tmp/flextui-cache-%d" % uid]
 cache = os.environ.get("XDG_CACHE_HOME") or (home and home + "/.cache")
 if cache:
     folders.insert(0, cache + "/flextui")
+magic = sys.modules["_frozen_importlib_external"].MAGIC_NUMBER
+tag = "%s-%d" % (sys.implementation.cache_tag, int.from_bytes(magic[:2], "little"))
 table = None
 for folder in folders:
     try:
         status = os.stat(folder)
         if status.st_uid != uid or status.st_mode & 0o022:
             continue
-        with open("%s/%s.%s" % (folder, SHA256, sys.implementation.cache_tag), "rb", 0) as file:
+        with open("%s/%s.%s" % (folder, SHA256, tag), "rb", 0) as file:
             blob = memoryview(file.readall())
         if int.from_bytes(blob[:4], "little") == zlib.crc32(blob[4:]):
             table = marshal.loads(blob[4:])

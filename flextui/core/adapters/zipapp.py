@@ -2,18 +2,22 @@
 
 Built in memory from the installed package, the same bytes each time, so that a node that has a
 version never gets it twice and no build step stands between a change and a node that runs it.
+The first member is the same code compiled for this Python: a node with another compiles its own.
 """
 
 import hashlib
 import importlib.resources
 import importlib.util
 import io
+import marshal
 import zipfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-PACKAGE = "flextui_agent"
+from flextui.agent import boot
+
+PACKAGE = boot.PACKAGE
 _ENTRY = f"from {PACKAGE}.__main__ import main\n\nmain()\n"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
 
@@ -41,7 +45,13 @@ def agent_zip() -> AgentZip:
     for entry in importlib.resources.files("flextui.agent").iterdir():
         if entry.name.endswith(".py"):
             members[f"{PACKAGE}/{entry.name}"] = entry.read_bytes()
-    return pack(members)
+    return pack({**members, **compiled_table(members)})
+
+
+def compiled_table(members: dict[str, bytes]) -> dict[str, bytes]:
+    """The member that spares nodes with this Python the compiling; to be packed with the rest."""
+    table = boot.compiled(boot.sources(members))
+    return {boot.TABLE_PREFIX + boot.tag(): marshal.dumps(table, 2)}
 
 
 def _pynvml() -> bytes:
@@ -60,6 +70,6 @@ def pack(members: dict[str, bytes]) -> AgentZip:
             info.compress_type = zipfile.ZIP_DEFLATED
             info.create_system = 3
             info.external_attr = 0o644 << 16
-            archive.writestr(info, members[name], compresslevel=9)
+            archive.writestr(info, members[name], compresslevel=6)
     data = buffer.getvalue()
     return AgentZip(data, hashlib.sha256(data).hexdigest())
