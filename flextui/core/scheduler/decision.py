@@ -62,13 +62,15 @@ class Decision:
 
     jobs: tuple[Job, ...] = ()
     tasks: tuple[Task, ...] = ()
-    """New and changed tasks (state, reason, retired …), placed ones not included."""
+    """New and changed tasks (state, reason, retired …). Written before placements: a task that is
+    placed is among them only if it is new or was reset, and the placement sets the rest."""
     placements: tuple[Placement, ...] = ()
     kills: tuple[Kill, ...] = ()
     give_ups: tuple[GiveUp, ...] = ()
     notes: tuple[Note, ...] = ()
     suspended: bool = False
-    """Replacement pauses: half of the nodes vanished within a minute."""
+    """Replacement pauses: half of the nodes vanished within a minute and none answered since. The
+    new value: it follows from the nodes alone (`down_mono`, `up_mono`)."""
     next_wall: float | None = None
     """Wall time at which to decide again although nothing happened (restart delays)."""
     next_mono: float | None = None

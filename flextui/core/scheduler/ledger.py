@@ -1,0 +1,125 @@
+"""What one pass has decided so far, on top of the snapshot that it looks at.
+
+The parts of a pass read through the ledger and write only here, so that a later part sees what an
+earlier one decided. What ends up as it was before isn't a change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from flextui.core.model.ids import TaskKey
+from flextui.core.model.state import Attempt, Job, Now, Snapshot, StopRequest, Task
+from flextui.core.scheduler.decision import Decision, GiveUp, Kill, Note, Placement
+
+ACTOR = "flextui"
+
+
+class Ledger:
+    """The changes of one pass."""
+
+    def __init__(self, snapshot: Snapshot, now: Now, *, paused: bool) -> None:
+        self.snapshot = snapshot
+        self.now = now
+        self.paused = paused
+        """Nothing is given up: see `loss.suspended`."""
+        self.placements: list[Placement] = []
+        self.notes: list[Note] = []
+        self._tasks: dict[TaskKey, Task] = {}
+        self._jobs: dict[str, Job] = {}
+        self._new: dict[str, list[TaskKey]] = {}
+        self._kills: dict[str, Kill] = {}
+        self._give_ups: dict[str, GiveUp] = {}
+        self._starting: dict[TaskKey, str] = {}
+        self._wall: float | None = None
+        self._mono: float | None = None
+
+    # ── reading ────────────────────────────────────────────────────────────────────────────────
+
+    def task(self, key: TaskKey) -> Task:
+        return self._tasks.get(key) or self.snapshot.tasks[key]
+
+    def tasks_of(self, job: str) -> list[Task]:
+        keys: Sequence[TaskKey] = self.snapshot.by_job.get(job, ())
+        if job in self._new:
+            keys = [*keys, *self._new[job]]
+        return [self.task(key) for key in keys]
+
+    def live(self, task: Task) -> Attempt | None:
+        """The task's live attempt, if it has one that hasn't been given up."""
+        attempt = self.snapshot.attempts.get(task.active) if task.active else None
+        if attempt is None or not attempt.state.live or attempt.replaced:
+            return None
+        return None if attempt.id in self._give_ups else attempt
+
+    def stopping(self, attempt: Attempt) -> bool:
+        """Whether it is to end."""
+        return attempt.stop is not None or attempt.id in self._kills
+
+    def starting_on(self, key: TaskKey) -> str | None:
+        """The node that this pass has placed the task on."""
+        return self._starting.get(key)
+
+    @property
+    def changed_jobs(self) -> list[str]:
+        """Jobs of which this pass has changed or placed a task, each once."""
+        return list(dict.fromkeys(key.job for key in (*self._tasks, *self._starting)))
+
+    # ── writing ────────────────────────────────────────────────────────────────────────────────
+
+    def put(self, task: Task) -> None:
+        before = self.snapshot.tasks.get(task.key)
+        if task == before:
+            self._tasks.pop(task.key, None)
+            return
+        if before is None and task.key not in self._tasks:
+            self._new.setdefault(task.key.job, []).append(task.key)
+        self._tasks[task.key] = task
+
+    def put_job(self, job: Job) -> None:
+        self._jobs[job.id] = job
+
+    def kill(self, attempt: Attempt, why: str, by: str = ACTOR) -> None:
+        """Owe the attempt a kill, once."""
+        if not self.stopping(attempt):
+            request = StopRequest(by, self.now.wall, why)
+            self._kills[attempt.id] = Kill(attempt.id, request)
+
+    def give_up(self, attempt: Attempt, reason: str) -> None:
+        self._give_ups[attempt.id] = GiveUp(attempt.id, reason)
+
+    def place(self, placement: Placement) -> None:
+        self.placements.append(placement)
+        self._starting[placement.task] = placement.node
+
+    def wake_wall(self, at: float) -> None:
+        self._wall = at if self._wall is None else min(self._wall, at)
+
+    def wake_mono(self, at: float) -> None:
+        self._mono = at if self._mono is None else min(self._mono, at)
+
+    # ── result ─────────────────────────────────────────────────────────────────────────────────
+
+    def decision(self) -> Decision:
+        return Decision(
+            jobs=tuple(self._jobs.values()),
+            tasks=tuple(self._tasks.values()),
+            placements=tuple(self.placements),
+            kills=tuple(self._kills.values()),
+            give_ups=tuple(self._give_ups.values()),
+            notes=tuple(self.notes),
+            suspended=self.paused,
+            next_wall=self._wall,
+            next_mono=self._mono,
+        )
+
+
+def changed(job: Job, **fields: Any) -> Job:
+    """The job with other fields; what was derived from its spec goes along."""
+    new = replace(job, **fields)
+    for derived in ("spec", "need"):
+        if derived in job.__dict__:
+            new.__dict__[derived] = job.__dict__[derived]
+    return new

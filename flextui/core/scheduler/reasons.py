@@ -1,0 +1,130 @@
+"""The short reason that each waiting task carries with it.
+
+The first in the queue are told node by node. Further back the text only depends on what is asked
+and what kind of thing is in the way, so that a thousand waiting jobs aren't written anew each
+time a GPU changes hands; `why` tells any of them in full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from flextui.core.model.state import JobState, Snapshot
+from flextui.core.model.units import format_size
+from flextui.core.scheduler.capacity import Fleet, Room
+from flextui.core.scheduler.ledger import Ledger
+from flextui.core.scheduler.need import MILLI, Need, need_of
+from flextui.core.scheduler.obstacles import NEAREST, NEVER, Obstacle, count, obstacles
+from flextui.core.scheduler.queue import Waiting
+
+FRONT = 20
+"""So many of the queue are told node by node."""
+GROUPS = 4
+"""So many kinds of obstacles in one reason."""
+NAMED = 3
+"""So many nodes by name in one group."""
+
+_DISTANCE = {code: place for place, code in enumerate(NEAREST)}
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a request waits. `ever`: some node could hold it one day."""
+
+    code: str
+    front: str
+    back: str
+    ever: bool
+
+
+def tell(ledger: Ledger, fleet: Fleet, left: Sequence[Waiting]) -> None:
+    """Give each task that still waits its reason, where that changes."""
+    told: dict[Need, Reason] = {}
+    for place, (job, task) in enumerate(left):
+        need = need_of(job, task)
+        reason = told.get(need)
+        if reason is None:
+            reason = told[need] = reason_for(ledger.snapshot, fleet, need)
+        text = reason.front if place < FRONT else reason.back
+        if task.reason != text or task.reason_code != reason.code:
+            state = JobState.PENDING
+            ledger.put(replace(task, state=state, reason=text, reason_code=reason.code))
+
+
+def reason_for(snapshot: Snapshot, fleet: Fleet, need: Need) -> Reason:
+    """Why a request that fits nowhere now waits."""
+    first: list[tuple[Room, Obstacle]] = []
+    ever = False
+    for room in fleet.rooms:
+        found = list(obstacles(snapshot, room, need))
+        never = [it for it in found if it.code in NEVER]
+        ever = ever or not never
+        if never:
+            first.append((room, never[0]))
+        elif found:
+            first.append((room, min(found, key=lambda it: _DISTANCE[it.code])))
+    if not first:
+        return Reason("order", "its turn comes next", "its turn comes next", True)
+    first.sort(key=lambda it: _DISTANCE[it[1].code])  # stable: the inventory's order among equals
+    code = first[0][1].code
+    asked = ask(need)
+    if not ever:
+        text = never_text(first, need)
+        return Reason("labels" if code == "labels" else "too_big", text, text, False)
+    front = _fold((room.name, it.gist) for room, it in first if it.code != "labels")
+    back = _fold((room.name, it.short()) for room, it in first if it.code != "labels")
+    return Reason(code, f"needs {asked}: {front}", f"needs {asked}: {back}", True)
+
+
+def never_text(first: Sequence[tuple[Room, Obstacle]], need: Need) -> str:
+    """That no node could ever hold it, and which comes nearest."""
+    room, obstacle = first[0]
+    if obstacle.code == "labels":
+        if need.pin is not None:
+            return f"no node: {need.pin} doesn't match where"
+        return f"no node matches where ({where_text(need)})"
+    return f"needs {ask(need)}: no node could ever hold it; nearest is {room.name}, {obstacle.gist}"
+
+
+def where_text(need: Need) -> str:
+    """What `where` asks, in one line."""
+    parts = [f"{name}={value}" for name, value in need.labels]
+    if need.names:
+        parts.append("node " + " or ".join(need.names))
+    parts += [f"not {name}={value}" for name, value in need.not_labels]
+    parts += [f"not {name}" for name in need.not_names]
+    return ", ".join(parts)
+
+
+def ask(need: Need) -> str:
+    """What is asked, in a few words."""
+    parts = []
+    if need.gpus:
+        model = f" {' or '.join(need.models)}" if need.models else ""
+        parts.append(f"{need.gpus}{model} GPU" + ("" if need.gpus == 1 else "s"))
+        if need.gpu_memory:
+            parts[0] += f" of {format_size(need.gpu_memory)}"
+    if need.cpus and not need.gpus:
+        parts.append(count(need.cpus / MILLI, "CPU"))
+    if need.memory and not need.gpus:
+        parts.append(format_size(need.memory))
+    return " and ".join(parts) or "a node"
+
+
+def _fold(told: Iterable[tuple[str, str]]) -> str:
+    """'gpu1 1 of 4 free, gpu2 and gpu3 drained, 7 nodes no answer'."""
+    groups: dict[str, list[str]] = {}
+    for name, gist in told:
+        groups.setdefault(gist, []).append(name)
+    parts = [f"{names_text(names)} {gist}" for gist, names in groups.items()]
+    if len(parts) > GROUPS:
+        rest = sum(len(names) for names in list(groups.values())[GROUPS:])
+        parts = [*parts[:GROUPS], f"{count(rest, 'more node')} for other reasons"]
+    return ", ".join(parts)
+
+
+def names_text(names: Sequence[str]) -> str:
+    if len(names) > NAMED:
+        return f"{len(names)} nodes"
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

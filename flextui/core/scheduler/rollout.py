@@ -1,0 +1,82 @@
+"""Replacing what runs but should run otherwise: an older revision, or a node that is drained.
+
+One task of a job at a time, and only while the job's others are well: what a new revision breaks
+is one replica, not all. A task leaves a drained node once there is room for it elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flextui.core.model.state import Attempt, AttemptState, Job, JobState, NodeStatus, Task
+from flextui.core.scheduler.capacity import Fleet
+from flextui.core.scheduler.feasible import fits_somewhere
+from flextui.core.scheduler.ledger import Ledger
+from flextui.core.scheduler.need import need_of
+
+
+def roll_out(ledger: Ledger, fleet: Fleet, job: Job) -> None:
+    """Take the next step of the job's rollout and of its leaving drained nodes."""
+    if job.type == "batch" or job.stop is not None:
+        return
+    tasks = [task for task in ledger.tasks_of(job.id) if not task.retired]
+    live = [(task, attempt) for task in tasks if (attempt := ledger.live(task)) is not None]
+    outdated = [it for it in live if it[1].revision < job.revision]
+    for _, attempt in outdated:
+        if attempt.state is not AttemptState.RUNNING:  # nobody misses it
+            ledger.kill(attempt, f"revision {job.revision}")
+    busy = any(_in_transition(ledger, task) for task in tasks)
+    broken = any(task.state is JobState.FAILED for task in tasks)
+    for task, attempt in outdated:
+        if not busy and not broken and not ledger.stopping(attempt):
+            ledger.kill(attempt, f"revision {job.revision}")
+            ledger.put(_stopping(task, f"revision {job.revision}"))
+            busy = True
+    for task, attempt in live:
+        busy = _drain(ledger, fleet, job, task, attempt, busy=busy) or busy
+
+
+def _in_transition(ledger: Ledger, task: Task) -> bool:
+    """Between two attempts, or in the middle of a start or of a stop.
+
+    A task that never ran isn't: it may wait for room that only the rollout makes. An attempt out
+    of sight isn't either: it would hold up the others for as long as its node is away.
+    """
+    if ledger.starting_on(task.key) is not None:
+        return True
+    attempt = ledger.live(task)
+    if attempt is None:
+        return task.state is JobState.PENDING and task.active is not None
+    if attempt.state is AttemptState.UNKNOWN:
+        return False
+    return attempt.state is not AttemptState.RUNNING or ledger.stopping(attempt)
+
+
+def _drain(
+    ledger: Ledger, fleet: Fleet, job: Job, task: Task, attempt: Attempt, *, busy: bool
+) -> bool:
+    """Move a service's task off a drained node. True: it is being moved."""
+    node = ledger.snapshot.nodes.get(attempt.node)
+    drained = node is not None and node.status is NodeStatus.READY and node.drain is not None
+    if job.type != "service" or attempt.state is not AttemptState.RUNNING or not drained:
+        if task.reason_code == "moving" and not ledger.stopping(attempt):
+            ledger.put(replace(ledger.task(task.key), reason="", reason_code=""))
+        return False
+    if ledger.stopping(attempt):
+        return False
+    need = need_of(job)
+    if not fits_somewhere(fleet.matching(need), need):
+        waits = f"{attempt.node} is drained; there is no room elsewhere"
+        ledger.put(replace(ledger.task(task.key), reason=waits, reason_code="moving"))
+        return False
+    if busy:
+        waits = f"{attempt.node} is drained; moves after another task of the job"
+        ledger.put(replace(ledger.task(task.key), reason=waits, reason_code="moving"))
+        return False
+    ledger.kill(attempt, f"{attempt.node} is drained")
+    ledger.put(_stopping(ledger.task(task.key), f"{attempt.node} is drained"))
+    return True
+
+
+def _stopping(task: Task, why: str) -> Task:
+    return replace(task, reason=f"stopping: {why}", reason_code="stopping")
