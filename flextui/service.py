@@ -12,14 +12,21 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 
 from flextui.core.start import Core, CoreOptions, open_core
 
 
-async def serve(options: CoreOptions, *, idle_exit_s: float | None = None) -> None:
+async def serve(
+    options: CoreOptions,
+    *,
+    idle_exit_s: float | None = None,
+    ready: Callable[[], None] = lambda: None,
+) -> None:
     """Run a headless core until SIGTERM, SIGINT, `shutdown` or `idle_exit_s` without work.
 
-    Raises what `open_core` raises. Prints `flextui: ready` on stderr once it takes commands.
+    Raises what `open_core` raises. Prints `flextui: ready` on stderr once it takes commands,
+    and calls `ready` then.
     """
     core = await open_core(options)
     loop = asyncio.get_running_loop()
@@ -31,6 +38,7 @@ async def serve(options: CoreOptions, *, idle_exit_s: float | None = None) -> No
     try:
         print("flextui: ready", file=sys.stderr, flush=True)
         notify("READY=1")
+        ready()
         await core.ended.wait()
         notify("STOPPING=1")
     finally:

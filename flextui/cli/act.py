@@ -47,7 +47,7 @@ def stop(
             from flextui.cli.follow import until_ended
 
             ended = await until_ended(client, [job["id"] for job in done], tell=False)
-            done = [{key: job[key] for key in ("id", "name", "owner", "state")} for job in ended]  # type: ignore[literal-required]
+            done = [{key: job[key] for key in ("id", "name", "owner", "state")} for job in ended]
         _print(done, as_json)
 
     place.run(act)

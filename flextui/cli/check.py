@@ -11,7 +11,7 @@ import click
 from flextui.cli import output
 from flextui.cli.complete import node_names
 from flextui.cli.table import Cell, Column, render
-from flextui.cli.verb import Place, json_option, verb
+from flextui.cli.verb import Need, Place, json_option, verb, yes_option
 from flextui.core.commands import Check
 from flextui.core.model.docs import CheckDoc
 
@@ -28,16 +28,20 @@ _RESULTS = {True: ("ok", "green"), False: ("failed", "red"), None: ("warning", "
 )
 @click.argument("nodes", metavar="[NODE...]", nargs=-1, shell_complete=node_names)
 @click.option("--accept-new", is_flag=True, help="Add the host keys of hosts never seen before.")
+@yes_option
 @json_option
-def check(place: Place, nodes: tuple[str, ...], accept_new: bool, as_json: bool) -> int:
+def check(place: Place, nodes: tuple[str, ...], accept_new: bool, yes: bool, as_json: bool) -> int:
     """Check each node: SSH, host key, Python, driver, disk, clock, cgroups. Exits with 1 if
     something failed; a warning alone is no failure.
+
+    --accept-new shows the keys of hosts never seen before and files them on a yes. Where no core
+    runs, the command looks at the nodes itself.
     """
     if accept_new:
         from flextui.cli.hostkeys import accept
 
-        accept(place, nodes)
-    found = cast(list[CheckDoc], place.ask(Check(nodes))["checks"])
+        accept(place.options, nodes, yes=yes)
+    found = cast(list[CheckDoc], place.ask(Check(nodes), Need.NODES)["checks"])
     if as_json:
         output.document(found)
     else:

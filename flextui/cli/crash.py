@@ -36,12 +36,9 @@ def record(error: BaseException, state_dir: str | None) -> str:
 
 def _folders(state_dir: str | None) -> Iterator[Path]:
     """Where the details may lie, the best first."""
-    if state_dir:
-        yield Path(state_dir)
-    else:
-        from flextui.core.adapters.paths import default_state_dir
+    from flextui.core.adapters.paths import state_folder
 
-        yield default_state_dir()
+    yield state_folder(state_dir)
     yield Path(tempfile.gettempdir())
 
 

@@ -26,7 +26,7 @@ _SOME_ENDED = 30
 """So many ended jobs are listed on a terminal that asked for nothing in particular."""
 
 
-class Several(click.ParamType):
+class Several(click.ParamType[tuple[str, ...]]):
     """One or more of some words, with commas between them."""
 
     name = "words"
@@ -174,7 +174,7 @@ def _look() -> page.Look:
     )
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType[float]):
     """Seconds, written as in a spec: 90s, 4h."""
 
     name = "duration"

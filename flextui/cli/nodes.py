@@ -110,7 +110,7 @@ def _node_row(node: NodeDoc, *, glyph: bool) -> list[Cell | str]:
 
 def _node_state(node: NodeDoc, *, glyph: bool) -> tuple[str, str]:
     """The state's word, with what an operator did to the node."""
-    marks = [word for word in ("drained", "cordoned") if node[word]]  # type: ignore[literal-required]
+    marks = [word for word in ("drained", "cordoned") if node[word]]
     if node["state"] == "ready" and marks:
         return (f"⊘ {marks[0]}" if glyph else marks[0]), "yellow"
     word, colour = text.state(node["state"], glyph=glyph)

@@ -122,12 +122,12 @@ def width() -> int | None:
     return shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
 
 
-def confirm(question: str, effects: Iterable[str] = ()) -> None:
+def confirm(question: str, effects: Iterable[str] = (), *, always: bool = False) -> None:
     """Ask before something is destroyed; only a person at a terminal is asked.
 
-    Raises Failure when the answer is no.
+    With `always`, where nobody can be asked the answer is no. Raises Failure when it is no.
     """
-    if not is_terminal(sys.stdin):
+    if not is_terminal(sys.stdin) and not always:
         return
     for effect in effects:
         say(f"  {effect}")

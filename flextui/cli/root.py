@@ -18,8 +18,9 @@ import click
 from flextui import __version__
 from flextui.cli import output
 from flextui.cli.output import Failure
-from flextui.cli.verb import Connector, Need, Options, Place, Verb
+from flextui.cli.verb import Connector, Need, Options, Place, Verb, so_many
 from flextui.core.client import Client
+from flextui.core.model.problems import BadInput
 
 _GROUPS: dict[str, tuple[str, ...]] = {
     "submit": ("submit", "plan", "validate"),
@@ -93,6 +94,7 @@ class Root(click.Group):
 @click.pass_context
 def cli(
     ctx: click.Context,
+    /,
     headless: bool,
     idle_exit: float | None,
     ready_fd: int | None,
@@ -165,6 +167,9 @@ def _ended(error: BaseException, options: Options) -> int:
         return output.INTERRUPTED
     if isinstance(error, click.ClickException):
         return _misused(error)
+    if isinstance(error, BadInput):
+        output.complain(so_many(len(error.problems)), [str(it) for it in error.problems])
+        return output.INPUT
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else output.FAILED
     return _crashed(error, options)

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from flextui import __version__
 from flextui.cli import output
+from flextui.cli.connect import no_core
 from flextui.core.adapters.store_open import DB_NAME
 from flextui.core.adapters.store_read import StoreReader
 from flextui.core.client import CoreInfo
@@ -88,12 +89,6 @@ class StoredClient:
 
     async def close(self) -> None:
         self._reader.close()
-
-
-def no_core(why: str = "") -> CommandError:
-    """The refusal of what needs a running core."""
-    mend = "start one with `flextui --headless`, or open the terminal with `flextui`"
-    return CommandError("unreachable", f"no core runs{f' ({why})' if why else ''}; {mend}")
 
 
 def _as_of(folder: Path) -> str:

@@ -163,9 +163,9 @@ def _can_wait(fd: int) -> bool:
 
 async def _writable(fd: int) -> None:
     loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
-    loop.add_writer(fd, lambda: ready.done() or ready.set_result(None))
+    ready = asyncio.Event()
+    loop.add_writer(fd, ready.set)
     try:
-        await ready
+        await ready.wait()
     finally:
         loop.remove_writer(fd)

@@ -15,6 +15,7 @@ from flextui.cli.table import Cell, Column, render
 from flextui.cli.verb import Need, Place, json_option, so_many, verb
 from flextui.core.client import Client
 from flextui.core.commands import Plan, Source, Submit
+from flextui.core.model.problems import Problem
 
 _PLAN = (Column("TASK", right=True), Column("NODE"), Column("GPUS"), Column("REASON", shrink=1))
 _ACTIONS = {"create": "new job", "revise": "new revision", "unchanged": "unchanged"}
@@ -122,7 +123,7 @@ def validate(place: Place, files: tuple[str, ...], as_json: bool) -> int:
     from flextui.core.model.problems import BadInput
     from flextui.core.model.spec import read_specs
 
-    problems = []
+    problems: list[Problem] = []
     found: list[dict[str, Any]] = []
     for name in files:
         try:
@@ -142,7 +143,7 @@ def validate(place: Place, files: tuple[str, ...], as_json: bool) -> int:
     return output.DONE
 
 
-def _place(problem: Any) -> dict[str, Any]:
+def _place(problem: Problem) -> dict[str, Any]:
     names = ("file", "line", "column", "message", "expected", "nearest")
     return {name: getattr(problem, name) for name in names}
 
@@ -155,7 +156,8 @@ def read_sources(files: Iterable[str]) -> tuple[Source, ...]:
     from flextui.core.model.document import MAX_BYTES, load
     from flextui.core.model.problems import BadInput
 
-    sources, problems = [], []
+    sources: list[Source] = []
+    problems: list[Problem] = []
     for name in files:
         try:
             shown, data = _read(name)

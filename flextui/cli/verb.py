@@ -29,6 +29,7 @@ class Need(Enum):
     """What a command needs of a core."""
 
     CORE = "a running core"
+    NODES = "a running core, or else to look at the nodes itself"
     STORE = "a running core, or else what the store says"
     START = "a running core; one is started where none runs"
 
