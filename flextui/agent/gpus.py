@@ -111,7 +111,8 @@ def _load(library: str) -> None:
 
 
 def _write(fd: int, message: Dict[str, Any]) -> None:
-    data = fastjson.dumps(message).encode("utf-8", "replace") + b"\n"
+    """One line; it begins with a line's end, as a child before may have been killed within one."""
+    data = b"\n" + fastjson.dumps(message).encode("utf-8", "replace") + b"\n"
     while data:
         data = data[os.write(fd, data) :]
 

@@ -27,7 +27,6 @@ MAX_BACKOFF_S = 60.0
 MAX_STUCK = 3
 """Killed children that the kernel can't end yet; no more are added to them."""
 CLOSE_WITHIN_S = 0.2
-_LINE_BOUND = 1 << 20
 _FOLDERS = (
     "/lib/x86_64-linux-gnu",
     "/usr/lib/x86_64-linux-gnu",
@@ -76,6 +75,7 @@ class NvmlWatch:
         self._start_within_s = start_within_s
         self._hang_after_s = hang_after_s
         self._pid = 0
+        self._writing = -1
         self._buffer = b""
         self._deadline = 0.0
         self._next_start = 0.0
@@ -83,7 +83,7 @@ class NvmlWatch:
         self._stuck: List[int] = []
         self._known: Dict[str, Dict[str, Any]] = {}
         self.fd: Optional[int] = None
-        """To select on for reading, while there is a child."""
+        """To select on for reading, once there is a library; the same for all children."""
         self.status = "absent"
         """starting, ok, absent, hung, or `error: …`."""
         self.driver_version: Optional[str] = None
@@ -96,15 +96,13 @@ class NvmlWatch:
             return
         if self.status == "absent":
             self.status = "starting"
-        reading, writing = os.pipe()
+        if self.fd is None:
+            self.fd, self._writing = os.pipe()
+            os.set_blocking(self.fd, False)
         parent = os.getpid()
         self._pid = os.fork()
         if self._pid == 0:
-            _become_child(writing, self._interval_s, parent)
-        os.close(writing)
-        os.set_blocking(reading, False)
-        self.fd = reading
-        self._buffer = b""
+            _become_child(self._writing, self._interval_s, parent)
         self._deadline = time.monotonic() + self._start_within_s
 
     def gpus(self) -> List[Dict[str, Any]]:
@@ -125,37 +123,45 @@ class NvmlWatch:
             try:
                 data = os.read(self.fd, 65536)
             except BlockingIOError:
-                break
-            if not data:
-                self._ended()
-                break
+                return pushes
             *lines, self._buffer = (self._buffer + data).split(b"\n")
-            for line in lines:
-                pushes += self._take(fastjson.loads(line.decode("utf-8", "replace")))
-            if len(self._buffer) > _LINE_BOUND:
-                self._kill("error: its child wrote nonsense")
-                break
-        return pushes
+            for line in filter(None, lines):
+                try:
+                    message = fastjson.loads(line.decode("utf-8", "replace"))
+                except ValueError:
+                    continue  # half a line, of a child that was killed
+                pushes += self._take(message)
 
     def check(self) -> None:
         """Kill a child that fell silent, and start one that is due; call it about each second."""
         now = time.monotonic()
         self._stuck = [pid for pid in self._stuck if not _reaped(pid)]
-        if self.fd is not None:
-            # After a pause of this very process the answer may be waiting, unread.
-            if now > self._deadline and not _readable(self.fd):
-                self._kill("hung")
-        elif now >= self._next_start and len(self._stuck) < MAX_STUCK:
-            self.start()
+        if self.fd is not None and _readable(self.fd):
+            return  # it did answer: this very process was held up
+        if not self._pid:
+            if now >= self._next_start and len(self._stuck) < MAX_STUCK:
+                self.start()
+        elif _reaped(self._pid):
+            if not self.status.startswith("error: "):
+                self.status = "error: NVML's child ended by itself"
+            self._failed()
+        elif now > self._deadline:
+            self.status = "hung"
+            self._kill()
+            self._failed()
 
     def close(self) -> None:
         """End the child; waits for its end, but not for a driver that doesn't let it go."""
-        if self.fd is not None:
-            self._kill(self.status)
+        if self._pid:
+            self._kill()
         until = time.monotonic() + CLOSE_WITHIN_S
         while self._stuck and time.monotonic() < until:
             self._stuck = [pid for pid in self._stuck if not _reaped(pid)]
             time.sleep(0.002)
+        if self.fd is not None:
+            os.close(self.fd)
+            os.close(self._writing)
+            self.fd = None
 
     def _take(self, line: Dict[str, Any]) -> List[Dict[str, Any]]:
         kind = line.get("t")
@@ -180,23 +186,16 @@ class NvmlWatch:
         self._known = seen
         return [] if was_ok else [{"t": "fresh"}]
 
-    def _ended(self) -> None:
-        """The child closed its pipe: it told why, or it crashed."""
-        if not self.status.startswith("error: "):
-            self.status = "error: NVML's child ended by itself"
-        self._kill(self.status)
-
-    def _kill(self, status: str) -> None:
-        self.status = status
-        if self.fd is not None:
-            os.close(self.fd)
-            self.fd = None
+    def _kill(self) -> None:
         try:
             os.kill(self._pid, 9)
         except OSError:
             pass
-        if not _reaped(self._pid):
-            self._stuck.append(self._pid)
+        self._stuck.append(self._pid)
+
+    def _failed(self) -> None:
+        """There is no child for now; the next one starts later each time."""
+        self._pid = 0
         self._failures += 1
         self._next_start = time.monotonic() + min(MAX_BACKOFF_S, 2.0 ** (self._failures - 1))
 

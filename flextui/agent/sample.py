@@ -38,13 +38,15 @@ class Sampler:
         self._cpu_times = _cpu_times()
         self._cpu = 0.0
         self._seq = 0
+        self.last: Dict[str, Any] = {}
+        """The newest sample, empty before the first."""
 
     def start(self) -> None:
         """Start the NVML child, where there is a driver. Forks: call it before any thread."""
         self._nvml.start()
 
     def files(self) -> List[int]:
-        """Descriptors to select on for reading; they may change at each tick and on_readable."""
+        """Descriptors to select on for reading. One may come at a tick; none goes or changes."""
         return [] if self._nvml.fd is None else [self._nvml.fd]
 
     def on_readable(self, fd: int) -> List[Dict[str, Any]]:
@@ -68,7 +70,7 @@ class Sampler:
         total, used = self._memory()
         size, free = _disk(self._disk)
         self._seq += 1
-        return {
+        self.last = {
             "t": "sample",
             "seq": self._seq,
             "cpu": self._cpu_share(),
@@ -84,6 +86,7 @@ class Sampler:
             "gpus": self._gpus(attempts),
             "attempts": self._usage.measure(attempts),
         }
+        return self.last
 
     def _gpus(self, attempts: Mapping[str, int]) -> List[Dict[str, Any]]:
         """The GPUs; a process whose environment tells no attempt may still descend from one."""

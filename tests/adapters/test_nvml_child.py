@@ -35,7 +35,7 @@ class Node:
     """A sampler with what it pushed, driven as the agent's loop drives it."""
 
     def __init__(self, attempts: dict[str, int] | None = None, **timing: float) -> None:
-        timing = {"interval_s": 0.05, "hang_after_s": 1.0, **timing}
+        timing = {"interval_s": 0.05, "hang_after_s": 2.0, **timing}
         self.watch = NvmlWatch(**timing)
         self.sampler = Sampler(lambda: attempts or {}, nvml=self.watch)
         self.pushed: list[dict[str, Any]] = []
