@@ -142,7 +142,7 @@ def _check_format(path: str, found: records.Record) -> None:
 
 def _candidates() -> List[str]:
     """Folders to try, best first."""
-    home = pwd.getpwuid(os.getuid()).pw_dir
+    home = os.environ.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir
     own = os.environ.get("XDG_STATE_HOME") or os.path.join(home, ".local", "state")
     in_home = os.path.join(own, "flextui")
     in_tmp = "/var/tmp/flextui-%d" % os.getuid()
