@@ -21,7 +21,7 @@ import zlib
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType, ModuleType
-    from typing import Any, Dict, List, NoReturn, Optional, Sequence, Tuple
+    from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Tuple
 
     Entry = Tuple[bool, str, bytes]  # is a package, where it came from, packed code or source
     Table = Dict[str, Entry]
@@ -57,11 +57,34 @@ class Modules:
 
     def exec_module(self, module: ModuleType) -> None:
         _, origin, packed = self._table[module.__name__]
+        if packed[:1] == SOURCE:
+            code = _from_child(lambda: marshal.dumps(unpack(packed, origin)))
+            packed = CODE + code if code else packed
         exec(unpack(packed, origin), module.__dict__)
         del self._table[module.__name__]  # imported once per process: the bytes can go
 
     def get_source(self, name: str) -> Optional[str]:
         return None
+
+
+def _from_child(work: Callable[[], bytes]) -> bytes:
+    """What a function gives, run in a forked process: compiling would leave its owner with twice
+    the memory for good. Empty when it failed."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(reading)
+            data = work()
+            with open(writing, "wb") as pipe:
+                pipe.write(data)
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        data = pipe.read()
+    os.waitpid(child, 0)
+    return data
 
 
 def unpack(packed: bytes, origin: str) -> CodeType:
@@ -270,27 +293,6 @@ def _answer(have: bool, cache: Optional[str], text: str) -> None:
         data = data[os.write(1, data) :]
 
 
-def _compile(data: bytes) -> Table:
-    """The zipapp's compiled table, made in another process: compiling would cost the agent twice
-    its memory for good. Raises EOFError when that failed."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.close(reading)
-            blob = marshal.dumps(compiled(sources(read_zip(data))))
-            with open(writing, "wb") as pipe:
-                pipe.write(blob)
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with open(reading, "rb") as pipe:
-        blob = pipe.read()
-    os.waitpid(child, 0)
-    table: Table = marshal.loads(blob)
-    return table
-
-
 def _store_later(folder: str, sha256: str, data: Optional[bytes], table: Table) -> None:
     """Fills the cache from a process of its own, so that the session starts at once.
 
@@ -333,7 +335,10 @@ def _first_start(sha256: str, size: int, folders: Sequence[str]) -> Table:
         if _digest(data) != sha256:
             sys.stderr.write("flextui: the agent arrived damaged\n")
             sys.exit(EXIT_DAMAGED)
-    table = shipped_table(data) or _compile(data)
+    table = shipped_table(data)
+    if table is None:
+        made = _from_child(lambda: marshal.dumps(compiled(sources(read_zip(data)))))
+        table = marshal.loads(made) if made else sources(read_zip(data))
     if cache:
         _store_later(cache, sha256, None if have else data, table)
     return table

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TIMEOUT_S = 0.4
 """For one answer of a container engine."""
 ASK_AGAIN_S = 60.0
-"""After an engine that knew nothing, or could not be asked."""
+"""About a container that no engine knew, and an engine that didn't answer in time."""
 _ANSWER_BOUND = 1 << 20
 _FIRST_PERSON = 1000
 _ID_LENGTH = 64
@@ -77,6 +77,7 @@ class Engines:
     def __init__(self, sockets: Optional[List[str]] = None) -> None:
         self._sockets = _sockets() if sockets is None else sockets
         self._known: Dict[str, Container] = {}
+        self._silent: Dict[str, float] = {}
 
     def describe(self, container: str, uid: Optional[int], outside: Optional[int]) -> Container:
         """The container of a process whose uid on this host is `uid`.
@@ -102,7 +103,12 @@ class Engines:
 
     def _ask(self, container: Container) -> None:
         for path in self._sockets:
+            began = time.monotonic()
+            if began < self._silent.get(path, 0.0):
+                continue
             answer = get(path, "/containers/%s/json" % container.id)
+            if time.monotonic() - began >= TIMEOUT_S:
+                self._silent[path] = time.monotonic() + ASK_AGAIN_S
             if isinstance(answer, dict) and answer.get("Id") == container.id:
                 container.name = str(answer.get("Name") or "").lstrip("/") or None
                 container.attempt = _attempt(answer)

@@ -233,7 +233,8 @@ def test_an_engine_that_stays_silent_costs_little_and_is_asked_seldom(
     try:
         write_process(proc, 7, cgroup=f"0::/docker/{ID}", uid_map="0 1003 1\n1 100000 65536\n")
         owners = Owners(str(proc), Engines([silent.path]))
-        found = [owners.describe(7) for _ in range(50)]
+        write_process(proc, 8, cgroup=f"0::/docker/{ID[::-1]}")
+        found = [owners.describe(pid) for pid in [7, 8] * 50]
     finally:
         silent.close()
     assert len(silent.silent) == 1

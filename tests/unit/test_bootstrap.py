@@ -8,6 +8,7 @@ import io
 import os
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -140,3 +141,33 @@ def test_a_failed_start_is_explained_with_its_mend(
 
     assert expected in said
     assert "\n" not in said
+
+
+def test_a_file_is_stored_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "stored"
+
+    assert boot.store(str(target), b"whole" * 1000)
+    assert target.read_bytes() == b"whole" * 1000
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert not boot.store(str(tmp_path / "gone" / "stored"), b"x")
+    assert [path.name for path in tmp_path.iterdir()] == ["stored"]
+
+
+def test_only_old_copies_of_other_versions_are_cleared_away(tmp_path: Path) -> None:
+    current, other, recent = "a" * 64, "b" * 64, "c" * 64
+    long_ago = time.time() - boot.LEFTOVER_AGE_S - 1
+    for name, old in (
+        (f"{current}.pyz", True),
+        (f"{other}.pyz", True),
+        (f"{other}.cpython-38-3413", True),
+        (f"{recent}.pyz", False),
+        ("notes.txt", True),
+    ):
+        (tmp_path / name).touch()
+        if old:
+            os.utime(tmp_path / name, (long_ago, long_ago))
+
+    boot.clear_leftovers(str(tmp_path), current)
+
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {f"{current}.pyz", f"{recent}.pyz", "notes.txt"}
