@@ -37,11 +37,6 @@ class Device:
     """Bytes of foreign memory, also where it is too little to matter."""
     why: str = ""
 
-    @property
-    def usable(self) -> bool:
-        """Whether it could be used once our own attempts end."""
-        return self.state in (FREE, HELD) and not self.users
-
 
 @dataclass(slots=True)
 class Room:
@@ -59,6 +54,8 @@ class Room:
     devices: tuple[Device, ...]
     free: list[Device] = field(default_factory=list)
     """Free devices, the smallest first. Empty until the first sample has come."""
+    usable: tuple[Device, ...] = ()
+    """Devices that are free once attempts of ours have ended."""
     hold: Need | None = None
     """The request that what becomes free here is kept for."""
     hold_for: str = ""
@@ -68,6 +65,10 @@ class Room:
     def name(self) -> str:
         return self.node.name
 
+    def reset(self) -> None:
+        """Forget what the last pass kept here."""
+        self.hold, self.hold_for = None, ""
+
     def take(self, job: str, need: Need, devices: Iterable[Device]) -> None:
         """Book a placement of this pass."""
         self.free_cpus -= need.cpus
@@ -75,22 +76,6 @@ class Room:
         for device in devices:
             device.state, device.taker = HELD, job
             self.free.remove(device)
-
-
-class Fleet:
-    """The rooms of all nodes, in the inventory's order."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self.rooms = tuple(room_of(snapshot, node) for node in snapshot.nodes.values())
-        self._matching: dict[Need, tuple[Room, ...]] = {}
-
-    def matching(self, need: Need) -> tuple[Room, ...]:
-        """Open rooms of nodes that `where` allows."""
-        rooms = self._matching.get(need)
-        if rooms is None:
-            rooms = tuple(room for room in self.rooms if room.open and allows(need, room.node))
-            self._matching[need] = rooms
-        return rooms
 
 
 def allows(need: Need, node: Node) -> bool:
@@ -133,6 +118,7 @@ def room_of(snapshot: Snapshot, node: Node) -> Room:
         free_memory=memory - sum(it.memory_bytes for it in live),
         devices=devices,
         free=free,
+        usable=tuple(it for it in devices if it.state in (FREE, HELD) and not it.users),
     )
 
 

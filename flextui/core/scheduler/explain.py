@@ -11,13 +11,15 @@ from dataclasses import replace
 from flextui.core.model.ids import TaskKey
 from flextui.core.model.state import Job, JobState, Now, Snapshot, Task
 from flextui.core.model.units import format_duration
-from flextui.core.scheduler.capacity import Fleet, Room
+from flextui.core.scheduler.capacity import Room
 from flextui.core.scheduler.decision import Block, Explanation
+from flextui.core.scheduler.fleet import Fleet
 from flextui.core.scheduler.ledger import Ledger
 from flextui.core.scheduler.loss import suspended
+from flextui.core.scheduler.memo import Memo, Waiting
 from flextui.core.scheduler.need import need_of
 from flextui.core.scheduler.obstacles import NEAREST, NEVER, Obstacle, obstacles
-from flextui.core.scheduler.queue import Waiting, in_order, place_all
+from flextui.core.scheduler.queue import in_order, place_all
 from flextui.core.scheduler.reasons import reason_for
 from flextui.core.scheduler.reconcile import reconcile
 from flextui.core.scheduler.relax import would_help
@@ -32,9 +34,9 @@ def explain(snapshot: Snapshot, key: TaskKey, now: Now) -> Explanation:
     if task is None or job is None:
         return Explanation(key, "there is no such task", "gone")
     ledger = Ledger(snapshot, now, paused=suspended(snapshot))
-    queue = in_order(reconcile(ledger)[0])
+    queue = in_order(reconcile(ledger, Memo())[0])
     task = ledger.task(key)
-    place = next((at for at, (_, it) in enumerate(queue, 1) if it.key == key), None)
+    place = next((at for at, it in enumerate(queue, 1) if it[1].key == key), None)
     if place is None:
         return _not_queued(ledger, job, task, now)
     fleet = Fleet(snapshot)
@@ -72,7 +74,7 @@ def in_queue(
     found = [(room, it) for room in fleet.rooms for it in obstacles(snapshot, room, need)]
     return Explanation(
         task=task.key,
-        summary=reason.front,
+        summary=reason.text,
         code=reason.code,
         blocks=_fold(snapshot, found, now),
         would_help=would_help(snapshot, fleet, need),

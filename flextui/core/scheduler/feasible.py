@@ -39,6 +39,13 @@ def suits(need: Need, device: Device) -> bool:
     return not need.models or any(is_model(device.model, it) for it in need.models)
 
 
+def suitable(need: Need, devices: Sequence[Device]) -> list[Device]:
+    """Those of the devices that are of a kind that the request can use."""
+    if not need.models and not need.gpu_memory:
+        return list(devices)
+    return [device for device in devices if suits(need, device)]
+
+
 def fit(room: Room, need: Need) -> tuple[Device, ...] | None:
     """The devices to take on this node, or None if the request doesn't fit there now.
 
@@ -51,27 +58,24 @@ def fit(room: Room, need: Need) -> tuple[Device, ...] | None:
     if need.gpus:
         if len(room.free) < need.gpus:
             return None
-        suitable = [device for device in room.free if suits(need, device)]
-        if len(suitable) < need.gpus:
+        devices = suitable(need, room.free)
+        if len(devices) < need.gpus:
             return None
-        picked = pick(suitable, need.gpus)
+        picked = pick(devices, need.gpus)
     if room.hold is None or room.hold is need:
         return picked
     return _beside(room, need, room.hold)
 
 
-def pick(suitable: Sequence[Device], count: int) -> tuple[Device, ...]:
-    """The smallest devices that do, of one model where one model has enough.
-
-    `suitable` comes smallest first; neighbours by index are taken together.
-    """
+def pick(devices: Sequence[Device], count: int) -> tuple[Device, ...]:
+    """The smallest devices, of one model where one model has enough. They come smallest first."""
     groups: dict[tuple[int, str], list[Device]] = {}
-    for device in suitable:
+    for device in devices:
         groups.setdefault((device.memory, device.model), []).append(device)
     for group in groups.values():
         if len(group) >= count:
             return tuple(group[:count])
-    return tuple(suitable[:count])
+    return tuple(devices[:count])
 
 
 def _beside(room: Room, need: Need, hold: Need) -> tuple[Device, ...] | None:
@@ -87,30 +91,20 @@ def _beside(room: Room, need: Need, hold: Need) -> tuple[Device, ...] | None:
     if not need.gpus:
         return ()
     if not hold.gpus:
-        return pick([it for it in room.free if suits(need, it)], need.gpus)
-    kept = [device for device in room.free if suits(hold, device)]
+        return pick(suitable(need, room.free), need.gpus)
+    kept = suitable(hold, room.free)
     spare = kept[hold.gpus :]
-    left = [
-        device
-        for device in room.free
-        if suits(need, device) and (device in spare or not suits(hold, device))
-    ]
+    left = [it for it in suitable(need, room.free) if it in spare or it not in kept]
     return pick(left, need.gpus) if len(left) >= need.gpus else None
 
 
 def could_fit(room: Room, need: Need) -> bool:
     """Whether the request fits once attempts of ours end there: worth waiting for."""
-    return (
-        need.cpus <= room.cpus
-        and need.memory <= room.memory
-        and (
-            not need.gpus
-            or (
-                room.node.sampled
-                and sum(it.usable and suits(need, it) for it in room.devices) >= need.gpus
-            )
-        )
-    )
+    if need.cpus > room.cpus or need.memory > room.memory:
+        return False
+    if not need.gpus:
+        return True
+    return room.node.sampled and len(suitable(need, room.usable)) >= need.gpus
 
 
 def missing(room: Room, need: Need) -> tuple[int, int, int, str]:
@@ -119,7 +113,7 @@ def missing(room: Room, need: Need) -> tuple[int, int, int, str]:
     While a room is kept for a request this only falls, so a request never loses what it waited
     for to a room that merely looks as good.
     """
-    free = sum(suits(need, device) for device in room.free) if need.gpus else 0
+    free = len(suitable(need, room.free)) if need.gpus else 0
     return (
         max(0, need.gpus - free),
         max(0, need.cpus - room.free_cpus),

@@ -22,7 +22,7 @@ from flextui.core.scheduler.capacity import (
     allows,
     job_name,
 )
-from flextui.core.scheduler.feasible import fit, is_model, suits
+from flextui.core.scheduler.feasible import fit, is_model, suitable
 from flextui.core.scheduler.need import MILLI, Need
 
 NEAREST = (
@@ -46,14 +46,6 @@ NEAREST = (
 NEVER = frozenset({"gpu_memory", "gpu_model", "too_big", "labels"})
 """Codes of obstacles that no waiting removes."""
 
-_SHORT = {
-    "gpus_busy": "too few GPUs free",
-    "gpus_foreign": "GPUs used by others",
-    "gpus_cordoned": "GPUs out of order",
-    "order": "kept for an earlier job",
-}
-"""The gist of what changes often, for those far back in the queue."""
-
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
@@ -61,14 +53,16 @@ class Obstacle:
 
     code: str
     gist: str
-    text: str
+    told: object
+    """In full; `str()` of it is the text."""
     holders: tuple[str, ...] = ()
     """Jobs and foreign processes that hold what is needed."""
     attempts: tuple[str, ...] = ()
     """The attempts among them."""
 
-    def short(self) -> str:
-        return _SHORT.get(self.code, self.gist)
+    @property
+    def text(self) -> str:
+        return str(self.told)
 
 
 def obstacles(snapshot: Snapshot, room: Room, need: Need) -> Iterator[Obstacle]:
@@ -149,7 +143,7 @@ def _taken(snapshot: Snapshot, room: Room, need: Need) -> Iterator[Obstacle]:
 def _used(snapshot: Snapshot, room: Room, need: Need) -> Iterator[Obstacle]:
     if need.gpus and not room.node.sampled:
         yield Obstacle("gpus_unknown", "GPUs not seen yet", "its GPUs haven't been seen yet")
-    elif need.gpus and sum(suits(need, it) for it in room.free) < need.gpus:
+    elif need.gpus and len(suitable(need, room.free)) < need.gpus:
         yield _busy(snapshot, room, need)
     if need.cpus > room.free_cpus:
         text = f"{max(0, room.free_cpus) / MILLI:g} of {count(room.cpus / MILLI, 'CPU')} free"
@@ -163,32 +157,50 @@ def _used(snapshot: Snapshot, room: Room, need: Need) -> Iterator[Obstacle]:
 
 def _busy(snapshot: Snapshot, room: Room, need: Need) -> Obstacle:
     """Too few of the GPUs that would do are free: who has the others."""
-    devices = [it for it in room.devices if suits(need, it)]
+    devices = suitable(need, room.devices)
     free = sum(it.state == FREE for it in devices)
     names: dict[str, int] = {}
     for device in devices:
         if device.state == HELD:
             name = _holder(snapshot, device)
             names[name] = names.get(name, 0) + 1
-    foreign = [it for it in devices if it.state == FOREIGN]
-    broken = [it for it in devices if it.state in (CORDONED, LOST)]
-    users = tuple(dict.fromkeys(who for it in foreign for who, _ in it.users))
-    parts = [f"{free} of {len(devices)} GPUs free"]
-    parts += [f"{number} held by {name}" for name, number in sorted(names.items())]
-    parts += [f"GPU {it.index} used by {_use(it)}" for it in foreign]
-    parts += [f"GPU {it.index} {it.state}: {it.why}" for it in broken]
-    enough = free + sum(it.state == HELD and not it.users for it in devices)
-    if enough >= need.gpus:
+    users = tuple(
+        dict.fromkeys(who for it in devices if it.state == FOREIGN for who, _ in it.users)
+    )
+    known = free + sum(names.values()) + sum(it.state == FOREIGN for it in devices)
+    if len(suitable(need, room.usable)) >= need.gpus:
         code = "gpus_busy"
     else:
-        reachable = sum(it.state in (FREE, HELD, FOREIGN) for it in devices)
-        code = "gpus_foreign" if reachable >= need.gpus else "gpus_cordoned"
-    holders = (*sorted(names), *(_use(it) for it in foreign))
+        code = "gpus_foreign" if known >= need.gpus else "gpus_cordoned"
     gist = f"{free} of {len(devices)} free"
-    if free == 0 and len(names) + len(users) <= 2 and not broken:
+    if free == 0 and len(names) + len(users) <= 2 and known == len(devices):
         gist = "held by " + ", ".join((*sorted(names), *users))
-    attempts = tuple(sorted({it.holder for it in devices if it.state == HELD and it.holder}))
-    return Obstacle(code, gist, "; ".join(parts), holders, attempts)
+    return Obstacle(
+        code,
+        gist,
+        _Busy(devices, free, names),
+        (*sorted(names), *users),
+        tuple(sorted({it.holder for it in devices if it.state == HELD and it.holder})),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Busy:
+    """Which GPUs are free and who has the others; put in words only where somebody reads it."""
+
+    devices: list[Device]
+    free: int
+    names: dict[str, int]
+
+    def __str__(self) -> str:
+        parts = [f"{self.free} of {len(self.devices)} GPUs free"]
+        parts += [f"{number} held by {name}" for name, number in sorted(self.names.items())]
+        for it in self.devices:
+            if it.state == FOREIGN:
+                parts.append(f"GPU {it.index} used by {_use(it)}")
+            elif it.state in (CORDONED, LOST):
+                parts.append(f"GPU {it.index} {it.state}: {it.why}")
+        return "; ".join(parts)
 
 
 def _use(device: Device) -> str:

@@ -8,10 +8,11 @@ the others wait; go on with rollouts; let the jobs follow their tasks.
 from __future__ import annotations
 
 from flextui.core.model.state import Now, Snapshot
-from flextui.core.scheduler.capacity import Fleet
 from flextui.core.scheduler.decision import Decision, Note
+from flextui.core.scheduler.fleet import Fleet
 from flextui.core.scheduler.ledger import Ledger
 from flextui.core.scheduler.loss import suspended
+from flextui.core.scheduler.memo import Memo
 from flextui.core.scheduler.queue import in_order, place_all
 from flextui.core.scheduler.reasons import tell
 from flextui.core.scheduler.reconcile import reconcile
@@ -19,12 +20,13 @@ from flextui.core.scheduler.rollout import roll_out
 from flextui.core.scheduler.rollup import roll_up
 
 
-def plan(snapshot: Snapshot, now: Now) -> Decision:
-    """What must change, where, and why not."""
+def plan(snapshot: Snapshot, now: Now, memo: Memo | None = None) -> Decision:
+    """What must change, where, and why not. `memo`: see there; it changes no answer."""
+    memo = memo or Memo()
     ledger = Ledger(snapshot, now, paused=suspended(snapshot))
     _note_pause(ledger)
-    waiting, restless = reconcile(ledger)
-    fleet = Fleet(snapshot)
+    waiting, restless = reconcile(ledger, memo)
+    fleet = Fleet(snapshot, memo)
     left = place_all(ledger, fleet, in_order(waiting))
     tell(ledger, fleet, left)
     for job in restless:

@@ -11,27 +11,53 @@ for one request at a time, the earliest.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from math import inf
 
 from flextui.core.model.state import Job, Task
-from flextui.core.scheduler.capacity import Fleet
+from flextui.core.scheduler.capacity import allows
 from flextui.core.scheduler.decision import Placement
 from flextui.core.scheduler.feasible import could_fit, missing
+from flextui.core.scheduler.fleet import Fleet
 from flextui.core.scheduler.ledger import Ledger
-from flextui.core.scheduler.need import MILLI, Need, need_of
+from flextui.core.scheduler.memo import Waiting
+from flextui.core.scheduler.need import MILLI, Need
 from flextui.core.scheduler.rank import best
-
-Waiting = tuple[Job, Task]
 
 
 def in_order(waiting: Iterable[Waiting]) -> list[Waiting]:
-    """The queue: highest priority first, then the longest wait, then the earliest submitted."""
-    return sorted(waiting, key=_rank)
+    """The queue: highest priority first, then the longest wait, then the earliest submitted.
+
+    Jobs come in the order of their submission almost always; the check is cheaper than a sort.
+    """
+    levels: dict[int, list[Waiting]] = {}
+    for entry in waiting:
+        level = levels.get(entry[0].priority)
+        if level is None:
+            levels[entry[0].priority] = level = []
+        level.append(entry)
+    queue: list[Waiting] = []
+    for priority in sorted(levels, reverse=True):
+        level = levels[priority]
+        if not _is_in_order(level):
+            level.sort(key=_age)
+        queue += level
+    return queue
 
 
-def _rank(entry: Waiting) -> tuple[int, float, int, int]:
-    job, task = entry
-    return (-job.priority, task.ready_at, job.seq, task.key.index)
+def _age(entry: Waiting) -> tuple[float, int, int]:
+    job, task, _ = entry
+    return (task.ready_at, job.seq, task.key.index)
+
+
+def _is_in_order(level: Sequence[Waiting]) -> bool:
+    ready, seq, index = -inf, 0, 0
+    for job, task, _ in level:
+        at = task.ready_at
+        if at <= ready and (at < ready or (job.seq, task.key.index) < (seq, index)):
+            return False
+        ready, seq, index = at, job.seq, task.key.index
+    return True
 
 
 def place_all(ledger: Ledger, fleet: Fleet, queue: Iterable[Waiting]) -> list[Waiting]:
@@ -39,13 +65,12 @@ def place_all(ledger: Ledger, fleet: Fleet, queue: Iterable[Waiting]) -> list[Wa
     left: list[Waiting] = []
     hopeless: set[Need] = set()
     for entry in queue:
-        job, task = entry
-        need = need_of(job, task) if task.node is not None else job.__dict__.get("need")
-        if need is None:
-            need = need_of(job)
-        if need in hopeless or not _place(ledger, fleet, job, task, need):
+        need = entry[2]
+        if need not in hopeless:
+            if _place(ledger, fleet, entry[0], entry[1], need):
+                continue
             hopeless.add(need)
-            left.append(entry)
+        left.append(entry)
     return left
 
 
@@ -57,9 +82,7 @@ def _place(ledger: Ledger, fleet: Fleet, job: Job, task: Task, need: Need) -> bo
         _keep(fleet, job, need)
         return False
     room, devices = place
-    room.take(job.full_name, need, devices)
-    if room.hold is need:
-        room.hold, room.hold_for = None, ""
+    fleet.take(room, job.full_name, need, devices)
     ledger.place(
         Placement(
             task=task.key,
@@ -75,10 +98,10 @@ def _place(ledger: Ledger, fleet: Fleet, job: Job, task: Task, need: Need) -> bo
 
 def _keep(fleet: Fleet, job: Job, need: Need) -> None:
     """Keep the node nearest to holding this request, if there is one that will."""
-    rooms = [it for it in fleet.matching(need) if it.hold is None and could_fit(it, need)]
+    rooms = [it for it in fleet.unkept if allows(need, it.node) and could_fit(it, need)]
     if rooms:
         nearest = min(rooms, key=lambda room: missing(room, need))
-        nearest.hold, nearest.hold_for = need, job.full_name
+        fleet.keep(nearest, need, job.full_name)
 
 
 def replicas(ledger: Ledger, job: Job) -> Counter[str]:

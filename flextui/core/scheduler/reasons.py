@@ -1,8 +1,8 @@
 """The short reason that each waiting task carries with it.
 
-The first in the queue are told node by node. Further back the text only depends on what is asked
-and what kind of thing is in the way, so that a thousand waiting jobs aren't written anew each
-time a GPU changes hands; `why` tells any of them in full.
+The first in the queue are told node by node. Those further back that only wait for room are told
+just that, so that a thousand waiting jobs aren't written anew each time a GPU changes hands;
+`why` tells any of them in full.
 """
 
 from __future__ import annotations
@@ -12,14 +12,18 @@ from dataclasses import dataclass, replace
 
 from flextui.core.model.state import JobState, Snapshot
 from flextui.core.model.units import format_size
-from flextui.core.scheduler.capacity import Fleet, Room
+from flextui.core.scheduler.capacity import Room
+from flextui.core.scheduler.feasible import could_fit
+from flextui.core.scheduler.fleet import Fleet
 from flextui.core.scheduler.ledger import Ledger
-from flextui.core.scheduler.need import MILLI, Need, need_of
+from flextui.core.scheduler.memo import Waiting
+from flextui.core.scheduler.need import MILLI, Need
 from flextui.core.scheduler.obstacles import NEAREST, NEVER, Obstacle, count, obstacles
-from flextui.core.scheduler.queue import Waiting
 
 FRONT = 20
-"""So many of the queue are told node by node."""
+"""So many of the queue are told node by node; fewer where the nodes are many."""
+LOOKS = 2000
+"""So many looks at a node are spent on that in one pass."""
 GROUPS = 4
 """So many kinds of obstacles in one reason."""
 NAMED = 3
@@ -33,23 +37,39 @@ class Reason:
     """Why a request waits. `ever`: some node could hold it one day."""
 
     code: str
-    front: str
-    back: str
+    text: str
     ever: bool
 
 
 def tell(ledger: Ledger, fleet: Fleet, left: Sequence[Waiting]) -> None:
     """Give each task that still waits its reason, where that changes."""
-    told: dict[Need, Reason] = {}
-    for place, (job, task) in enumerate(left):
-        need = need_of(job, task)
+    told_in_full = min(FRONT, max(3, LOOKS // max(1, len(fleet.rooms))))
+    front: dict[Need, Reason] = {}
+    back: dict[Need, Reason] = {}
+    for place, (_, task, need) in enumerate(left):
+        told = front if place < told_in_full else back
         reason = told.get(need)
         if reason is None:
-            reason = told[need] = reason_for(ledger.snapshot, fleet, need)
-        text = reason.front if place < FRONT else reason.back
-        if task.reason != text or task.reason_code != reason.code:
-            state = JobState.PENDING
-            ledger.put(replace(task, state=state, reason=text, reason_code=reason.code))
+            make = reason_for if told is front else coarse_reason
+            reason = told[need] = make(ledger.snapshot, fleet, need)
+        if task.reason != reason.text or task.reason_code != reason.code:
+            ledger.put(
+                replace(
+                    task,
+                    state=JobState.PENDING,
+                    reason=reason.text,
+                    reason_code=reason.code,
+                )
+            )
+
+
+def coarse_reason(snapshot: Snapshot, fleet: Fleet, need: Need) -> Reason:
+    """Why a request far back waits: for room, where attempts of ours will make it."""
+    for room in fleet.matching(need):
+        if could_fit(room, need):
+            code = "gpus_busy" if need.gpus else "cpus" if need.cpus else "memory"
+            return Reason(code, f"needs {ask(need)}: waits for room", True)
+    return reason_for(snapshot, fleet, need)
 
 
 def reason_for(snapshot: Snapshot, fleet: Fleet, need: Need) -> Reason:
@@ -65,16 +85,13 @@ def reason_for(snapshot: Snapshot, fleet: Fleet, need: Need) -> Reason:
         elif found:
             first.append((room, min(found, key=lambda it: _DISTANCE[it.code])))
     if not first:
-        return Reason("order", "its turn comes next", "its turn comes next", True)
+        return Reason("order", "its turn comes next", True)
     first.sort(key=lambda it: _DISTANCE[it[1].code])  # stable: the inventory's order among equals
     code = first[0][1].code
-    asked = ask(need)
     if not ever:
-        text = never_text(first, need)
-        return Reason("labels" if code == "labels" else "too_big", text, text, False)
-    front = _fold((room.name, it.gist) for room, it in first if it.code != "labels")
-    back = _fold((room.name, it.short()) for room, it in first if it.code != "labels")
-    return Reason(code, f"needs {asked}: {front}", f"needs {asked}: {back}", True)
+        return Reason("labels" if code == "labels" else "too_big", never_text(first, need), False)
+    told = _fold((room.name, it.gist) for room, it in first if it.code != "labels")
+    return Reason(code, f"needs {ask(need)}: {told}", True)
 
 
 def never_text(first: Sequence[tuple[Room, Obstacle]], need: Need) -> str:

@@ -22,14 +22,44 @@ from flextui.core.model.state import (
 from flextui.core.scheduler.capacity import allows
 from flextui.core.scheduler.ledger import Ledger
 from flextui.core.scheduler.loss import judge
+from flextui.core.scheduler.memo import Memo, Waiting
 from flextui.core.scheduler.need import need_of
 
 _PENDING, _RUNNING = JobState.PENDING, JobState.RUNNING
 _UP = (NodeStatus.READY,)
 
 
-def is_quiet(job: Job, task: Task) -> bool:
-    """A batch job that only waits for a place: there is nothing to reconcile."""
+def reconcile(ledger: Ledger, memo: Memo) -> tuple[list[Waiting], list[Job]]:
+    """The tasks that want a place, and the jobs whose own state may have to follow."""
+    waiting: list[Waiting] = []
+    restless: list[Job] = []
+    by_job, tasks, known = ledger.snapshot.by_job, ledger.snapshot.tasks, memo.waiting
+    for name, job in ledger.snapshot.jobs.items():
+        if job.type == "batch" and (keys := by_job.get(name)) is not None:
+            task = tasks[keys[0]]
+            entry = known.get(name)
+            if entry is not None and entry[0] is job and entry[1] is task:
+                waiting.append(entry)
+                continue
+            if _only_waits(job, task):
+                known[name] = entry = (job, task, need_of(job))
+                waiting.append(entry)
+                continue
+            if len(keys) == 1 and _only_runs(ledger.snapshot, job, task):
+                continue
+        if job.state.ended:
+            continue
+        restless.append(job)
+        for task in _wanted(ledger, job):
+            if _settle(ledger, job, task):
+                task = ledger.task(task.key)
+                waiting.append((job, task, need_of(job, task)))
+    memo.trim(len(ledger.snapshot.jobs))
+    return waiting, restless
+
+
+def _only_waits(job: Job, task: Task) -> bool:
+    """A batch job that was never started and only waits for a place: nothing to reconcile."""
     return (
         task.state is _PENDING
         and task.active is None
@@ -40,26 +70,22 @@ def is_quiet(job: Job, task: Task) -> bool:
     )
 
 
-def reconcile(ledger: Ledger) -> tuple[list[tuple[Job, Task]], list[Job]]:
-    """The tasks that want a place, and the jobs whose own state may have to follow."""
-    waiting: list[tuple[Job, Task]] = []
-    restless: list[Job] = []
-    by_job, tasks = ledger.snapshot.by_job, ledger.snapshot.tasks
-    for job in ledger.snapshot.jobs.values():
-        if job.type == "batch":
-            keys = by_job.get(job.id)
-            if keys is not None and len(keys) == 1:
-                task = tasks[keys[0]]
-                if is_quiet(job, task):
-                    waiting.append((job, task))
-                    continue
-        if job.state.ended:
-            continue
-        restless.append(job)
-        for task in _wanted(ledger, job):
-            if _settle(ledger, job, task):
-                waiting.append((job, ledger.task(task.key)))
-    return waiting, restless
+def _only_runs(snapshot: Snapshot, job: Job, task: Task) -> bool:
+    """A batch job that runs on a node in touch, and nobody wants anything else of it."""
+    if task.state is not _RUNNING or job.state is not _RUNNING or task.reason or job.reason:
+        return False
+    attempt = snapshot.attempts.get(task.active) if task.active else None
+    if attempt is None or attempt.state is not AttemptState.RUNNING or attempt.replaced:
+        return False
+    node = snapshot.nodes.get(attempt.node)
+    return (
+        job.stop is None
+        and task.restart is None
+        and attempt.stop is None
+        and not task.retired
+        and node is not None
+        and node.status is NodeStatus.READY
+    )
 
 
 # ── which tasks there should be ────────────────────────────────────────────────────────────────

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from flextui.core.model.state import NodeStatus, Snapshot
 from flextui.core.model.units import format_size
-from flextui.core.scheduler.capacity import Fleet, Room, allows
+from flextui.core.scheduler.capacity import Room, allows
 from flextui.core.scheduler.feasible import fit, fits_somewhere
+from flextui.core.scheduler.fleet import Fleet
 from flextui.core.scheduler.need import MILLI, Need
 from flextui.core.scheduler.obstacles import count, obstacles
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flextui.core.model.state import Attempt, AttemptState, Job, JobState, NodeStatus, Task
-from flextui.core.scheduler.capacity import Fleet
 from flextui.core.scheduler.feasible import fits_somewhere
+from flextui.core.scheduler.fleet import Fleet
 from flextui.core.scheduler.ledger import Ledger
 from flextui.core.scheduler.need import need_of
 
