@@ -20,7 +20,7 @@ COLUMNS = (
     Column("mem", least=9, right=True, drop=2),
     Column("cpu", least=6, right=True, drop=3),
     Column("jobs", least=8, most=44, drop=1),
-    Column("note", least=10, most=120),
+    Column("note", least=16, most=120),
 )
 
 

@@ -26,7 +26,7 @@ COLUMNS = (
     Column("gpus", least=4, right=True, drop=3),
     Column("ran", least=6, right=True, drop=2),
     Column("exit", least=4, most=10, right=True),
-    Column("reason", least=12, most=200),
+    Column("reason", least=20, most=200),
 )
 
 
@@ -151,6 +151,7 @@ def block_line(block: dict[str, Any]) -> str:
     nodes = block.get("nodes") or []
     where = f"{nodes[0]} +{len(nodes) - 1}" if len(nodes) > 2 else " ".join(nodes)
     line = f"{where:<14} {block['text']}"
-    if block.get("held_by"):
-        line += f"   held by {', '.join(block['held_by'][:4])}"
+    unnamed = [name for name in block.get("held_by") or () if name not in block["text"]]
+    if unnamed:
+        line += f"   held by {', '.join(unnamed[:4])}"
     return line + (f", clears {block['clears']}" if block.get("clears") else "")

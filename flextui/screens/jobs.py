@@ -23,7 +23,7 @@ COLUMNS = (
     Column("node", least=5, most=18, drop=2),
     Column("gpus", least=4, right=True, drop=5),
     Column("age", least=4, right=True, drop=1),
-    Column("reason", least=12, most=200),
+    Column("reason", least=24, most=200),
 )
 
 

@@ -42,9 +42,10 @@ class Place(Screen[None]):
         super().__init__()
         self.place_title = title
         self.pattern = ""
+        self._top = TopLine(title)
 
     def compose(self) -> ComposeResult:
-        yield TopLine(self.place_title)
+        yield self._top
         yield from self.content()
         yield Input(placeholder="filter: a regex, !regex for all but these", id="filter")
         yield KeyLine(self.KEYS)
@@ -70,8 +71,10 @@ class Place(Screen[None]):
 
     def refresh_view(self) -> None:
         """Draw this place from the app's picture now."""
+        if not self._top.is_attached:
+            return  # not composed yet, or going away
         self.show_view(self.app.view)
-        self.query_one(TopLine).refresh()
+        self._top.refresh()
 
     # ── filter ──
 

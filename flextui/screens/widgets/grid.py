@@ -157,17 +157,18 @@ class Grid(ScrollView, can_focus=True):
 
     def _layout_columns(self) -> None:
         room = max(10, self.size.width)
-        shown = list(range(len(self._columns)))
         widths = self._natural_widths()
+        last = len(self._columns) - 1
+        widths[last] = self._columns[last].least
+        shown = list(range(len(self._columns)))
         while sum(widths[i] + 2 for i in shown) > room:
             droppable = [i for i in shown if self._columns[i].drop]
             if not droppable:
                 break
             shown.remove(max(droppable, key=lambda i: self._columns[i].drop))
-        used = sum(widths[i] + 2 for i in shown[:-1])
+        used = sum(widths[i] + 2 for i in shown if i != last) + 2
+        widths[last] = max(widths[last], room - used)
         self._widths = [widths[i] if i in shown else 0 for i in range(len(self._columns))]
-        if shown:
-            self._widths[shown[-1]] = max(self._columns[shown[-1]].least, room - used)
 
     def _natural_widths(self) -> list[int]:
         top = int(self.scroll_offset.y)

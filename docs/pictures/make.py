@@ -1,0 +1,127 @@
+"""Makes the guide's pictures from the real program: a core, four sshd nodes with GPUs made of a
+file, real jobs, and the terminal over them. Needs root and what the tests need.
+
+    python docs/pictures/make.py [--size 120x30] [--light] [--out docs/pictures]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from textual.pilot import Pilot
+
+from flextui.app import FlextuiApp
+from flextui.cli.terminal import TerminalLink
+from flextui.cli.verb import Options
+from flextui.core.commands import Cordon, Source, Submit
+from tests.bench.gpus import FakeGpus
+from tests.bench.nodes import SshFleet
+
+JOBS = f"""
+name: train-resnet
+run: |
+  {FakeGpus.hold_memory(61000)} & for i in $(seq 1 100000); do
+  echo "step $i loss 2.$((999 - i % 900)) lr 3.0e-4"; sleep 0.2; done
+resources: {{gpus: 4, gpu_model: h100, cpus: 0.5}}
+---
+name: llama-sft
+run: {FakeGpus.hold_memory(30000)} & sleep 100000
+resources: {{gpus: 2, gpu_model: h100, cpus: 0.1}}
+---
+name: eval
+run: {FakeGpus.hold_memory(12000)} & sleep 100000
+resources: {{gpus: 1, gpu_model: rtx4090, cpus: 0.1}}
+---
+name: chat-api
+type: service
+count: 3
+run: {FakeGpus.hold_memory(9000)} & sleep 100000
+resources: {{gpus: 1, gpu_model: a100, cpus: 0.1}}
+---
+name: chat-gw
+type: service
+run: "echo 'ERROR: no route to the model server' >&2; exit 3"
+resources: {{cpus: 0.1}}
+restart: {{attempts: 2, within: 10m, delay: 100ms}}
+---
+name: llama-pre
+run: torchrun train.py
+resources: {{gpus: 8, gpu_model: h100, gpu_memory: 70GiB, cpus: 0.1}}
+priority: 80
+"""
+
+
+async def until(pilot: Pilot[None], ready: Callable[[], bool], within: float = 60.0) -> None:
+    async with asyncio.timeout(within):
+        while not ready():
+            await pilot.pause(0.1)
+
+
+async def take(
+    fleet: SshFleet, folder: Path, size: tuple[int, int], light: bool, out: Path
+) -> None:
+    inventory = fleet.inventory(folder / "inventory.yaml", fleet="vision-lab")
+    link = TerminalLink(Options(str(inventory), str(folder / "state")))
+    app = FlextuiApp(link, light=light)
+    async with app.run_test(size=size) as pilot:
+
+        async def picture(name: str) -> None:
+            await pilot.pause(0.3)
+            (out / f"{name}.svg").write_text(app.export_screenshot(title="flextui"))
+
+        nodes = app.view.nodes
+        await until(pilot, lambda: sum(len(n["gpus"]) for n in nodes.values()) == 22)
+        assert app.client is not None
+        await app.client.call(Cordon("gpu1", "6", True, "XID 79 this morning"))
+        await app.client.call(Submit((Source("jobs.yaml", JOBS),)))
+        jobs = app.view.jobs
+        state = lambda name: next((j["state"] for j in jobs.values() if j["name"] == name), "")  # noqa: E731
+        await until(pilot, lambda: state("chat-gw") == "failed" and state("chat-api") == "running")
+        await until(pilot, lambda: nodes["gpu1"]["gpus"][0]["memory_used_bytes"] > 50 << 30)
+        await picture("fleet")
+        await pilot.press("enter")
+        await picture("node")
+        await pilot.press("2")
+        await picture("jobs")
+        app.open_job(next(j["id"] for j in jobs.values() if j["name"] == "llama-pre"))
+        await pilot.pause(0.5)
+        await picture("job")
+        await pilot.press("2")
+        app.open_logs(next(j["id"] for j in jobs.values() if j["name"] == "train-resnet"))
+        await pilot.pause(1.5)
+        await picture("logs")
+        await pilot.press("n")
+        await pilot.pause(1.0)
+        await picture("editor")
+        await link.close(hand_over=False)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", default="120x30")
+    parser.add_argument("--light", action="store_true")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent)
+    options = parser.parse_args()
+    columns, _, lines = options.size.partition("x")
+    with tempfile.TemporaryDirectory(prefix="fx-") as name, SshFleet(Path(name) / "f") as fleet:
+        folder = Path(name)
+        os.environ["HOME"] = str(fleet.write_home(folder / "home"))
+        fleet.add("gpu1", gpus=8, gpu_model="h100")
+        fleet.add("gpu2", gpus=8, gpu_model="a100")
+        fleet.add("gpu3", gpus=4, gpu_model="rtx4090")
+        fleet.add("gpu4", gpus=2, gpu_model="h100")
+        carol = fleet["gpu2"].spawn(["sleep", "100000"])
+        fleet["gpu2"].gpus.add_process(5, carol.pid, 31000, live=True)
+        asyncio.run(take(fleet, folder, (int(columns), int(lines)), options.light, options.out))
+
+
+if __name__ == "__main__":
+    main()
