@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
 
 from flextui.core.adapters.failure import LinkFailure
+from flextui.core.adapters.pacer import Turn
 from flextui.core.adapters.stream import ByteStream
 from flextui.core.adapters.transport import Finding
 
@@ -122,8 +122,8 @@ class StandInTransport:
         self.agents: list[StandInAgent] = []
         self.tries = 0
 
-    async def open(self) -> ByteStream:
-        await asyncio.sleep(0)
+    async def open(self, turn: Turn) -> ByteStream:
+        await turn.take()
         self.tries += 1
         made = self._make()
         if isinstance(made, LinkFailure):

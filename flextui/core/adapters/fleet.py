@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flextui.core.adapters.backoff import Pace
 from flextui.core.adapters.local import LocalTransport
+from flextui.core.adapters.pacer import Turn
 from flextui.core.adapters.session import NodeLink, Setup
 from flextui.core.adapters.stream import ByteStream
 from flextui.core.adapters.transport import Finding, Transport
@@ -77,7 +78,7 @@ class Fleet:
         """Off the loop: importing the SSH library takes a fifth of a second."""
         loop = asyncio.get_running_loop()
         module = await loop.run_in_executor(None, importlib.import_module, SSH_MODULE)
-        pool: SshPool = module.SshPool(self._defaults, self._known_hosts)
+        pool: SshPool = module.SshPool(self._defaults, self._known_hosts, self._setup.pacer)
         return pool
 
     async def _agent(self) -> AgentZip:
@@ -96,10 +97,10 @@ class _SshNode:
         self._node = node
         self._transport: Transport | None = None
 
-    async def open(self) -> ByteStream:
+    async def open(self, turn: Turn) -> ByteStream:
         if self._transport is None:
             self._transport = (await asyncio.shield(self._pool)).transport(self._node)
-        return await self._transport.open()
+        return await self._transport.open(turn)
 
     def findings(self) -> list[Finding]:
         return self._transport.findings() if self._transport is not None else []

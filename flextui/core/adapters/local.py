@@ -10,6 +10,7 @@ from typing import Any, cast
 from flextui.agent import procs, root
 from flextui.core.adapters.bootstrap import local_argv
 from flextui.core.adapters.failure import LinkFailure
+from flextui.core.adapters.pacer import Turn
 from flextui.core.adapters.stream import ByteStream
 from flextui.core.adapters.transport import Finding
 
@@ -17,7 +18,8 @@ from flextui.core.adapters.transport import Finding
 class LocalTransport:
     """Runs the loader with this core's own Python, in a session of its own."""
 
-    async def open(self) -> ByteStream:
+    async def open(self, turn: Turn) -> ByteStream:
+        await turn.take()
         if not sys.platform.startswith("linux"):
             raise LinkFailure("python", "nodes run Linux: this machine can only be the head")
         loop = asyncio.get_running_loop()

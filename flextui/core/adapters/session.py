@@ -19,6 +19,7 @@ from flextui.core.adapters.backoff import Backoff, Pace
 from flextui.core.adapters.channel import Channel, Message, MessageTooLong
 from flextui.core.adapters.failure import LinkFailure
 from flextui.core.adapters.greeting import Greeting, greet
+from flextui.core.adapters.pacer import Pacer
 from flextui.core.adapters.preflight import failed_rows, passed_rows
 from flextui.core.adapters.stream import ByteStream
 from flextui.core.adapters.tail import WINDOW, Tail
@@ -50,6 +51,7 @@ class Setup:
         self.agent = agent
         self.log_keep_s = log_keep_s
         self.pace = pace
+        self.pacer = Pacer()
         self.hosts: dict[str, str] = {}
         """host_id → the node that is served under it."""
 
@@ -196,8 +198,9 @@ class NodeLink:
         stream: ByteStream | None = None
         self._recycled = False
         try:
-            stream = await self._transport.open()
-            greeting = await greet(stream, await self._setup.agent(), self._hello())
+            async with self._setup.pacer.turn() as turn:
+                stream = await self._transport.open(turn)
+                greeting = await greet(stream, await self._setup.agent(), self._hello())
             self._claim(greeting)
             return await self._serve(stream, greeting)
         except LinkFailure as failure:

@@ -2,7 +2,7 @@
 
 One connection per (host, account), one shared connection per jump host. sshd drops logins beyond
 a handful at a time (MaxStartups), so there are at most four handshakes per sshd and through one
-jump host; and only a few run at all, because their arithmetic shares the event loop.
+jump host; how many run in all is the pacer's to say.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from flextui.core.adapters import ssh_errors
 from flextui.core.adapters.bootstrap import remote_command
 from flextui.core.adapters.failure import LinkFailure
 from flextui.core.adapters.known_hosts import KnownHosts
+from flextui.core.adapters.pacer import DIAL_TURN_S, Pacer, Turn
 from flextui.core.adapters.ssh_config import ClientConfig, ConfigError, HostOptions
 from flextui.core.adapters.ssh_dial import DIAL_S, Tunnel, at, dial
 from flextui.core.adapters.ssh_keys import KeyRing
@@ -30,8 +31,6 @@ from flextui.core.model.inventory import Defaults, NodeSpec
 
 PER_SSHD = 4
 """Handshakes at a time with one sshd, and through one jump host."""
-HANDSHAKES = 8
-"""Handshakes at a time, all together."""
 DIALS = 128
 """Connections being opened at a time; those of dead machines wait here, in nobody's way."""
 SESSION_S = 15.0
@@ -58,13 +57,13 @@ class Hop:
 class SshPool:
     """What all ssh nodes of a fleet share; belongs to one event loop."""
 
-    def __init__(self, defaults: Defaults, known_hosts: Path | None) -> None:
+    def __init__(self, defaults: Defaults, known_hosts: Path | None, pacer: Pacer) -> None:
         self._defaults = defaults
         self._own_known_hosts = known_hosts
         self._config = ClientConfig()
         self._known_hosts = KnownHosts()
         self._keys = KeyRing()
-        self._handshakes = asyncio.Semaphore(HANDSHAKES)
+        self._pacer = pacer
         self._dials = asyncio.Semaphore(DIALS)
         self._gates: dict[tuple[str, str, int], asyncio.Semaphore] = {}
         self._jumps: dict[Any, JumpHost] = {}
@@ -122,24 +121,29 @@ class SshPool:
 
     # ── connecting ─────────────────────────────────────────────────────────────────────────────
 
-    async def connect(self, hop: Hop) -> tuple[asyncssh.SSHClientConnection, Client, Login]:
+    async def connect(
+        self, hop: Hop, turn: Turn
+    ) -> tuple[asyncssh.SSHClientConnection, Client, Login]:
         """Log in at the end of the way. Raises LinkFailure."""
         login = await self._login(hop.options)
         jump = await self._jump_connection(hop.via) if hop.via else None
         async with self._gate("sshd", hop.options):
             if jump is not None:
                 async with self._gate("through", hop.via[-1]):
-                    connection, client = await self._tunnelled(login, jump, hop.via[-1])
+                    connection, client = await self._tunnelled(login, jump, hop.via[-1], turn)
             elif uses_proxy_command(hop.options):
-                async with self._handshakes:
-                    connection, client = await handshake(login, None, None)
+                await turn.take()
+                connection, client = await handshake(login, None, None)
             else:
-                connection, client = await self._direct(login)
+                connection, client = await self._direct(login, turn)
         return connection, client, login
 
-    async def _direct(self, login: Login) -> tuple[asyncssh.SSHClientConnection, Client]:
+    async def _direct(
+        self, login: Login, turn: Turn
+    ) -> tuple[asyncssh.SSHClientConnection, Client]:
         options = login.options
         patience = options.one("connecttimeout")
+        await turn.take(DIAL_TURN_S)
         async with self._dials:
             sock = await dial(
                 options.host,
@@ -150,16 +154,17 @@ class SshPool:
                 timeout_s=float(patience) if patience and patience.isdigit() else DIAL_S,
             )
         try:
-            async with self._handshakes:
-                return await handshake(login, sock, None)
+            await turn.take()
+            return await handshake(login, sock, None)
         except BaseException:
             sock.close()
             raise
 
     async def _tunnelled(
-        self, login: Login, jump: asyncssh.SSHClientConnection, last: HostOptions
+        self, login: Login, jump: asyncssh.SSHClientConnection, last: HostOptions, turn: Turn
     ) -> tuple[asyncssh.SSHClientConnection, Client]:
         try:
+            await turn.take(DIAL_TURN_S)
             async with self._dials:
                 tunnel = await Tunnel.dig(jump, login.options.host, login.options.port)
         except asyncssh.ChannelOpenError as error:
@@ -169,8 +174,8 @@ class SshPool:
             raise LinkFailure("timeout", text) from None
         except OSError as error:
             raise LinkFailure("closed", f"jump host {last.alias}: the connection broke") from error
-        async with self._handshakes:
-            return await handshake(login, None, tunnel)
+        await turn.take()
+        return await handshake(login, None, tunnel)
 
     async def _login(self, options: HostOptions) -> Login:
         files = self._known_hosts_files(options)
@@ -200,8 +205,12 @@ class SshPool:
         hop = Hop(via[-1], via[:-1])
         jump = self._jumps.get(hop.key)
         if jump is None:
-            jump = self._jumps[hop.key] = JumpHost(hop.options.alias, lambda: self.connect(hop))
+            jump = self._jumps[hop.key] = JumpHost(hop.options.alias, lambda: self._alone(hop))
         return await jump.connection()
+
+    async def _alone(self, hop: Hop) -> tuple[asyncssh.SSHClientConnection, Client, Login]:
+        async with self._pacer.turn() as turn:
+            return await self.connect(hop, turn)
 
 
 _FAMILIES = {"inet": 2, "inet6": 10}
@@ -263,11 +272,11 @@ class SshTransport:
         self._node = node
         self._findings: list[Finding] = []
 
-    async def open(self) -> ByteStream:
+    async def open(self, turn: Turn) -> ByteStream:
         loop = asyncio.get_running_loop()
         hop = await self._pool.route(self._node)
         begin = loop.time()
-        connection, client, login = await self._pool.connect(hop)
+        connection, client, login = await self._pool.connect(hop, turn)
         self._findings = _findings(hop, connection, client, login, loop.time() - begin)
         stream = ByteStream()
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from flextui.core.adapters.pacer import Turn
 from flextui.core.adapters.stream import ByteStream
 
 
@@ -20,8 +21,11 @@ class Finding:
 class Transport(Protocol):
     """Opens streams to one account of one node; used by one session."""
 
-    async def open(self) -> ByteStream:
-        """A stream to the loader on the node. Raises LinkFailure."""
+    async def open(self, turn: Turn) -> ByteStream:
+        """A stream to the loader on the node; takes the turn before it costs this machine much.
+
+        Raises LinkFailure.
+        """
 
     def findings(self) -> list[Finding]:
         """What the last successful open() found out about the way."""
