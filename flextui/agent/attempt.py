@@ -97,14 +97,14 @@ def ending(folder: int) -> Optional[Record]:
 def tombstone(folder: int) -> Optional[Record]:
     """Why it will never run; None where there is no tombstone."""
     found = records.read(folder, "tombstone")
-    if found is None and _exists(folder, "tombstone"):
+    if found is None and exists(folder, "tombstone"):
         return {"code": "tombstone", "text": ""}
     return found
 
 
 def settled(folder: int) -> bool:
     """Whether its fate is decided: it may have run, or never will."""
-    return identity(folder) is not None or _exists(folder, "tombstone")
+    return identity(folder) is not None or exists(folder, "tombstone")
 
 
 def bury(folder: int, code: str, text: str) -> None:
@@ -210,9 +210,10 @@ def names(core_fd: int) -> List[str]:
         ]
 
 
-def _exists(folder: int, name: str) -> bool:
+def exists(parent: int, name: str) -> bool:
+    """Whether there is anything of that name."""
     try:
-        os.stat(name, dir_fd=folder, follow_symlinks=False)
+        os.stat(name, dir_fd=parent, follow_symlinks=False)
     except FileNotFoundError:
         return False
     return True

@@ -37,11 +37,16 @@ class Stat:
 def stat(pid: int) -> Optional[Stat]:
     """What the kernel says of a process; None when it is gone or hidden."""
     try:
-        with open("/proc/%d/stat" % pid, "rb", buffering=0) as file:
-            data = file.read(1024)
+        fd = os.open("/proc/%d/stat" % pid, os.O_RDONLY)
     except OSError:
         return None
-    fields = data[data.rfind(b")") + 2 :].split()
+    try:
+        data = os.read(fd, 1024)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    fields = data[data.rfind(b")") + 2 :].split(None, 20)
     return Stat(fields) if len(fields) >= 20 else None
 
 

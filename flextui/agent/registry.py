@@ -53,8 +53,12 @@ class _Lost:
 class Registry:
     """What exists on disk and what became of it. Every change is given to `changed`."""
 
-    def __init__(self, core_fd: int, boot: str, changed: Callable[[Record], None]) -> None:
+    def __init__(
+        self, core_fd: int, boot: str, driving: bool, changed: Callable[[Record], None]
+    ) -> None:
+        """`driving`: this core drives the node; only then lost attempts are ended."""
         self._core = core_fd
+        self._driving = driving
         self._boot = boot
         self._changed = changed
         self._records: Dict[str, Record] = {}
@@ -105,6 +109,8 @@ class Registry:
         known = self._records.get(name)
         if known is not None and (known["state"] != "running" or record["state"] == "running"):
             return
+        if known is None and not attempt.exists(self._core, name):
+            return  # late word of an end that was acknowledged already
         self._records[name] = record
         if supervisor is not None:
             self._supervisors[name] = supervisor
@@ -139,7 +145,7 @@ class Registry:
             if found is not None and (attempt.ending(folder) or name not in self._records):
                 pid = int(found["supervisor"]["pid"])
                 self.learn(self._full_record(folder, found), pid)
-            if found is not None and not self._runs(name):
+            if found is not None and not (self._driving and self._runs(name)):
                 return True
             lock = attempt.lock(folder)
             if lock is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from . import attempt, root
 from .claims import default_folder
@@ -77,8 +78,8 @@ def stop(session: Session, message: Message) -> None:
     """End an attempt; the end itself comes as a push."""
     _as_driver(session)
     name = _attempt(message)
-    order = {"grace_s": message.get("grace_s", 0), "why": "stopped"}
-    order["text"] = str(message.get("why") or "")[:200]
+    text = str(message.get("why") or "")[:200]
+    order = {"grace_s": float(message.get("grace_s") or 0), "text": text}
     if name in session.starts:
         session.starts.stop(name, order)
     else:
@@ -154,8 +155,9 @@ def ping(session: Session, message: Message) -> None:
 def check(session: Session, message: Message) -> None:
     """Look the node over in a child: a check may wait for what hangs."""
     reading, writing = os.pipe()
-    if os.fork() == 0:
-        _check_in_child(writing, session.home.root.path)
+    pid = os.fork()
+    if pid == 0:
+        _check_in_child(writing, session.home.root.path, session.last_sample())
     os.close(writing)
     found = bytearray()
 
@@ -165,6 +167,7 @@ def check(session: Session, message: Message) -> None:
         if not data:
             session.loop.forget(reading)
             os.close(reading)
+            os.waitpid(pid, 0)
             session.answer(message["id"], _checked(bytes(found)))
 
     session.loop.reader(reading, collect)
@@ -175,10 +178,10 @@ def _checked(found: bytes) -> Message:
 
     if not found:
         return {"t": "error", "code": "failed", "text": "the check ended before it was done"}
-    return {"t": "ok", "checks": fastjson.loads(found.decode())}
+    return {"t": "ok", "now_at": time.time(), "checks": fastjson.loads(found.decode())}
 
 
-def _check_in_child(writing: int, path: str) -> None:
+def _check_in_child(writing: int, path: str, sample: Message) -> None:
     from . import fastjson
     from .spawner import close_all_but
 
@@ -188,7 +191,7 @@ def _check_in_child(writing: int, path: str) -> None:
         close_all_but(writing)
         from .checks import run_checks
 
-        data = fastjson.dumps(run_checks(path)).encode("utf-8", "replace")
+        data = fastjson.dumps(run_checks(path, sample)).encode("utf-8", "replace")
         while data:
             data = data[os.write(writing, data) :]
     finally:

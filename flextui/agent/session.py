@@ -109,6 +109,10 @@ class Session:
         for name in self.registry.live():
             self.tell_supervisor(name, message)
 
+    def last_sample(self) -> Message:
+        """The newest telemetry, empty before the first."""
+        return {} if self._sampler is None else self._sampler.last
+
     def end(self) -> None:
         """Send what is queued as far as the core takes it, and end."""
         deadline = time.monotonic() + _FLUSH_S
@@ -197,7 +201,8 @@ class Session:
             self.end()
             return
         self.facts = host_facts()
-        self.registry = Registry(self.home.core_fd, self.home.boot, self._changed)
+        granted = self.home.driver.granted
+        self.registry = Registry(self.home.core_fd, self.home.boot, granted, self._changed)
         self.starts = Starts(self.registry, self._spawn, self.answer)
         self.tails = Tails(lambda seconds: self._look_at_logs(seconds))
         self._greeted = True
@@ -244,9 +249,9 @@ class Session:
         retention = Retention(self.home.core_fd, float(hello.get("log_keep_s") or 14 * 86400))
         retention.schedule(self.loop)
         if self.home.driver.granted:
-            self.loop.every(PROBE_S, self._probe)
             self.tell_all({"resume": True})
-            self._probe()
+        self.loop.every(PROBE_S, self._probe)
+        self._probe()
 
     def _begin_samples(self, interval: float) -> None:
         from .sample import Sampler

@@ -15,7 +15,7 @@ from .wire import Lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, NoReturn
+    from typing import Callable, NoReturn, Tuple
 
     Run = Callable[[bytes], None]
     Failed = Callable[[bytes, OSError], None]
@@ -28,7 +28,7 @@ class Spawner:
     """The agent's side: a process that is there to be asked, started again when it died."""
 
     def __init__(self) -> None:
-        self._socket = _fork()
+        self._socket, self._pid = _fork()
         self._unsent = bytearray()
 
     def fileno(self) -> int:
@@ -61,11 +61,12 @@ class Spawner:
             return True
 
     def close(self) -> None:
-        """Let the process end."""
+        """Let the process end, and wait for it: it has nothing to finish."""
         self._socket.close()
+        os.waitpid(self._pid, 0)
 
 
-def _fork() -> Socket:
+def _fork() -> Tuple[Socket, int]:
     ours, its = socketpair(AF_UNIX, SOCK_STREAM)
     pid = os.fork()
     if pid == 0:
@@ -75,7 +76,7 @@ def _fork() -> Socket:
             os._exit(70)
     its.close()
     ours.setblocking(False)
-    return ours
+    return ours, pid
 
 
 def _serve(requests: Socket) -> NoReturn:
@@ -88,7 +89,7 @@ def _serve(requests: Socket) -> NoReturn:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps supervisors
     close_all_but(requests.fileno())
-    from . import supervisor
+    from . import supervisor  # its descriptors are made here, and meant to be inherited
 
     gc.collect()
     gc.disable()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     Request = Dict[str, Any]
     Step = Callable[[str], None]
+    Tell = Callable[["Life"], None]
 
 LOCK_PATIENCE_S = 0.2
 """A probe of the agent holds the lock for microseconds; a living supervisor holds it for good."""
@@ -31,6 +32,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _GONE = (errno.ENOENT, errno.ESTALE, errno.ENOTDIR, errno.ENOTCONN)
+_LOGIN = ("HOME", "USER", "LOGNAME", "SHELL")
 _BASE_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -60,11 +62,12 @@ class Life:
         """Read end of a pipe that tells of an exec that failed, and closes with one that works."""
 
 
-def begin(request: Request, at_step: Step) -> Optional[Life]:
+def begin(request: Request, tell: Tell, at_step: Step) -> Optional[Life]:
     """Bring an attempt to the point where its workload runs.
 
     None: somebody else has the attempt, or it is settled already. Raises Refused after making sure
-    that it will never run.
+    that it will never run. `tell(life)` is called as soon as the identity is durable: from then on
+    the attempt counts as running, whatever happens to anyone.
     """
     folder = _open(request)
     at_step("made")
@@ -72,11 +75,14 @@ def begin(request: Request, at_step: Step) -> Optional[Life]:
     if lock is None:
         return None
     at_step("locked")
-    if attempt.settled(folder):
-        return None
+    traces = os.listdir(folder)
+    if traces != ["lock"]:
+        if attempt.settled(folder):
+            return None
+        _clear_traces(folder)
     life = Life(folder, lock)
     try:
-        _prepare(life, request, at_step)
+        _prepare(life, request, tell, at_step)
     except (Refused, OSError) as error:
         refused = error if isinstance(error, Refused) else _explain(error)
         _clear(life)
@@ -96,19 +102,18 @@ def _open(request: Request) -> int:
         raise _explain(error) from None
 
 
-def _prepare(life: Life, request: Request, at_step: Step) -> None:
+def _prepare(life: Life, request: Request, tell: Tell, at_step: Step) -> None:
     life.claims = claims.Claims(request["claims_dir"])
     try:
         life.claims.take(request.get("devices") or [], _holder(request))
     except claims.Claimed as taken:
         raise Refused("claimed", str(taken), device=taken.device, by=taken.by) from None
     at_step("claimed")
-    _unlink(life.folder, "identity.json")  # of a start that ended while it wrote it
     records.reserve(life.folder, "exit.json")
     _listen(life)
     gate = _fork(life, request)
     at_step("forked")
-    _let_go(life, request, gate, at_step)
+    _let_go(life, request, gate, tell, at_step)
 
 
 def _holder(request: Request) -> Dict[str, Any]:
@@ -117,7 +122,6 @@ def _holder(request: Request) -> Dict[str, Any]:
 
 def _listen(life: Life) -> None:
     """Open the socket by which the agent of the day tells this supervisor to stop."""
-    _unlink(life.folder, "ctl")
     life.control.bind("/proc/self/fd/%d/ctl" % life.folder)
 
 
@@ -153,7 +157,7 @@ def _awake(number: int, frame: object) -> None:
     """A signal's work is done by the loop that it wakes."""
 
 
-def _let_go(life: Life, request: Request, gate: int, at_step: Step) -> None:
+def _let_go(life: Life, request: Request, gate: int, tell: Tell, at_step: Step) -> None:
     """Write the identity and open the gate, unless another core drives this node by now."""
     try:
         ticks, own = procs.ticks(life.pid), procs.ticks(os.getpid())
@@ -165,6 +169,8 @@ def _let_go(life: Life, request: Request, gate: int, at_step: Step) -> None:
             life.identity = attempt.new_identity(request, life.pid, ticks, own)
             records.create(life.folder, "identity.json", life.identity)
             at_step("identified")
+            tell(life)
+            at_step("told")
             os.write(gate, b"g")
         finally:
             os.close(fence)
@@ -193,15 +199,16 @@ def _clear(life: Life) -> None:
     if life.pid:
         os.waitpid(life.pid, 0)
     life.claims.release()
+    _clear_traces(life.folder)
+
+
+def _clear_traces(folder: int) -> None:
+    """Remove what a start leaves that ended before its workload was let go."""
     for name in ("identity.json", "exit.json", "ctl"):
-        _unlink(life.folder, name)
-
-
-def _unlink(folder: int, name: str) -> None:
-    try:
-        os.unlink(name, dir_fd=folder)
-    except OSError:
-        pass
+        try:
+            os.unlink(name, dir_fd=folder)
+        except OSError:
+            pass
 
 
 def _bury(folder: int, refused: Refused) -> None:
@@ -221,18 +228,27 @@ def _explain(error: OSError) -> Refused:
     return Refused("failed", "the attempt could not be set up: %s" % text)
 
 
+def _base() -> Dict[str, str]:
+    """What a login gives; a directory service is only asked for what sshd left out."""
+    given = {name: os.environ[name] for name in _LOGIN if os.environ.get(name)}
+    if len(given) < len(_LOGIN):
+        account = pwd.getpwuid(os.getuid())
+        given.setdefault("HOME", account.pw_dir)
+        given.setdefault("USER", account.pw_name)
+        given.setdefault("LOGNAME", account.pw_name)
+        given.setdefault("SHELL", account.pw_shell or "/bin/sh")
+    given["PATH"] = os.environ.get("PATH") or _BASE_PATH
+    given["LANG"] = os.environ.get("LANG") or "C.UTF-8"
+    return given
+
+
+BASE = _base()
+"""The environment of every workload before its job's own; read once, before any fork."""
+
+
 def environ(request: Request) -> Dict[str, str]:
     """The workload's environment: as after a login, then the job's, then the mark."""
-    account = pwd.getpwuid(os.getuid())
-    found = {
-        "HOME": account.pw_dir,
-        "USER": account.pw_name,
-        "LOGNAME": account.pw_name,
-        "SHELL": account.pw_shell or "/bin/sh",
-        "PATH": os.environ.get("PATH") or _BASE_PATH,
-        "LANG": os.environ.get("LANG") or "C.UTF-8",
-        "CUDA_VISIBLE_DEVICES": "",
-    }
+    found = dict(BASE, CUDA_VISIBLE_DEVICES="")
     if request.get("limit") == "scope":
         found["XDG_RUNTIME_DIR"] = "/run/user/%d" % os.getuid()
     for name, value in (request.get("env") or {}).items():
@@ -242,7 +258,7 @@ def environ(request: Request) -> Dict[str, str]:
 
 
 def _expand(workdir: str) -> str:
-    home = pwd.getpwuid(os.getuid()).pw_dir
+    home = BASE["HOME"]
     if workdir == "~" or workdir.startswith("~/"):
         return home + workdir[1:]
     return os.path.join(home, workdir)

@@ -103,11 +103,11 @@ class Starts:
             self.look(name)
             if name not in self._pending or self._registry.probe(name):
                 continue
-            if pending.tries >= _MOST_TRIES:
+            if pending.tries < _MOST_TRIES:
+                self._ask(pending)
+            elif self._registry.abandon(name) is not None:
                 text = "supervisors die before they start it: is the node out of memory?"
                 self._fail(name, {"t": "error", "code": "failed", "text": text})
-            else:
-                self._ask(pending)
 
     def _ask(self, pending: _Pending) -> None:
         pending.tries += 1

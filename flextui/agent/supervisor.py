@@ -31,6 +31,11 @@ TELL_S = 5
 """Longest time to wait for room in the agent's queue; the record on disk is found anyway."""
 
 _AGAIN_S = 0.05
+
+# Made before the fork, so that they cost each supervisor nothing.
+_buffer = memoryview(bytearray(32 << 10))
+_teller = Socket(AF_UNIX, SOCK_DGRAM)
+_teller.setsockopt(SOL_SOCKET, SO_SNDTIMEO, struct.pack("ll", TELL_S, 0))
 _LEASE_CHECK_S = 2.0
 
 
@@ -43,17 +48,14 @@ def main(line: bytes, at_step: start.Step = _nothing) -> None:
     request = fastjson.loads(line.decode())
     teller = Teller(request)
     try:
-        life = start.begin(request, at_step)
+        life = start.begin(request, teller.begun, at_step)
     except start.Refused as refused:
         teller.refused(refused)
         return
     if life is None:
         teller.tell({"k": "look", "attempt": request["attempt"]})
         return
-    teller.folder = life.folder
     try:
-        teller.record(attempt.as_record(life.identity, None, request["boot"]))
-        at_step("told")
         Supervisor(request, life, teller).run()
     except Exception as error:
         text = "%s: %s" % (type(error).__name__, error)
@@ -72,8 +74,6 @@ class Teller:
 
     def __init__(self, request: start.Request) -> None:
         self._request = request
-        self._socket = Socket(AF_UNIX, SOCK_DGRAM)
-        self._socket.setsockopt(SOL_SOCKET, SO_SNDTIMEO, struct.pack("ll", TELL_S, 0))
         self.folder: Optional[int] = None
 
     def tell(self, message: Dict[str, Any], flags: int = 0) -> None:
@@ -84,9 +84,14 @@ class Teller:
             # Through the folder itself: it may have been moved to a core that took over.
             address = "/proc/self/fd/%d/../agent.sock" % self.folder
         try:
-            self._socket.sendto(fastjson.dumps(message).encode("utf-8", "replace"), flags, address)
+            _teller.sendto(fastjson.dumps(message).encode("utf-8", "replace"), flags, address)
         except OSError:
             pass
+
+    def begun(self, life: start.Life) -> None:
+        """Tell that the attempt runs."""
+        self.folder = life.folder
+        self.record(attempt.as_record(life.identity, None, self._request["boot"]))
 
     def record(self, record: Dict[str, Any]) -> None:
         """Tell the state of the attempt."""
@@ -111,7 +116,6 @@ class Supervisor:
         self._logs = logs.Logs(life.folder, int(request.get("log_bytes") or 0))
         self._memory = memory.watch(request, life.pid)
         self._lease = Lease(request, life.identity["attempt"], teller)
-        self._buffer = memoryview(bytearray(65536))
         self._began = time.monotonic()
         limit = request.get("time_limit_s")
         self._limit_at = None if limit is None else self._began + float(limit)
@@ -171,16 +175,19 @@ class Supervisor:
             if self._kill_at is None and self._limit_at is not None:
                 due.append(self._limit_at)
             due += [at for at in (self._memory.due, self._lease.due) if at is not None]
+        elif self._childless:
+            due.append(self._ended + END_S)
         else:
-            due.append(self._ended + (STRAGGLE_S if now < self._ended + STRAGGLE_S else END_S))
+            straggling = self._kill_at is None
+            due.append(self._ended + STRAGGLE_S if straggling else self._last_moment())
         if self._kill_at is not None:
             due.append(self._kill_at)
         return max(0.0, min(due) - now) if due else None
 
     def _on_output(self, fd: int) -> None:
-        size = os.readv(fd, [self._buffer])
+        size = os.readv(fd, [_buffer])
         if size:
-            self._logs.write(self._life.output[fd], self._buffer[:size])
+            self._logs.write(self._life.output[fd], _buffer[:size])
         else:
             self._poll.unregister(fd)
             os.close(fd)
@@ -188,9 +195,9 @@ class Supervisor:
 
     def _on_control(self) -> None:
         message = fastjson.loads(self._life.control.recv(8192).decode())
-        if "stop" in message:
-            order = message["stop"]
-            self._stop(order.get("why", "stopped"), order.get("text", ""), float(order["grace_s"]))
+        order = message.get("stop")
+        if order:
+            self._stop("stopped", str(order["text"]), float(order["grace_s"]))
         self._lease.on_message(message)
 
     # limits and the end
@@ -251,7 +258,11 @@ class Supervisor:
             return False
         if self._childless:
             return not self._life.output or now >= self._ended + END_S
-        return now >= max(self._ended + END_S, self._give_up_at or 0.0)
+        return now >= self._last_moment()
+
+    def _last_moment(self) -> float:
+        """When an end is told though processes are left that can't be killed."""
+        return max(self._ended + END_S, self._give_up_at or 0.0)
 
     def _sweep(self) -> None:
         """After a stop: end what left the tree but carries the mark (handed to an `at`, say)."""
@@ -306,7 +317,10 @@ class Lease:
         self._name = name
         self._seq = 0
         self._sent: Dict[int, float] = {}
-        self._until = _boottime() - float(request.get("lease_age_s") or 0.0) + (self._length or 0.0)
+        # The core may have sent the start any time after its last word before it. The first
+        # renewal, asked for at once, needs a moment all the same.
+        age = min(float(request.get("lease_age_s") or 0.0), 0.8 * (self._length or 0.0))
+        self._until = _boottime() - age + (self._length or 0.0)
         self._suspended = False
         self.due: Optional[float] = None if length is None else time.monotonic()
         self._renew_at = 0.0

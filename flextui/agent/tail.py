@@ -100,6 +100,8 @@ class Tail:
 
     def next(self) -> Optional[Message]:
         """The next message, or None when there is nothing to send or no credit."""
+        if self.over:
+            return None
         message, exhausted = self._turn(None)
         if message is not None or not exhausted:
             return message

@@ -37,11 +37,12 @@ class Agent:
         self.welcome: Message = {}
         self._ids = itertools.count(1)
         self._buffer = b""
+        self.root = make_root(state)
         self.process = subprocess.Popen(
             [python(), "-I", "-S", "-c", _MAIN % str(REPO)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "XDG_STATE_HOME": str(state), **(env or {})},
+            env={**os.environ, **(env or {})},
         )
 
     def hello(self, **changes: Any) -> Message:
@@ -49,7 +50,7 @@ class Agent:
         message = {
             "t": "hello", "v": [1, 1], "core_id": self.core_id, "epoch": self.epoch,
             "owner": "tester@bench", "node": "n1", "takeover": False, "adopt": [],
-            "core_boot": None, "root": None, "sample_s": 60.0, "log_keep_s": 3600,
+            "core_boot": None, "root": self.root, "sample_s": 60.0, "log_keep_s": 3600,
             **changes,
         }  # fmt: skip
         self.epoch = message["epoch"]
@@ -151,6 +152,14 @@ class Agent:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
         self.close()
+
+
+def make_root(state: Path) -> dict[str, str]:
+    """A state folder that is chosen already, as the core would tell it."""
+    path = state / "root"
+    path.mkdir(mode=0o700, exist_ok=True)
+    (path / "root.json").write_text(json.dumps({"root_id": "bench", "format": 1}))
+    return {"path": str(path), "id": "bench"}
 
 
 def log_bytes(message: Message) -> bytes:
