@@ -20,11 +20,10 @@ import zlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import CodeType, ModuleType
-    from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Tuple
+    from types import ModuleType
+    from typing import Any, Dict, List, NoReturn, Optional, Sequence, Tuple
 
-    Entry = Tuple[bool, str, bytes]  # is a package, where it came from, packed code or source
-    Table = Dict[str, Entry]
+    Table = Dict[str, Tuple[bool, str, bytes]]  # is a package, its origin, its marshalled code
 
 MARKER = b"\x1eflextui-boot "
 PACKAGE = "flextui_agent"
@@ -33,7 +32,6 @@ TABLE_PREFIX = "0-table."
 EXIT_NOT_LINUX = 95
 EXIT_DAMAGED = 98
 LEFTOVER_AGE_S = 30 * 86400
-SOURCE, CODE, PACKED_CODE = b"s", b"c", b"z"
 
 
 class Modules:
@@ -56,59 +54,11 @@ class Modules:
         return None
 
     def exec_module(self, module: ModuleType) -> None:
-        _, origin, packed = self._table[module.__name__]
-        if packed[:1] == SOURCE:
-            code = _from_child(lambda: marshal.dumps(unpack(packed, origin)))
-            packed = CODE + code if code else packed
-        exec(unpack(packed, origin), module.__dict__)
+        exec(marshal.loads(self._table[module.__name__][2]), module.__dict__)
         del self._table[module.__name__]  # imported once per process: the bytes can go
 
     def get_source(self, name: str) -> Optional[str]:
         return None
-
-
-def _from_child(work: Callable[[], bytes]) -> bytes:
-    """What a function gives, run in a forked process: compiling would leave its owner with twice
-    the memory for good. Empty when it failed."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.close(reading)
-            data = work()
-            with open(writing, "wb") as pipe:
-                pipe.write(data)
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with open(reading, "rb") as pipe:
-        data = pipe.read()
-    os.waitpid(child, 0)
-    return data
-
-
-def unpack(packed: bytes, origin: str) -> CodeType:
-    """The code object of one entry; compiles it when the entry still holds its source."""
-    kind, body = packed[:1], memoryview(packed)[1:]
-    if kind == CODE:
-        return marshal.loads(body)  # type: ignore[no-any-return]
-    if kind == PACKED_CODE:
-        return marshal.loads(zlib.decompress(body))  # type: ignore[no-any-return]
-    return compile(zlib.decompress(body), origin, "exec", dont_inherit=True, optimize=2)
-
-
-def sources(files: Dict[str, bytes]) -> Table:
-    """The table of a zipapp's files: modules as packed sources, compiled when imported."""
-    table: Table = {}
-    for path in sorted(files):
-        if not path.endswith(".py") or path == "__main__.py":
-            continue
-        parts = path[:-3].split("/")
-        is_package = parts[-1] == "__init__"
-        name = ".".join(parts[:-1] if is_package else parts)
-        origin = PACKAGE + ".pyz/" + path
-        table[name] = (is_package, origin, SOURCE + zlib.compress(files[path], 6))
-    return table
 
 
 def read_zip(data: bytes) -> Dict[str, bytes]:
@@ -120,28 +70,44 @@ def read_zip(data: bytes) -> Dict[str, bytes]:
         return {path: archive.read(path) for path in archive.namelist()}
 
 
-def compiled(table: Table) -> Table:
-    """The table with the agent's own modules compiled. pynvml is left: few nodes will need it.
+def compiled(files: Dict[str, bytes]) -> Table:
+    """The table of a zipapp's modules.
 
     Version 2 of the format, as later ones depend on what else the process holds: the zipapp has
     such a table in it, and must be the same bytes each time.
     """
-    done: Table = {}
-    for name, (is_package, origin, packed) in table.items():
-        if name.split(".")[0] == PACKAGE:
-            packed = CODE + marshal.dumps(unpack(packed, origin), 2)
-        done[name] = (is_package, origin, packed)
-    return done
+    table: Table = {}
+    for path in sorted(files):
+        if path.endswith(".py") and path != "__main__.py":
+            parts = path[:-3].split("/")
+            is_package = parts[-1] == "__init__"
+            name = ".".join(parts[:-1] if is_package else parts)
+            origin = PACKAGE + ".pyz/" + path
+            code = compile(files[path], origin, "exec", dont_inherit=True, optimize=2)
+            table[name] = (is_package, origin, marshal.dumps(code, 2))
+    return table
 
 
-def complete(table: Table) -> Table:
-    """The table with everything compiled; what is no part of the agent stays packed."""
-    done: Table = {}
-    for name, (is_package, origin, packed) in table.items():
-        if packed[:1] == SOURCE:
-            packed = PACKED_CODE + zlib.compress(marshal.dumps(unpack(packed, origin)), 6)
-        done[name] = (is_package, origin, packed)
-    return done
+def compiled_elsewhere(data: bytes) -> bytes:
+    """The zipapp's table, marshalled, made in a forked process: compiling would leave this one
+    with twice the memory for good. Raises RuntimeError when that process failed."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(reading)
+            table = marshal.dumps(compiled(read_zip(data)))
+            with open(writing, "wb") as pipe:
+                pipe.write(table)
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        blob = pipe.read()
+    os.waitpid(child, 0)
+    if not blob:
+        raise RuntimeError("the agent couldn't be compiled: is the node out of memory?")
+    return blob
 
 
 def tag() -> str:
@@ -311,7 +277,7 @@ def _store_later(folder: str, sha256: str, data: Optional[bytes], table: Table) 
         os.nice(19)
         if data:
             store("%s/%s.pyz" % (folder, sha256), data)
-        store("%s/%s.%s" % (folder, sha256, tag()), checked(marshal.dumps(complete(table))))
+        store("%s/%s.%s" % (folder, sha256, tag()), checked(marshal.dumps(table)))
         clear_leftovers(folder, sha256)
     finally:
         os._exit(0)
@@ -337,8 +303,7 @@ def _first_start(sha256: str, size: int, folders: Sequence[str]) -> Table:
             sys.exit(EXIT_DAMAGED)
     table = shipped_table(data)
     if table is None:
-        made = _from_child(lambda: marshal.dumps(compiled(sources(read_zip(data)))))
-        table = marshal.loads(made) if made else sources(read_zip(data))
+        table = marshal.loads(compiled_elsewhere(data))
     if cache:
         _store_later(cache, sha256, None if have else data, table)
     return table

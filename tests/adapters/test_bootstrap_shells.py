@@ -22,6 +22,7 @@ from flextui.agent.boot import tag
 from flextui.core.adapters import bootstrap
 from flextui.core.adapters.bootstrap import BootAnswer
 from flextui.core.adapters.zipapp import AgentZip, agent_zip, compiled_table, pack
+from tests.bench.gpus import FakeGpus
 
 DEADLINE_S = 30.0
 BOOT = Path(bootstrap.__file__).parents[2] / "agent" / "boot.py"
@@ -340,6 +341,43 @@ def test_the_real_agent_starts_under_the_oldest_python_and_imports_little(tmp_pa
     done = subprocess.run([python(3, 8), "-ISc", slim], capture_output=True, text=True, check=True)
     costly = {"re", "json", "typing", "socket", "subprocess", "enum", "collections", "hashlib"}
     assert not costly & set(done.stdout.split())
+
+
+@pytest.mark.requires("gcc")
+@pytest.mark.parametrize("version", [(3, 8), sys.version_info[:2]])
+def test_the_real_agent_shows_its_gpus(
+    version: tuple[int, int], fake_gpus: FakeGpus, tmp_path: Path
+) -> None:
+    real = agent_zip()
+    fake_gpus.set_load(1, 88)
+    fake_gpus.add_process(0, os.getpid(), 300)
+    hello = {"t": "hello", "v": [1, 1], "core_id": "c1", "epoch": 1, "owner": "tester@bench"}
+    hello |= {"node": "n1", "root": None, "sample_s": 0.1}
+    with subprocess.Popen(
+        loader(python(*version)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={"HOME": str(tmp_path), "PATH": os.environ["PATH"], **fake_gpus.env},
+        bufsize=0,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        stdout = io.BufferedReader(process.stdout)  # type: ignore[type-var]
+        _write(process.stdin, bootstrap.loader_line(real.sha256, real.size))
+        answer = bootstrap.parse_answer(_line(stdout))
+        assert answer is not None
+        assert not answer.have
+        _write(process.stdin, real.data + json.dumps(hello).encode() + b"\n")
+        said = json.loads(stdout.readline())
+        assert said["t"] == "hello", said
+        while not (said["t"] == "sample" and said["nvml"] == "ok"):
+            said = json.loads(stdout.readline())
+        process.stdin.close()
+        assert process.wait(DEADLINE_S) == 0
+
+    assert [gpu["uuid"] for gpu in said["gpus"]] == fake_gpus.uuids
+    assert said["gpus"][1]["utilization"] == 88
+    assert [found["pid"] for found in said["gpus"][0]["processes"]] == [os.getpid()]
 
 
 def _version() -> str:

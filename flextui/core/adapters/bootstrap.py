@@ -62,7 +62,7 @@ for folder in folders:
         continue
 names = {"__name__": "flextui_agent.boot"}
 if table:
-    exec(marshal.loads(table["flextui_agent.boot"][2][1:]), names)
+    exec(marshal.loads(table["flextui_agent.boot"][2]), names)
 else:
     exec(compile(BOOT, "flextui_agent/boot.py", "exec"), names)
 names["boot"](SHA256, SIZE, folders, table)

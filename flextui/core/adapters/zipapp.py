@@ -10,12 +10,14 @@ import importlib.resources
 import importlib.util
 import io
 import marshal
+import re
 import zipfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from flextui.agent import boot
+from flextui.core.adapters.excerpt import excerpt
 
 PACKAGE = boot.PACKAGE
 _ENTRY = f"from {PACKAGE}.__main__ import main\n\nmain()\n"
@@ -41,24 +43,29 @@ def agent_zip() -> AgentZip:
 
     Raises FileNotFoundError when nvidia-ml-py isn't installed.
     """
-    members = {"__main__.py": _ENTRY.encode(), "pynvml.py": _pynvml()}
-    for entry in importlib.resources.files("flextui.agent").iterdir():
-        if entry.name.endswith(".py"):
-            members[f"{PACKAGE}/{entry.name}"] = entry.read_bytes()
+    files = importlib.resources.files("flextui.agent")
+    members = {
+        f"{PACKAGE}/{entry.name}": entry.read_bytes()
+        for entry in files.iterdir()
+        if entry.name.endswith(".py")
+    }
+    members["__main__.py"] = _ENTRY.encode()
+    members["pynvml.py"] = _pynvml(files.joinpath("gpus.py").read_text())
     return pack({**members, **compiled_table(members)})
 
 
 def compiled_table(members: dict[str, bytes]) -> dict[str, bytes]:
     """The member that spares nodes with this Python the compiling; to be packed with the rest."""
-    table = boot.compiled(boot.sources(members))
-    return {boot.TABLE_PREFIX + boot.tag(): marshal.dumps(table, 2)}
+    return {boot.TABLE_PREFIX + boot.tag(): marshal.dumps(boot.compiled(members), 2)}
 
 
-def _pynvml() -> bytes:
+def _pynvml(user: str) -> bytes:
+    """The part of NVIDIA's module that its only user among the agent's modules needs."""
     spec = importlib.util.find_spec("pynvml")
     if spec is None or spec.origin is None:
         raise FileNotFoundError("nvidia-ml-py is not installed: pip install nvidia-ml-py")
-    return Path(spec.origin).read_bytes()
+    source = Path(spec.origin).read_text("utf-8")
+    return excerpt(source, set(re.findall(r"\w+", user)), "NVML_ERROR_").encode()
 
 
 def pack(members: dict[str, bytes]) -> AgentZip:
