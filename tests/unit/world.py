@@ -6,7 +6,6 @@ records in the way that the engine does, with no time but its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -231,11 +230,12 @@ class World:
         """Plan until nothing changes, with every start and every kill succeeding at once."""
         for _ in range(200):
             self.settle()
-            if not self._obey():
+            if not self.obey():
                 return
         raise AssertionError("no rest after 200 rounds")
 
-    def _obey(self) -> bool:
+    def obey(self) -> bool:
+        """Starts and kills that nodes in touch owe us happen. False: there were none."""
         moved = False
         for attempt in list(self.attempts.values()):
             if not attempt.state.live or self.nodes[attempt.node].status is not NodeStatus.READY:
@@ -384,7 +384,3 @@ class World:
             reason_code="starting",
             not_before=None,
         )
-
-
-def labels(**fields: str) -> Mapping[str, str]:
-    return fields

@@ -17,7 +17,7 @@ from flextui.core.scheduler.need import MILLI, Need
 FREE, HELD, FOREIGN, CORDONED, LOST = "free", "held", "foreign", "cordoned", "lost"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Device:
     """One GPU of a node and what keeps it from a new task."""
 
@@ -38,7 +38,7 @@ class Device:
     why: str = ""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Room:
     """A node as one pass sees it. CPUs are thousandths of a core."""
 
