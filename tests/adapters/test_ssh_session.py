@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from flextui.core.adapters.accept import file_keys, filed_as, unknown_keys
 from flextui.core.adapters.backoff import Pace
 from flextui.core.adapters.fleet import Fleet
 from flextui.core.events import NodeDown
@@ -38,6 +39,21 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SshFleet]
 def named(name: str) -> NodeSpec:
     """A node by its name in ~/.ssh/config."""
     return NodeSpec(host=name, name=name)
+
+
+def behind(bench: SshFleet, tmp_path: Path, *names: str, jump: str = "bastion") -> None:
+    """Put nodes behind a jump host, in ~/.ssh/config."""
+    config = tmp_path / "me/.ssh/config"
+    text = config.read_text()
+    for name in names:
+        text = text.replace(f"Host {name}\n", f"Host {name}\n  ProxyJump {jump}\n")
+    config.unlink()
+    config.write_text(text)
+
+
+def keygen(*flags: str) -> str:
+    command = ["ssh-keygen", *flags]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 async def down(node: Session, within: float = 30) -> NodeDown:
@@ -84,12 +100,7 @@ async def test_a_jump_host_is_shared_by_the_nodes_behind_it(
     bench: SshFleet, tmp_path: Path
 ) -> None:
     bench.add_many(["bastion", "gpu1", "gpu2"])
-    config = tmp_path / "me/.ssh/config"
-    text = config.read_text()
-    config.unlink()
-    for name in ("gpu1", "gpu2"):
-        text = text.replace(f"Host {name}\n", f"Host {name}\n  ProxyJump bastion\n")
-    config.write_text(text)
+    behind(bench, tmp_path, "gpu1", "gpu2")
     fleet = Fleet()
     nodes = []
     for name in ("gpu1", "gpu2"):
@@ -138,10 +149,7 @@ async def test_a_wrong_key_says_what_was_tried_and_is_not_loss(
 
 async def test_a_locked_key_names_its_passphrase(bench: SshFleet, tmp_path: Path) -> None:
     bench.add("gpu1")
-    key = tmp_path / "me/.ssh/id_ed25519"
-    command = ["ssh-keygen", "-q", "-p", "-N", "secret", "-P", "", "-f", str(bench.identity)]
-    subprocess.run(command, check=True, capture_output=True)
-    assert key.exists()
+    keygen("-q", "-p", "-N", "secret", "-P", "", "-f", str(bench.identity))
     async with session(named("gpu1"), pace=QUICK) as node:
         event = await down(node)
     assert event.code == "auth"
@@ -149,26 +157,28 @@ async def test_a_locked_key_names_its_passphrase(bench: SshFleet, tmp_path: Path
     assert "passphrase" in event.text
 
 
-async def test_keys_of_an_ssh_agent(
-    bench: SshFleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def agent(bench: SshFleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An SSH agent that holds the nodes' key, which no file holds any more."""
+    path = tmp_path / "agent"
+    running = subprocess.Popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.PIPE)
+    assert running.stdout is not None
+    running.stdout.readline()  # it says where it listens, once it does
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
+    subprocess.run(["ssh-add", "-q", str(bench.identity)], check=True)
+    bench.identity.unlink()
+    yield
+    running.terminate()
+    running.wait()
+
+
+@pytest.mark.usefixtures("agent")
+async def test_keys_of_an_ssh_agent(bench: SshFleet) -> None:
     bench.add("gpu1")
-    socket = tmp_path / "agent"
-    agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.DEVNULL)
-    try:
-        monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
-        for _ in range(1000):
-            added = subprocess.run(["ssh-add", "-q", str(bench.identity)], capture_output=True)
-            if added.returncode == 0:
-                break
-        bench.identity.unlink()
-        async with session(named("gpu1")) as node:
-            await node.connected()
-            rows = {row["name"]: row for row in await node.link.check()}
-        assert "(agent)" in rows["login"]["text"]
-    finally:
-        agent.terminate()
-        agent.wait()
+    async with session(named("gpu1")) as node:
+        await node.connected()
+        rows = {row["name"]: row for row in await node.link.check()}
+    assert "(agent)" in rows["login"]["text"]
 
 
 async def test_an_unknown_host_key_is_refused_with_its_fingerprint(bench: SshFleet) -> None:
@@ -178,12 +188,7 @@ async def test_an_unknown_host_key_is_refused_with_its_fingerprint(bench: SshFle
     async with session(named("gpu1"), pace=QUICK) as node:
         event = await down(node)
         assert (event.code, event.status) == ("host_key", NodeStatus.UNREACHABLE)
-        shown = subprocess.run(
-            ["ssh-keygen", "-lf", str(machine.machine.bench / "host_key.pub")],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.split()[1]
+        shown = keygen("-lf", str(machine.machine.bench / "host_key.pub")).split()[1]
         assert shown in event.text
         assert "flextui check --accept-new" in event.text
         bench.known_hosts.write_text(known)
@@ -199,6 +204,28 @@ async def test_a_changed_host_key_is_never_accepted(bench: SshFleet) -> None:
     assert (event.code, event.status) == ("host_key_changed", NodeStatus.UNREACHABLE)
     assert "CHANGED" in event.text
     assert f"{bench.known_hosts}:1" in event.text
+
+
+async def test_a_new_host_key_is_filed_on_a_yes_and_a_changed_one_never(
+    bench: SshFleet, tmp_path: Path
+) -> None:
+    bench.add_many(["bastion", "gpu1", "gpu2"])
+    behind(bench, tmp_path, "gpu1")
+    entries = bench.known_hosts.read_text().splitlines()
+    bench.known_hosts.write_text("".join(f"{line}\n" for line in entries[2:]))
+    bench["gpu2"].change_host_key()
+    own = tmp_path / "own_known_hosts"
+    nodes = [named("gpu1"), named("gpu2")]
+    asked = []
+    while unknown := await unknown_keys(nodes, Defaults(), own):
+        asked += [filed_as(key) for key in unknown]
+        file_keys(own, unknown)
+    assert asked == [f"[127.0.0.1]:{bench[name].port}" for name in ("bastion", "gpu1")]
+    assert own.stat().st_mode & 0o777 == 0o600
+    async with session(named("gpu1"), known_hosts=own) as node:
+        await node.connected()
+    async with session(named("gpu2"), known_hosts=own, pace=QUICK) as node:
+        assert (await down(node)).code == "host_key_changed"
 
 
 # ── silence ────────────────────────────────────────────────────────────────────────────────────
@@ -354,10 +381,7 @@ async def test_an_account_for_file_transfer_alone(bench: SshFleet) -> None:
 
 async def test_a_jump_host_that_refuses_is_named(bench: SshFleet, tmp_path: Path) -> None:
     bench.add_many(["bastion", "gpu1"])
-    config = tmp_path / "me/.ssh/config"
-    text = config.read_text().replace("Host gpu1\n", "Host gpu1\n  ProxyJump bastion\n")
-    config.unlink()
-    config.write_text(text)
+    behind(bench, tmp_path, "gpu1")
     bench["gpu1"].sshd.stop()
     async with session(named("gpu1"), pace=QUICK) as node:
         event = await down(node)
