@@ -36,7 +36,7 @@ class _Keys:
         self._presses += 1
         if self._presses == 1:
             output.say(
-                f"\nflextui: {self._job} {self._name} goes on. Ctrl-C again stops it, "
+                f"flextui: {self._job} {self._name} goes on. Ctrl-C again stops it, "
                 f"Ctrl-\\ detaches (flextui logs -f {self._job} shows it again)"
             )
         elif self._presses == 2:

@@ -23,7 +23,7 @@ _NODES = (
     Column("GPUS", shrink=2),
     Column("CPU", right=True),
     Column("MEM", right=True),
-    Column("LOAD", right=True),
+    Column("UTIL", right=True),
     Column("JOBS", shrink=3),
     Column("NOTE", shrink=4),
 )

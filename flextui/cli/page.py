@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from flextui.cli.output import paint
 from flextui.cli.table import Cell, Column, cut, render
 from flextui.cli.text import clean
 from flextui.core.model.docs import AttemptDoc, JobDoc
+from flextui.core.model.units import format_duration
 from flextui.screens import format as fmt
 
 _ATTEMPTS = (
@@ -91,20 +91,47 @@ def _facts(job: JobDoc, now: float) -> Iterator[tuple[str, str]]:
         yield "ended", _when(job["ended_at"], now)
     if job["exit_code"] is not None:
         yield "exit", str(job["exit_code"])
-    for name in ("where", "workdir", "time_limit", "restart", "on_node_loss", "env"):
-        if spec.get(name) not in (None, {}, ""):
-            yield name, _plain(spec[name])
+    yield from _spec_facts(spec)
+
+
+def _spec_facts(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What the spec says besides, where it says more than its type does by itself."""
+    if where := _where_words(spec.get("where") or {}):
+        yield "where", where
+    if workdir := spec.get("workdir"):
+        yield "workdir", workdir
+    if env := spec.get("env"):
+        yield "env", " ".join(f"{name}={value}" for name, value in env.items())
+    if limit := spec.get("time_limit"):
+        yield "limit", format_duration(limit)
+    restart = spec.get("restart") or {}
+    if restart.get("on", "never") != "never":
+        within = format_duration(restart["within"])
+        yield "restarts", f"on {restart['on']}, {restart['attempts']} times within {within}"
+    loss = spec.get("on_node_loss") or {}
+    if loss.get("then", "wait") != "wait":
+        after = f" after {format_duration(loss['after'])}" if loss.get("after") else ""
+        yield "node loss", f"{loss['then']}{after}{', fenced' if loss.get('fence') else ''}"
+
+
+def _where_words(where: Mapping[str, Any]) -> str:
+    """`rack=a, not node gpu1`."""
+    parts = []
+    for name, value in where.items():
+        if value in (None, {}, [], ""):
+            continue
+        if name in ("not", "prefer"):
+            inner = _where_words(value)
+            parts += [f"{name} {inner}"] if inner else []
+        elif name == "node":
+            parts.append(f"node {' or '.join(value)}")
+        else:
+            parts.append(f"{name}={value}")
+    return ", ".join(parts)
 
 
 def _when(at: str, now: float) -> str:
     return f"{text.clock(at)} ({fmt.age(at, now)} ago)"
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, Mapping):
-        told = ((name, it) for name, it in value.items() if it not in (None, {}, [], ""))
-        return ", ".join(f"{name} {_plain(it)}" for name, it in told) or "anywhere"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _attempt(attempt: AttemptDoc, look: Look) -> list[Cell | str]:
