@@ -275,9 +275,12 @@ def _store_later(folder: str, sha256: str, data: Optional[bytes], table: Table) 
         for fd in (0, 1, 2):
             os.dup2(null, fd)
         os.nice(19)
-        if data:
+        # Another node on the same home may have been quicker.
+        if data and not _cached_zip([folder], sha256):
             store("%s/%s.pyz" % (folder, sha256), data)
-        store("%s/%s.%s" % (folder, sha256, tag()), checked(marshal.dumps(table)))
+        blob, path = checked(marshal.dumps(table, 2)), "%s/%s.%s" % (folder, sha256, tag())
+        if not os.path.exists(path) or _read(path) != blob:
+            store(path, blob)
         clear_leftovers(folder, sha256)
     finally:
         os._exit(0)
