@@ -157,8 +157,9 @@ class Agent:
 def make_root(state: Path) -> dict[str, str]:
     """A state folder that is chosen already, as the core would tell it."""
     path = state / "root"
-    path.mkdir(mode=0o700, exist_ok=True)
-    (path / "root.json").write_text(json.dumps({"root_id": "bench", "format": 1}))
+    if not path.exists():
+        path.mkdir(mode=0o700)
+        (path / "root.json").write_text(json.dumps({"root_id": "bench", "format": 1}))
     return {"path": str(path), "id": "bench"}
 
 
