@@ -23,6 +23,8 @@ LAYOUT_EVERY_S = 10.0
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _NO_INSTANCE = 0xFFFFFFFF
+_VITAL = ("_memory_v2", "nvmlDeviceGetMemoryInfo")
+"""Calls whose 'unknown error' means a broken GPU; of others laptops know it as a nuisance."""
 _RECOVERY = {
     1: "it needs a reset",
     2: "the node needs a reboot",
@@ -287,7 +289,7 @@ class _Watch:
             gpu.facts["memory_bytes"] = found["memory_bytes"] = memory.total
         rates = self._ask(gpu, nvml.nvmlDeviceGetUtilizationRates, handle)
         found["utilization"] = None if rates is None else rates.gpu
-        found["temperature_c"] = self._ask(gpu, nvml.nvmlDeviceGetTemperature, handle, 0)
+        found["temperature_c"] = self._temperature(gpu)
         found["power_w"] = _watts(self._ask(gpu, nvml.nvmlDeviceGetPowerUsage, handle))
         limit = self._ask(gpu, nvml.nvmlDeviceGetEnforcedPowerLimit, handle)
         found["power_limit_w"] = _watts(limit)
@@ -356,11 +358,20 @@ class _Watch:
         except nvml.NVMLError as error:
             if error.value == nvml.NVML_ERROR_GPU_IS_LOST:
                 raise _Trouble("lost", str(error)) from None
-            if error.value in (nvml.NVML_ERROR_RESET_REQUIRED, nvml.NVML_ERROR_UNKNOWN):
+            broken = call.__name__ in _VITAL and error.value == nvml.NVML_ERROR_UNKNOWN
+            if broken or error.value == nvml.NVML_ERROR_RESET_REQUIRED:
                 raise _Trouble("error", str(error)) from None
             if error.value in (nvml.NVML_ERROR_NOT_SUPPORTED, nvml.NVML_ERROR_FUNCTION_NOT_FOUND):
                 gpu.missing.add(call.__name__)
             return None
+
+    def _temperature(self, gpu: _Gpu) -> Optional[int]:
+        """Of the chip, in degrees Celsius; drivers of CUDA 14 drop the older call."""
+        for call in (self._nvml.nvmlDeviceGetTemperature, self._nvml.nvmlDeviceGetTemperatureV):
+            found = self._ask(gpu, call, gpu.handle, 0)
+            if found is not None:
+                return int(found)
+        return None
 
     def _memory(self, gpu: _Gpu, handle: Any) -> Any:
         """Total and used; used without what the driver keeps for itself, where it says so."""

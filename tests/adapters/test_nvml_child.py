@@ -118,6 +118,7 @@ def test_what_a_card_does_not_support_is_null(gpus: FakeGpus) -> None:
         0,
         "nvmlDeviceGetUtilizationRates",
         "nvmlDeviceGetTemperature",
+        "nvmlDeviceGetTemperatureV",
         "nvmlDeviceGetPowerUsage",
         "nvmlDeviceGetEnforcedPowerLimit",
         "nvmlDeviceGetTotalEccErrors",
@@ -186,6 +187,22 @@ def test_a_gpu_that_needs_a_reset_is_in_error_and_says_so(gpus: FakeGpus) -> Non
     assert (first["state"], first["text"]) == ("error", "GPU requires restart")
     assert (second["state"], second["text"]) == ("ok", "the node needs a reboot")
     assert second["recovery_action"] == 2
+
+
+def test_an_unknown_error_is_grave_only_where_every_gpu_answers(gpus: FakeGpus) -> None:
+    gpus.fail(0, "nvmlDeviceGetMemoryInfo", 999)
+    gpus.fail(1, "nvmlDeviceGetPowerUsage", 999)
+    with node() as here:
+        first, second = here.until(is_ok)["gpus"]
+
+    assert (first["state"], first["text"]) == ("error", "Unknown Error")
+    assert (second["state"], second["power_w"]) == ("ok", None)
+
+
+def test_a_driver_without_the_older_temperature_call_still_tells_it(gpus: FakeGpus) -> None:
+    gpus.fail(0, "nvmlDeviceGetTemperature", 13)
+    with node() as here:
+        assert here.until(is_ok)["gpus"][0]["temperature_c"] == 34
 
 
 def test_calls_that_hang_hang_only_the_child(gpus: FakeGpus) -> None:
