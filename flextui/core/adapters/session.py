@@ -299,7 +299,8 @@ class NodeLink:
     async def _try_once(self) -> None:
         """Wait for the end of an attempt to connect, begun now if none is under way."""
         self._changed.clear()
-        self.retry_now()
+        if self._failure is not None:  # else one is under way, and its end must be told
+            self.retry_now()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CHECK_S):
                 await self._changed.wait()
