@@ -6,6 +6,7 @@ Import it before anything of the tests' bench: it puts the checkout on the path,
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 import platform
@@ -27,6 +28,7 @@ sys.path.insert(0, str(REPO))
 
 READY_WITHIN_S = 60.0
 POLL_S = 0.005
+PROBE_S = 0.002
 _READY = b"flextui: ready"
 
 
@@ -164,6 +166,23 @@ def children(pid: int) -> list[int]:
     for task in Path(f"/proc/{pid}/task").iterdir():
         found += map(int, (task / "children").read_text().split())
     return found
+
+
+class Held:
+    """How late the event loop was at worst, and what of it this process's own work made."""
+
+    def __init__(self) -> None:
+        self.late_ms = 0.0
+        self.own_ms = 0.0
+
+    async def watch(self) -> None:
+        """Look, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            began, worked = loop.time(), time.thread_time()
+            await asyncio.sleep(PROBE_S)
+            self.late_ms = max(self.late_ms, (loop.time() - began - PROBE_S) * 1000)
+            self.own_ms = max(self.own_ms, (time.thread_time() - worked) * 1000)
 
 
 # ---- runs and what they show ----

@@ -149,5 +149,7 @@ class Server:
             await Connection(reader, writer, lambda: self._client_for(who), self._digest).serve()
         except OSError:
             writer.close()
+        except asyncio.CancelledError:
+            writer.close()  # `close` ended it; Python 3.11 logs a cancelled one as a failure
         finally:
             self._tasks.discard(task)
