@@ -274,6 +274,7 @@ class SshTransport:
 
     async def open(self, turn: Turn) -> ByteStream:
         loop = asyncio.get_running_loop()
+        await turn.take(DIAL_TURN_S)
         hop = await self._pool.route(self._node)
         begin = loop.time()
         connection, client, login = await self._pool.connect(hop, turn)
