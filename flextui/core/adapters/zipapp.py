@@ -50,7 +50,7 @@ def agent_zip() -> AgentZip:
         if entry.name.endswith(".py")
     }
     members["__main__.py"] = _ENTRY.encode()
-    members["pynvml.py"] = _pynvml(files.joinpath("gpus.py").read_text())
+    members["pynvml.py"] = _pynvml(b"".join(members.values()).decode())
     return pack({**members, **compiled_table(members)})
 
 
@@ -59,13 +59,14 @@ def compiled_table(members: dict[str, bytes]) -> dict[str, bytes]:
     return {boot.TABLE_PREFIX + boot.tag(): marshal.dumps(boot.compiled(members), 2)}
 
 
-def _pynvml(user: str) -> bytes:
-    """The part of NVIDIA's module that its only user among the agent's modules needs."""
+def _pynvml(agent: str) -> bytes:
+    """The part of NVIDIA's module that the agent's sources name."""
     spec = importlib.util.find_spec("pynvml")
     if spec is None or spec.origin is None:
         raise FileNotFoundError("nvidia-ml-py is not installed: pip install nvidia-ml-py")
     source = Path(spec.origin).read_text("utf-8")
-    return excerpt(source, set(re.findall(r"\w+", user)), "NVML_ERROR_").encode()
+    names = set(re.findall(r"\b(?:nvml|NVML)\w+", agent))
+    return excerpt(source, names, "NVML_ERROR_").encode()
 
 
 def pack(members: dict[str, bytes]) -> AgentZip:
