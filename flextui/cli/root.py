@@ -114,6 +114,8 @@ def cli(
 
         return serve(chosen, idle_exit_s=idle_exit, ready_fd=ready_fd)
     if ctx.invoked_subcommand is None:
+        if not (output.is_terminal(sys.stdin) and output.is_terminal(sys.stdout)):
+            raise click.UsageError("there is no terminal here; expected a command", ctx)
         from flextui.cli.terminal import open_terminal
 
         return open_terminal(chosen)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ def open_terminal(options: Options) -> int:
     from flextui.app import FlextuiApp
 
     app = FlextuiApp(link, light=_light_background())
-    asyncio.run(_run(app))
+    asyncio.run(_run(app, link))
     if isinstance(link.refused, Failure):
         raise link.refused
     if app.refusal:
@@ -36,11 +37,15 @@ def open_terminal(options: Options) -> int:
     return output.DONE
 
 
-async def _run(app: FlextuiApp) -> None:
+async def _run(app: FlextuiApp, link: TerminalLink) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGHUP, signal.SIGTERM):
         loop.add_signal_handler(number, app.leave_at_once)
+    link.told_to_end = app.exit
     await app.run_async()
+    if link.told:  # whoever holds the core closes it
+        output.say("flextui: the core that this terminal held was told to end; jobs go on running")
+    await link.close(hand_over=False)
 
 
 def _light_background() -> bool:
@@ -58,10 +63,18 @@ class TerminalLink:
         self._core: Core | None = None
         self._client: Client | None = None
         self.refused: Failure | None = None
+        self.told_to_end: Callable[[], None] = lambda: None
+        """Called when somebody tells the core that is held here to end."""
+        self._watching: asyncio.Task[None] | None = None
 
     @property
     def holds_core(self) -> bool:
         return self._core is not None
+
+    @property
+    def told(self) -> bool:
+        """Whether the core that is held here was told to end."""
+        return self._core is not None and self._core.ended.is_set()
 
     def read_inventory(self) -> None:
         """Complain about an inventory before the screen is taken. Raises Failure, BadInput."""
@@ -102,7 +115,12 @@ class TerminalLink:
             raise ConnectionError(str(error)) from error
         except (StartError, StoreError, paths.PathError, BadInput) as error:
             raise Failure(output.INPUT, str(error)) from error
+        self._watching = asyncio.create_task(self._watch(self._core))
         return self._core.client()
+
+    async def _watch(self, core: Core) -> None:
+        await core.ended.wait()
+        self.told_to_end()
 
     def _refusal(self, error: Failure | CommandError) -> Exception:
         from flextui.app import LinkRefused
@@ -117,6 +135,8 @@ class TerminalLink:
         """End the client, and the core if it is held here; workloads keep running."""
         if self._client is not None:
             await self._client.close()
+        if self._watching is not None:
+            self._watching.cancel()
         if self._core is None:
             return
         await self._core.close(hand_over=hand_over)

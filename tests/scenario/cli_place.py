@@ -21,6 +21,7 @@ class Place:
         self.home = home
         self.state = state
         self.env = {
+            "TERM": "xterm-256color",
             **{name: value for name, value in os.environ.items() if not name.startswith("FLEXTUI")},
             "HOME": str(home),
             "PYTHONPATH": str(ROOT),

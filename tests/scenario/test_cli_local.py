@@ -299,3 +299,18 @@ def test_bad_requests_change_nothing(running: Place) -> None:
         assert done.returncode == 2, (words, done.stderr)
         assert done.stderr.startswith("flextui: error: ")
     assert running.json("jobs") == before
+
+
+def test_shutdown_ends_a_terminal_that_holds_the_core(place: Place) -> None:
+    terminal = Terminal(place)
+    terminal.until("(admin)")
+    place.ok("shutdown")
+    assert terminal.status() == 0
+    assert "was told to end" in terminal.seen
+    assert place.run("whoami").returncode == 3
+
+
+def test_the_terminal_needs_a_terminal(place: Place) -> None:
+    done = place.run()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is no terminal here" in done.stderr
