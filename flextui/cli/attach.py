@@ -117,7 +117,7 @@ async def _watch(client: Client, job: str, *, quiet: bool) -> JobDoc:
     async for doc in changes(client, [job]):
         if doc["state"] in ENDED:
             return doc
-        waits = doc["state"] == "pending" and doc["reason"]
+        waits = doc["reason"] and not any(task["attempts"] for task in doc["tasks"])
         if waits and doc["reason"] != said and not quiet:
             said = doc["reason"]
             say_state(doc)

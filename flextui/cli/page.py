@@ -15,6 +15,8 @@ from flextui.core.model.docs import AttemptDoc, JobDoc
 from flextui.core.model.units import format_duration
 from flextui.screens import format as fmt
 
+_UUID = 12
+"""Characters of a GPU's UUID that tell it from others, where a person looks."""
 _ATTEMPTS = (
     Column("ATTEMPT"),
     Column("NODE", shrink=1),
@@ -60,6 +62,15 @@ def job_page(job: JobDoc, look: Look) -> Iterator[str]:
             room = look.width - 4 if look.width else None
             for line in render(_ATTEMPTS, rows, width=room, colour=look.colour):
                 yield f"    {line}"
+            yield from _last_words(task["attempts"][-1])
+
+
+def _last_words(attempt: AttemptDoc) -> Iterator[str]:
+    """The end of the output of an attempt that failed."""
+    if attempt["last_lines"]:
+        yield f"    last lines of {attempt['id']}:"
+        for line in attempt["last_lines"].splitlines():
+            yield f"      {clean(line)}"
 
 
 def _heading(job: JobDoc, look: Look) -> str:
@@ -139,7 +150,7 @@ def _attempt(attempt: AttemptDoc, look: Look) -> list[Cell | str]:
     return [
         attempt["id"],
         attempt["node"],
-        text.joined(attempt["gpus"]),
+        text.joined(uuid if look.width is None else uuid[:_UUID] for uuid in attempt["gpus"]),
         Cell(*text.state(attempt["state"], glyph=look.glyph)),
         fmt.exit_text(attempt["exit_code"], attempt["signal"]),
         text.clock(attempt["started_at"]),
@@ -155,7 +166,8 @@ def why_page(answer: Mapping[str, Any], look: Look) -> Iterator[str]:
     tasks = answer["tasks"]
     for task in tasks:
         name = f"task {task['index']}: " if len(tasks) > 1 else ""
-        yield f"  {name}{clean(task['summary'])}"
+        place = f"  (place {task['position']} in the queue)" if task.get("position") else ""
+        yield f"  {name}{clean(task['summary'])}{place}"
         yield from (f"  {line}" for line in _blocks(task["blocks"], look.width))
         for help_ in task["would_help"]:
             yield f"    would help: {clean(help_)}"
@@ -169,7 +181,8 @@ def _blocks(blocks: list[dict[str, Any]], width: int | None) -> Iterator[str]:
     room = max((len(name) for name in names), default=0)
     for name, block in zip(names, blocks, strict=True):
         parts = [block["text"]]
-        if held_by := block.get("held_by"):
+        held_by = [name for name in block.get("held_by") or () if name not in block["text"]]
+        if held_by:
             parts.append(f"held by {', '.join(held_by)}")
         if clears := block.get("clears"):
             parts.append(clears)

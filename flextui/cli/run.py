@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,8 @@ def run(
             return output.DONE
         from flextui.cli.attach import attach
 
+        if output.is_terminal(sys.stderr) and not quiet:
+            output.say(f"flextui: {job['id']} {job['name']}")
         return await attach(client, job["id"], job["name"], quiet=quiet)
 
     return place.run(act, Need.START)
