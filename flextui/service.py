@@ -33,8 +33,6 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, core.ended.set)
     idle = loop.create_task(_idle(core, idle_exit_s)) if idle_exit_s is not None else None
-    died = loop.create_task(core.engine.died())
-    died.add_done_callback(lambda _: core.ended.set())
     try:
         print("flextui: ready", file=sys.stderr, flush=True)
         notify("READY=1")
@@ -42,9 +40,8 @@ async def serve(
         await core.ended.wait()
         notify("STOPPING=1")
     finally:
-        for task in (idle, died):
-            if task is not None:
-                task.cancel()
+        if idle is not None:
+            idle.cancel()
         await core.close()
 
 

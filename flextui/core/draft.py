@@ -125,8 +125,8 @@ class Draft:
         self.suspended = base.suspended_until_answer
         self.replan = False
         """Something changed that the scheduler looks at."""
-        self.replan_soon = False
-        """Telemetry changed in a way that matters; planning may wait to gather more of it."""
+        self.replan_within: float | None = None
+        """Seconds that planning may wait to gather more of what is seldom urgent."""
         self.effects: list[tuple[str, Effect]] = []
         self.orders: list[SessionOrder] = []
         self.events: list[EventDoc] = []
@@ -190,6 +190,10 @@ class Draft:
             self.durable_nodes.add(node.name)
         if matters:
             self.replan = True
+
+    def plan_within(self, seconds: float) -> None:
+        """Something changed that the scheduler looks at, but not at once."""
+        self.replan_within = min(seconds, self.replan_within or seconds)
 
     def next_job(self) -> int:
         seq = self.counters.job

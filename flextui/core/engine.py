@@ -19,7 +19,7 @@ from typing import Any
 from flextui.core.backlog import Backlog
 from flextui.core.commands import CommandError
 from flextui.core.draft import Counters, Draft, SessionOrder, Shared
-from flextui.core.events import AttemptReported, NodeEvent, NodeReady
+from flextui.core.events import AttemptReported, NodeEvent, NodeReady, Record
 from flextui.core.feed import Feed
 from flextui.core.mailbox import Answer, Ask, Item, Mailbox
 from flextui.core.model.inventory import Inventory
@@ -46,12 +46,11 @@ log = logging.getLogger(__name__)
 
 TURN_ITEMS = 200
 """Items of one turn: bounds how long the loop is held."""
-TELEMETRY_PLAN_S = 1.0
-"""Changes in telemetry are gathered this long before they are planned for."""
 TICK_S = 1.0
 LONGEST_WAIT_S = 30.0
 """The wall clock may jump: deadlines on it are looked at this often."""
 RETRY_COMMIT_S = 5.0
+RETRY_PLAN_S = 5.0
 PRUNE_EVERY_S = 3600.0
 DAY_S = 86_400.0
 
@@ -81,16 +80,21 @@ class Engine:
         self._owner = owner
         self._shared = shared
         self._mailbox = Mailbox()
+        self._taken: Sequence[Item] = ()
+        """What the turn under way is about."""
         self._counters = Counters()
         self._identity = CoreIdentity("", 0, owner)
         self._former: tuple[str, ...] = ()
         self._backlog = Backlog()
         self._plan_at: float | None = 0.0
-        """Loop time at which to plan for telemetry; None: no need."""
+        """Monotonic time at which to plan though nothing urgent happened; None: no need."""
         self._next_wall: float | None = None
         self._next_mono: float | None = None
         self._retry_at = 0.0
+        self.ended = asyncio.Event()
+        """Set when it takes no more turns, by `close` or by a failure of its own."""
         self._stopping = False
+        self._closed = False
         self._task: asyncio.Task[None] | None = None
         self._housekeeping: set[asyncio.Task[None]] = set()
 
@@ -113,25 +117,31 @@ class Engine:
         self.snapshot = restored(loaded, self.inventory, self._clock.now())
 
     async def _run(self) -> None:
-        while not self._stopping:
-            await self._mailbox.wait(self._timeout())
-            if not self._stopping:
-                await self._turn()
+        try:
+            while not self._stopping:
+                await self._mailbox.wait(self._timeout())
+                if not self._stopping:
+                    await self._turn()
+        except Exception:
+            # Only an error outside of folding and planning leads here. The store is whole: a new
+            # core finds everything, and one that went on might not know what it had lost.
+            log.exception("the engine ended")
+        finally:
+            self._stopping = True
+            self.feed.close()
+            self._refuse_all([*self._taken, *self._mailbox.take(1 << 30)])
+            self.ended.set()
 
     async def close(self, *, release: bool, suspend_leases: bool) -> None:
         """End without ending any workload: finish the turn, say bye to the nodes. Once only."""
-        if self._stopping:
+        if self._closed:
             return
-        self._stopping = True
+        self._closed = self._stopping = True
         self._mailbox.poke()
         if self._task is not None:
             await asyncio.wait([self._task])
-        self.feed.close()
         for task in self._housekeeping:
             task.cancel()
-        for item in self._mailbox.take(1 << 30):
-            if isinstance(item, Ask):
-                _refuse(item, CommandError("unreachable", "the core is ending"))
         await asyncio.gather(
             *(
                 session.close(release=release, suspend_leases=suspend_leases)
@@ -153,16 +163,6 @@ class Engine:
     def former_cores(self) -> tuple[str, ...]:
         """Cores whose state this one was copied or restored from."""
         return self._former
-
-    @property
-    def running(self) -> bool:
-        """Whether it takes turns; False after `close`, and if it ever died."""
-        return self._task is not None and not self._task.done() and not self._stopping
-
-    async def died(self) -> None:
-        """Wait for the loop's end, which only `close` should bring about."""
-        if self._task is not None:
-            await asyncio.wait([self._task])
 
     def now(self) -> Now:
         """The instant as decisions see it."""
@@ -187,16 +187,20 @@ class Engine:
 
     async def _turn(self) -> None:
         now = self._clock.now()
-        items = self._mailbox.take(TURN_ITEMS)
+        items = self._taken = self._mailbox.take(TURN_ITEMS)
         settled = await self._settled(items)
         draft, answers = self._fold(items, now, settled)
         if self.read_only:
             await self._read_only_turn(draft, now)
             return
         if draft.replan or self._due(now):
-            self._plan(draft)
-        elif draft.replan_soon and self._plan_at is None:
-            self._plan_at = time.monotonic() + TELEMETRY_PLAN_S
+            if not self._plan(draft):
+                draft, answers = self._fold(
+                    [*facts(items), *(ask for ask, _ in answers)], now, settled
+                )
+        elif draft.replan_within is not None:
+            at = time.monotonic() + draft.replan_within
+            self._plan_at = at if self._plan_at is None else min(at, self._plan_at)
         changes = draft.changes()
         if changes:
             try:
@@ -244,18 +248,23 @@ class Engine:
                 return draft, answers
             good.remove(bad)
 
-    def _plan(self, draft: Draft) -> None:
-        """Let the scheduler decide on the draft as it is, and write the decision into it."""
-        self._plan_at = None
+    def _plan(self, draft: Draft) -> bool:
+        """Let the scheduler decide on the draft as it is, and write the decision into it.
+
+        False after a failure of the scheduler's own: the draft is spoilt then, and planning is
+        tried again later.
+        """
         try:
             decision = plan(draft.freeze(self.snapshot.revision + 1), draft.now)
+            apply_decision(draft, decision)
         except Exception:
             log.exception("planning")
-            self._plan_at = time.monotonic() + RETRY_COMMIT_S
-            return
-        apply_decision(draft, decision)
+            self._plan_at = time.monotonic() + RETRY_PLAN_S
+            return False
+        self._plan_at = None
         self._next_wall = decision.next_wall
         self._next_mono = decision.next_mono
+        return True
 
     def _due(self, now: Now) -> bool:
         return (
@@ -266,13 +275,13 @@ class Engine:
 
     async def _settled(self, items: Sequence[Item]) -> frozenset[str]:
         """Which records that memory doesn't know are of attempts that the store saw end."""
-        asked: list[str] = []
+        told: list[Record] = []
         for item in items:
             if isinstance(item, NodeReady):
-                asked += (it.attempt for it in item.records)
+                told += item.records
             elif isinstance(item, AttemptReported):
-                asked.append(item.record.attempt)
-        unknown = tuple(it for it in asked if it not in self.snapshot.attempts)
+                told.append(item.record)
+        unknown = tuple(it.attempt for it in told if it.attempt not in self.snapshot.attempts)
         if not unknown:
             return frozenset()
         try:
@@ -352,6 +361,10 @@ class Engine:
             if take_over:
                 session.take_over()
 
+    def _refuse_all(self, items: Sequence[Item]) -> None:
+        for item in items:
+            _refuse(item, CommandError("unreachable", "the core is ending"))
+
     def _background(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._housekeeping.add(task)
@@ -380,8 +393,7 @@ class Engine:
         self._backlog.reason = str(error)
         for ask, _ in answers:
             _refuse(ask, CommandError("failed", f"nothing was changed: {error}"))
-        facts = [item for item in items if not isinstance(item, Ask)]
-        draft, _ = self._fold(facts, now, settled)
+        draft, _ = self._fold(facts(items), now, settled)
         self._retry_at = time.monotonic() + RETRY_COMMIT_S
         self._hold(draft)
 
@@ -406,6 +418,11 @@ class Engine:
         leases = [it for it in draft.effects if isinstance(it[1], GrantLease)]
         self._carry_out(leases, ())
         self._publish(draft)
+
+
+def facts(items: Sequence[Item]) -> list[Item]:
+    """Those that aren't commands."""
+    return [item for item in items if not isinstance(item, Ask)]
 
 
 def _reply(ask: Ask, answer: Answer, snapshot: Snapshot) -> None:

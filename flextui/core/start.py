@@ -55,9 +55,10 @@ class Core:
         self.server = server
         self.info = info
         self.ended = asyncio.Event()
-        """Set when a permitted `shutdown` was asked for: whoever holds the core then closes it."""
+        """Set by a permitted `shutdown`, and if the engine died: the holder then closes the core."""
         self._lock = lock
         desk.ended = self.ended.set
+        self._watch = asyncio.get_running_loop().create_task(self._until_engine_ends())
 
     def client(self) -> EmbeddedClient:
         """A client for the account that this process runs under."""
@@ -67,6 +68,10 @@ class Core:
         """A client for a caller whom the kernel has identified."""
         info = replace(self.info, user=who.user, admin=self.desk.admin(who))
         return EmbeddedClient(self.desk, who, info)
+
+    async def _until_engine_ends(self) -> None:
+        await self.engine.ended.wait()
+        self.ended.set()
 
     @property
     def busy(self) -> bool:
@@ -79,6 +84,7 @@ class Core:
 
         `hand_over`: another core of this state directory follows at once, so the nodes stay ours.
         """
+        self._watch.cancel()
         await self.server.close()
         await self.engine.close(release=not hand_over, suspend_leases=True)
         self._lock.release()

@@ -64,7 +64,8 @@ class Bench:
         return self.running.engine.snapshot
 
     async def start(self) -> Core:
-        path = self.folder / "inventory.json"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / "inventory.yaml"
         path.write_text(self.inventory.to_text())
         options = CoreOptions(self.folder / "state", inventory=path, **self.options)
         self.core = await open_core(options, sessions=self.fleet, clock=self.clock)

@@ -72,6 +72,7 @@ def attempt_doc(attempt: Attempt) -> AttemptDoc:
         "cpus": attempt.cpus,
         "memory_bytes": attempt.memory_bytes,
         "replaced": attempt.replaced,
+        "last_lines": attempt.last_lines,
         "limit": attempt.limit,
     }
 

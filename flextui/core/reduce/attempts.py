@@ -27,6 +27,8 @@ NEVER_RAN = frozenset({"never", "refused"})
 """`why` of attempts that were placed and didn't run: they count for nothing."""
 
 _ENDED_RECORDS = frozenset({"ended", "lost", "never"})
+STARTED_S = 0.005
+_STARTING = (AttemptState.PLACED, AttemptState.STARTING)
 _REFUSED_BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 60.0)
 
 _WHY_TEXT = {
@@ -71,6 +73,15 @@ def _late(draft: Draft, attempt: Attempt, record: Record) -> None:
 
 
 def _running(draft: Draft, attempt: Attempt, record: Record) -> None:
+    """Seen running. That frees nothing, so planning waits a little: short work ends meanwhile."""
+    urgent = draft.replan
+    _set_running(draft, attempt, record)
+    if not urgent and attempt.state in _STARTING:
+        draft.replan = False
+        draft.plan_within(STARTED_S)
+
+
+def _set_running(draft: Draft, attempt: Attempt, record: Record) -> None:
     started = attempt.started_at
     if started is None:
         started = draft.now.wall - (record.started_ago_s or 0.0)
@@ -163,6 +174,7 @@ def _verdict(draft: Draft, attempt: Attempt, record: Record) -> Attempt:
         started_at=started,
         ended_at=max(ended_at, started),
         limit=record.limit or attempt.limit,
+        last_lines=end.last_lines,
     )
 
 

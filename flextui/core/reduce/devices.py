@@ -12,13 +12,15 @@ from dataclasses import replace
 
 from flextui.core.draft import ACTOR, Draft
 from flextui.core.events import Sampled, XidSeen
-from flextui.core.model.state import Attempt, AttemptState, Gpu, Mark, Node, NodeStatus
+from flextui.core.model.state import Attempt, AttemptState, Gpu, JobState, Mark, Node, NodeStatus
 from flextui.core.scheduler.restart import after_attempt
 
 APPLICATION_XIDS = frozenset({13, 31, 43, 45})
 HARDWARE_XIDS = frozenset({48, 64, 74, 79, 95})
 MOMENTS_S = 10.0
 """An end this close to its device's failure is put down to the device."""
+TELEMETRY_S = 1.0
+"""Changes in telemetry are gathered this long before they are planned for."""
 CLAIM_KEPT_S = 30.0
 """A device that a start found claimed by others is left alone this long."""
 
@@ -38,7 +40,7 @@ def sampled(draft: Draft, event: Sampled) -> None:
     matters = not node.sampled or _signature(node.gpus) != _signature(gpus)
     draft.put_node(fresh, matters=False)
     if matters:
-        draft.replan_soon = True
+        draft.plan_within(TELEMETRY_S if node.sampled else 0.0)
         if {it.uuid for it in node.gpus} != {it.uuid for it in gpus}:
             _refuse_shared_gpus(draft, fresh)
         _heed_recovery_actions(draft, node, fresh)
@@ -185,12 +187,27 @@ def _judge_again(draft: Draft, node: str, uuid: str) -> None:
             continue
         judged = replace(attempt, why="device_lost", reason="its GPU failed")
         draft.put_attempt(judged)
-        job = draft.jobs.get(attempt.task.job)
-        task = draft.tasks.get(attempt.task)
-        if job is None or task is None or task.active != attempt.id:
-            continue
-        failures = tuple(at for at in task.failures if at < since)
-        draft.put_task(after_attempt(job, replace(task, failures=failures), judged, draft.now))
+        _follow_again(draft, judged, since)
+
+
+def _follow_again(draft: Draft, attempt: Attempt, since: float) -> None:
+    """Let the task follow from the new verdict, even where the old one had ended the job."""
+    job = draft.job(attempt.task.job)
+    task = draft.tasks.get(attempt.task)
+    if job is None or task is None or task.active != attempt.id or job.stop is not None:
+        return
+    if job.state is JobState.FAILED:
+        job = replace(job, state=JobState.PENDING, reason="", ended_at=None)
+        draft.put_job(job)
+    if job.state.ended:
+        return
+    before = replace(
+        task,
+        state=JobState.RUNNING,
+        failures=tuple(at for at in task.failures if at < since),
+        ended_at=None,
+    )
+    draft.put_task(after_attempt(job, before, attempt, draft.now))
 
 
 def claim(draft: Draft, name: str, uuid: str, by: str) -> None:

@@ -40,6 +40,8 @@ def node_ready(draft: Draft, event: NodeReady) -> None:
     if refusal := _refused_account(draft, event):
         _refuse(draft, node, refusal)
         return
+    if draft.suspended:
+        restart_loss_timers(draft)  # the others may be on their way back: their `after` begins now
     up = _up(draft, node, event)
     new_root = (up.host_id, up.root_path, up.root_id) != (
         node.host_id,
