@@ -312,6 +312,9 @@ async def test_half_of_the_nodes_gone_at_once_pauses_replacement(tmp_path: Path)
         assert made.running.desk.fleet()["replacement_paused"]
         clock.advance(1)
         made.fleet[other].connect()
+        await made.until(lambda s: not s.suspended_until_answer)
+        assert not made.attempt(attempt).replaced, "its node may be on its way back as well"
+        clock.advance(61)
         await made.until(lambda s: s.attempts[attempt].replaced)
 
 
@@ -662,7 +665,7 @@ async def test_a_commit_that_fails_makes_the_core_read_only_until_one_succeeds(
         attempt = await one_running(made)
         client = made.running.client()
         monkeypatch.setattr(Flaky, "full", True)
-        with pytest.raises(CommandError, match="nothing was changed.*disk is full"):
+        with pytest.raises(CommandError, match=r"nothing was changed.*disk is full"):
             await made.submit(SLEEP.format("more"))
         assert "disk is full" in (await client.call(c.ListNodes()))["fleet"]["read_only"]
         with pytest.raises(CommandError, match="read-only"):

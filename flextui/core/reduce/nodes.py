@@ -7,6 +7,7 @@ evidence only under the root_id that the attempt was placed with; everything els
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from flextui.core.draft import Draft
@@ -41,7 +42,9 @@ def node_ready(draft: Draft, event: NodeReady) -> None:
         _refuse(draft, node, refusal)
         return
     if draft.suspended:
-        restart_loss_timers(draft)  # the others may be on their way back: their `after` begins now
+        # The pause ends with this answer. The others may be on their way back: their loss begins
+        # anew, and before the answer, so that they don't seem to have vanished together again.
+        restart_loss_timers(draft, math.nextafter(draft.now.mono, 0.0))
     up = _up(draft, node, event)
     new_root = (up.host_id, up.root_path, up.root_id) != (
         node.host_id,
@@ -239,8 +242,12 @@ def doubt(draft: Draft, attempt: Attempt, reason: str) -> None:
         draft.put_task(replace(task, state=state, reason=reason, reason_code="unknown"))
 
 
-def restart_loss_timers(draft: Draft) -> None:
-    """The core itself was away (stopped, or asleep): no node is to blame for that time."""
+def restart_loss_timers(draft: Draft, at: float | None = None) -> None:
+    """The core itself was away (stopped, asleep, cut off): no node is to blame for that time.
+
+    `at` is an instant of the awake clock; now, if left out.
+    """
+    since = draft.now.mono if at is None else at
     for node in list(draft.nodes.values()):
-        if node.status is NodeStatus.LOST:
-            draft.put_node(replace(node, down_mono=draft.now.mono))
+        if node.status is NodeStatus.LOST and not node.declared_lost:
+            draft.put_node(replace(node, down_mono=since))
