@@ -21,13 +21,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 REPO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPO))
 
+T = TypeVar("T")
+
 READY_WITHIN_S = 60.0
-POLL_S = 0.005
+POLL_S = 0.002
 PROBE_S = 0.002
 _READY = b"flextui: ready"
 
@@ -188,10 +190,10 @@ class Held:
 # ---- runs and what they show ----
 
 
-def alternate(rounds: int, sides: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:
+def alternate(rounds: int, sides: Mapping[str, Callable[[], T]]) -> dict[str, list[T]]:
     """What each side measured in every round, the sides in turn: A B A B, so that a machine that
     changes its pace meanwhile changes it for all."""
-    found: dict[str, list[float]] = {name: [] for name in sides}
+    found: dict[str, list[T]] = {name: [] for name in sides}
     for _ in range(rounds):
         for name, measure in sides.items():
             found[name].append(measure())

@@ -17,12 +17,27 @@ from flextui.core.model.state import Identity
 from flextui.core.ports import StoreError
 
 FRAME_S = 0.25
-"""A view changes at most this often."""
+"""A view that changes all the time is sent this often."""
+BURST = 4
+"""Changes that go out at once after a while without any: a command that waits isn't kept."""
 EVENTS_S = 0.1
 EVENTS_STEP = 1000
 CHUNK = 100
 BEGINNING = -1
 """Before every event."""
+
+
+class Frames:
+    """When the changes of a view go out: BURST of them at once, then one each FRAME_S."""
+
+    def __init__(self) -> None:
+        self._due = 0.0
+        """When the last one would have gone out, had all kept their distance."""
+
+    def delay(self, now: float) -> float:
+        """Seconds that the next one, which is there `now`, has to wait."""
+        self._due = max(self._due + FRAME_S, now)
+        return max(0.0, self._due - now - (BURST - 1) * FRAME_S)
 
 
 class EmbeddedClient:
@@ -42,15 +57,17 @@ class EmbeddedClient:
 
     async def watch(self) -> AsyncGenerator[Delta, None]:
         engine = self._desk.engine
+        loop = asyncio.get_running_loop()
         watcher = engine.feed.join()
         try:
             yield await self._whole()
+            frames = Frames()
             while True:
                 await watcher.changed()
+                await asyncio.sleep(frames.delay(loop.time()))
                 jobs, nodes = watcher.take()
                 fleet = self._desk.fleet()
                 yield view.delta(engine.snapshot, jobs, nodes, fleet, full=False)
-                await asyncio.sleep(FRAME_S)
         finally:
             engine.feed.leave(watcher)
 
