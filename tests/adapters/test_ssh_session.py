@@ -332,6 +332,20 @@ async def test_no_python(bench: SshFleet) -> None:
     assert "install Python 3.8" in event.text
 
 
+async def test_the_python_that_the_inventory_names(bench: SshFleet) -> None:
+    home = bench.add("gpu1").home_folder()
+    own = home / "own-python"
+    own.write_text('#!/bin/sh\ntouch ~/it-was-me\nexec /usr/bin/python3 "$@"\n')
+    own.chmod(0o755)
+    async with session(NodeSpec(host="gpu1", name="gpu1", python="~/own-python")) as node:
+        await node.connected()
+    assert (home / "it-was-me").exists()
+    async with session(NodeSpec(host="gpu1", name="gpu1", python="/opt/none/python3")) as node:
+        event = await down(node)
+    assert event.code == "python"
+    assert "/opt/none/python3, which the inventory names" in event.text
+
+
 async def test_a_read_only_home_works(bench: SshFleet) -> None:
     bench.add("gpu1", home_disk="readonly")
     async with session(named("gpu1")) as node:

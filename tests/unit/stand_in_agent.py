@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -121,10 +122,12 @@ class StandInTransport:
         self._make = make
         self.agents: list[StandInAgent] = []
         self.tries = 0
+        self.opened = asyncio.Event()
 
     async def open(self, turn: Turn) -> ByteStream:
         await turn.take()
         self.tries += 1
+        self.opened.set()
         made = self._make()
         if isinstance(made, LinkFailure):
             raise made

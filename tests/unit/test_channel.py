@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from flextui.core.adapters.channel import QUEUE_BOUND, Channel, MessageTooLong
 from flextui.core.adapters.lines import LineSplitter
 from flextui.core.adapters.stream import HIGH_WATER, ByteStream
-from flextui.core.adapters.tail import SLACK, WINDOW, Tail
+from flextui.core.adapters.tail import MERGED, SLACK, WINDOW, Tail
 
 
 class Peer:
@@ -266,6 +266,16 @@ async def test_an_agent_that_ignores_its_credit_loses_the_tail_not_our_memory() 
     assert taken <= WINDOW + SLACK + 60_000
     peer.stream.feed_eof()
     await running
+
+
+async def test_many_small_pieces_become_few() -> None:
+    tail = Tail("n", "j1.0.1", lambda size: None)
+    for number in range(100_000):
+        tail.receive({"t": "log", "stream": "out", "at": number * 2, "text": "x\n", "marks": []})
+    pieces = [await tail.next() for _ in range(7)]
+    assert "".join(piece["text"] for piece in pieces) == "x\n" * 100_000
+    assert pieces[-1]["to"] == 200_000
+    assert max(len(piece["text"]) for piece in pieces) <= MERGED
 
 
 async def test_a_tail_ends_with_the_link() -> None:

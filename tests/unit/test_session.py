@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -235,7 +236,9 @@ def test_waits_grow_to_their_bound_and_jitter() -> None:
     assert all(wait <= 30.0 for wait in waits)
     assert all(15.0 <= wait <= 30.0 for wait in waits[8:])
     assert len(set(waits[8:])) > 1
-    backoff.reset()
+    backoff.served(5.0)
+    assert backoff.delay("timeout") >= 15.0
+    backoff.served(60.0)
     assert backoff.delay("timeout") <= 0.25
     assert backoff.delay("auth") >= 7.5
 
@@ -271,6 +274,15 @@ async def test_an_agent_that_answers_pings_stays() -> None:
     async with linked(lambda: StandInAgent(on_message=on_message), pace=SHORT) as (_, events, _t):
         async with asyncio.timeout(20):
             await enough.wait()
+    assert not [event for event in events.seen if isinstance(event, NodeDown)]
+
+
+async def test_a_core_that_was_stopped_blames_nobody() -> None:
+    async with linked(lambda: StandInAgent(on_message=answering()), pace=SHORT) as (_, events, _t):
+        await events.next(NodeReady)
+        time.sleep(2 * SHORT.silent_s)  # noqa: ASYNC251  the whole process stands still
+        for _ in range(20):
+            await asyncio.sleep(SHORT.tick_s)
     assert not [event for event in events.seen if isinstance(event, NodeDown)]
 
 
@@ -383,6 +395,19 @@ async def test_take_over_connects_anew_and_says_so_once() -> None:
         await events.next(NodeReady)
         said = [agent.received[0]["takeover"] for agent in transport.agents]
     assert said == [False, True, False]
+
+
+async def test_take_over_asked_for_during_a_connect_is_not_forgotten() -> None:
+    driven = hello(granted=False, driver={"core_id": "c2", "owner": "bob@desk", "since_at": 1})
+    answers = iter([driven])
+    make = lambda: StandInAgent(answer=next(answers, hello()))  # noqa: E731
+    async with linked(make) as (link, events, transport):
+        await events.next(NodeConnecting)
+        await transport.opened.wait()
+        link.take_over()
+        assert not (await events.next(NodeReady)).granted
+        assert (await events.next(NodeReady)).granted
+    assert transport.agents[1].received[0]["takeover"] is True
 
 
 async def test_a_fenced_core_hears_who_did_it_and_goes_on_watching() -> None:

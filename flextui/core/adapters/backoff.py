@@ -18,8 +18,9 @@ class Pace:
     person_first_s: float = 15.0
     """The same for what a person must mend: hasty retries would trip login guards."""
     person_most_s: float = 300.0
-    stable_s: float = 20.0
-    """A link that served this long was good: its loss begins at the first wait again."""
+    stable_s: float = 1.0
+    """A link that served this long, and longer than the wait before it, was good: the waits begin
+    anew. One that breaks right after each hello waits longer and longer."""
     ping_s: float = 5.0
     """Silence after which the agent is asked whether it lives."""
     silent_s: float = 12.0
@@ -37,6 +38,12 @@ class Backoff:
     def __init__(self, pace: Pace) -> None:
         self._pace = pace
         self._tries = 0
+        self._last_s = 0.0
+
+    def served(self, seconds: float) -> None:
+        """A link was up for so long."""
+        if seconds >= max(self._pace.stable_s, self._last_s):
+            self.reset()
 
     def reset(self) -> None:
         self._tries = 0
@@ -49,4 +56,5 @@ class Backoff:
             first, most = self._pace.first_s, self._pace.most_s
         ceiling = min(most, first * 2.0 ** min(self._tries, 30))
         self._tries += 1
-        return ceiling * random.uniform(0.5, 1.0)
+        self._last_s = ceiling * random.uniform(0.5, 1.0)
+        return self._last_s

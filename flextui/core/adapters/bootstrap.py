@@ -12,6 +12,7 @@ line until the answer is there: what a buffered reader swallowed with the line w
 
 import importlib.resources
 import json
+import os
 import sys
 from dataclasses import dataclass
 from functools import cache
@@ -104,24 +105,26 @@ class BootAnswer:
     """Why there is no cache, or an empty string."""
 
 
-def remote_command() -> str:
-    """The command for the SSH channel, for any login shell.
+def remote_command(python: str | None = None) -> str:
+    """The command for the SSH channel, for any login shell. None: any Python that is found.
 
     Single quotes around text without quotes, `!`, backslash or newline mean the same in sh, bash,
     zsh, fish, csh and tcsh.
     """
+    lacking = f"{python}, which the inventory names, is not there" if python else "no python3"
     script = (
-        f"for p in {_PYTHONS}; do "
+        f"for p in {python or _PYTHONS}; do "
         'case "$p" in /*) ;; *) p=$(command -v "$p") ;; esac; '
         f'[ -x "$p" ] && exec "$p" -ISc "{_READ}" flextui-agent; done; '
-        f'echo "flextui: no python3 in PATH=$PATH" >&2; exit {EXIT_NO_PYTHON}'
+        f'echo "flextui: {lacking}; PATH=$PATH" >&2; exit {EXIT_NO_PYTHON}'
     )
     return f"exec /bin/sh -c '{script}'"
 
 
-def local_argv() -> list[str]:
+def local_argv(python: str | None = None) -> list[str]:
     """The argument vector that starts the same loader on this machine, for transport local."""
-    return [sys.executable, "-ISc", _READ, "flextui-agent"]
+    program = os.path.expanduser(python) if python else sys.executable
+    return [program, "-ISc", _READ, "flextui-agent"]
 
 
 def loader_line(sha256: str, size: int) -> bytes:

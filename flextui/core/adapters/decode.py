@@ -278,20 +278,20 @@ def text_of(message: Message, field: str) -> str:
 # ── logs ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def log_event(node: str, attempt: str, message: Message) -> tuple[LogEvent, int] | None:
-    """A log push and the bytes that it takes of the credit. Text stays as the workload wrote it."""
+def log_event(node: str, attempt: str, message: Message) -> LogEvent | None:
+    """A log push; its text stays as the workload wrote it."""
     kind = message.get("t")
     stream = message.get("stream")
     stream = stream if stream in ("out", "err") else ""
     event = LogEvent(kind="eof", attempt=attempt, node=node, stream=stream, at=0, to=0, text="")
     if kind == "eof":
-        return event, 0
+        return event
     if not stream:
         return None
     if kind == "gap":
         event["kind"] = "gap"
         event["at"], event["to"] = _size(message.get("from")), _size(message.get("to"))
-        return event, 0
+        return event
     data = _log_bytes(event, message)
     if data is None:
         return None
@@ -301,7 +301,7 @@ def log_event(node: str, attempt: str, message: Message) -> tuple[LogEvent, int]
     marks = _list(message.get("marks"), 4096)
     if marks:
         event["marks"] = [pair for mark in marks if (pair := _mark(mark)) is not None]
-    return event, len(data)
+    return event
 
 
 def _log_bytes(event: LogEvent, message: Message) -> bytes | None:

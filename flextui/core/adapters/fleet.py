@@ -69,7 +69,7 @@ class Fleet:
 
     def _transport(self, node: NodeSpec) -> Transport:
         if node.transport == "local":
-            return LocalTransport()
+            return LocalTransport(node.python)
         if self._pool is None:
             self._pool = asyncio.get_running_loop().create_task(self._make_pool())
         return _SshNode(self._pool, node)

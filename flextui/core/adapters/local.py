@@ -18,6 +18,10 @@ from flextui.core.adapters.transport import Finding
 class LocalTransport:
     """Runs the loader with this core's own Python, in a session of its own."""
 
+    def __init__(self, python: str | None = None) -> None:
+        """`python` runs the agent; None: the one that runs this core."""
+        self._argv = local_argv(python)
+
     async def open(self, turn: Turn) -> ByteStream:
         await turn.take()
         if not sys.platform.startswith("linux"):
@@ -27,10 +31,10 @@ class LocalTransport:
         try:
             # Its own session: a Ctrl-C in the terminal is the core's alone.
             await loop.subprocess_exec(
-                lambda: _Pipes(stream), *local_argv(), start_new_session=True, cwd="/"
+                lambda: _Pipes(stream), *self._argv, start_new_session=True, cwd="/"
             )
         except OSError as error:
-            raise LinkFailure("python", f"{sys.executable}: {error.strerror}", "python") from error
+            raise LinkFailure("python", f"{self._argv[0]}: {error.strerror}", "python") from error
         return stream
 
     def findings(self) -> list[Finding]:

@@ -21,9 +21,9 @@ DIAL_TURN_S = 0.4
 TURN_S = 2.0
 """A turn for a handshake and the boot of an agent."""
 TICK_S = 0.01
-LATE_S = 0.02
+LATE_S = 0.03
 """The loop is late: fewer turns."""
-ON_TIME_S = 0.01
+ON_TIME_S = 0.015
 
 
 class Turn:

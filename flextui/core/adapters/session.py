@@ -200,9 +200,10 @@ class NodeLink:
         try:
             async with self._setup.pacer.turn() as turn:
                 stream = await self._transport.open(turn)
-                greeting = await greet(stream, await self._setup.agent(), self._hello())
+                hello = self._hello()
+                greeting = await greet(stream, await self._setup.agent(), hello)
             self._claim(greeting)
-            return await self._serve(stream, greeting)
+            return await self._serve(stream, greeting, took_over=hello["takeover"])
         except LinkFailure as failure:
             return failure
         except Exception as error:  # no node may stop the core, whatever its libraries do
@@ -241,12 +242,14 @@ class NodeLink:
                 "state",
             )
 
-    async def _serve(self, stream: ByteStream, greeting: Greeting) -> LinkFailure | None:
+    async def _serve(
+        self, stream: ByteStream, greeting: Greeting, *, took_over: bool
+    ) -> LinkFailure | None:
         facts = greeting.facts
         granted = greeting.hello.get("granted") is True
         self._root = (facts.root_path, facts.root_id)
         self._fenced = False
-        if granted:
+        if took_over:
             self._takeover = False
         channel = Channel(stream, self._pushed)
         self._channel, self._greeting, self._failure = channel, greeting, None
@@ -257,7 +260,8 @@ class NodeLink:
         watchdog = Watchdog(channel, self._pace)
         observer = None
         if not granted:
-            observer = self._loop.call_later(self._pace.observe_s, self._ask_anew, channel)
+            soon = 0.0 if self._takeover else self._pace.observe_s  # it was asked for meanwhile
+            observer = self._loop.call_later(soon, self._ask_anew, channel)
         try:
             await channel.run()
         finally:
@@ -265,14 +269,15 @@ class NodeLink:
             if observer is not None:
                 observer.cancel()
             self._channel = None
-        if self._loop.time() - since >= self._pace.stable_s:
-            self._backoff.reset()
+        self._backoff.served(self._loop.time() - since)
         if self._recycled:
             return None
         return await _end_of_link(self._name, channel, stream)
 
     def _ask_anew(self, channel: Channel) -> None:
-        if not channel.tailing:  # else the reader would be cut off: the next chance will do
+        if (
+            self._takeover or not channel.tailing
+        ):  # else the reader would be cut off: the next chance will do
             self._recycle()
 
     def _recycle(self) -> None:

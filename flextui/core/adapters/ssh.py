@@ -8,6 +8,7 @@ jump host; how many run in all is the pacer's to say.
 from __future__ import annotations
 
 import asyncio
+import signal as signals
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -92,7 +93,7 @@ class SshPool:
 
     def _route(self, node: NodeSpec) -> Hop:
         options = self._config.lookup(
-            node.host,
+            node.host.strip("[]"),
             user=node.user,
             port=node.port,
             default_user=self._defaults.user,
@@ -284,7 +285,7 @@ class SshTransport:
             async with asyncio.timeout(SESSION_S):
                 await connection.create_session(
                     lambda: _Command(stream, connection),
-                    remote_command(),
+                    remote_command(self._node.python),
                     encoding=None,
                     request_pty=False,
                     window=WINDOW,
@@ -351,8 +352,7 @@ class _Command(asyncssh.SSHClientSession[bytes]):
         self._stream.exit_status = status
 
     def exit_signal_received(self, signal: str, core_dumped: bool, msg: str, lang: str) -> None:
-        self._stream.exit_status = 128
-        self._stream.feed_stderr(f"killed by SIG{signal}".encode())
+        self._stream.exit_status = -int(getattr(signals, f"SIG{signal}", 128))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stream.lost(exc)

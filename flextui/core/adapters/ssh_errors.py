@@ -63,13 +63,18 @@ def stalled(who: str, phase: str, seconds: float) -> LinkFailure:
 
 
 def of_auth(
-    who: str, tried: list[str], problems: tuple[str, ...], banner: str, reason: str
+    who: str, tried: list[str], untried: int, problems: tuple[str, ...], banner: str, reason: str
 ) -> LinkFailure:
     """The server accepted none of the keys; its banner may say more."""
     said = [line.strip() for line in banner.splitlines() if line.strip()]
     told = [line for line in said if any(word in line.lower() for word in _ACCOUNT)]
     if told:
         return LinkFailure("auth", f"the account {who} can't log in: {told[0]}", "login")
+    if untried and not tried:
+        return LinkFailure(
+            "auth", f"the server asks {who} for no key, and flextui types no passwords: "
+            "set PubkeyAuthentication yes in its sshd_config", "login",
+        )  # fmt: skip
     offered = f"tried {', '.join(tried)}" if tried else "there was no key to try"
     left_out = f"; left out: {', '.join(problems)}" if problems else ""
     if "too many" in reason.lower():

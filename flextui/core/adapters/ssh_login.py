@@ -156,8 +156,11 @@ def _login_failure(login: Login, client: Client, error: Exception) -> LinkFailur
     reason = error.reason if isinstance(error, asyncssh.Error) else str(error)
     denied = isinstance(error, asyncssh.PermissionDenied)
     if denied or "authentication failures" in reason:
-        problems = login.credentials.problems
-        return ssh_errors.of_auth(login.who, client.tried, problems, client.banner, reason)
+        credentials = login.credentials
+        untried = len(credentials.offered) - len(client.tried)
+        return ssh_errors.of_auth(
+            login.who, client.tried, untried, credentials.problems, client.banner, reason
+        )
     return ssh_errors.of_handshake(login.who, login.where, client.phase, error)
 
 

@@ -14,6 +14,9 @@ WINDOW = 256 * 1024
 """Bytes of log that an agent may send ahead of the reader."""
 SLACK = 64 * 1024
 """What an agent may send over its credit (its last chunk) before the tail is ended."""
+MERGED = 32 * 1024
+"""Small pieces that wait for the reader become one of up to this many bytes."""
+EVENTS_BOUND = 32 * 1024
 
 
 class Tail:
@@ -23,7 +26,7 @@ class Tail:
         self._node = node
         self._attempt = attempt
         self._renew = renew
-        self._events: deque[tuple[LogEvent, int]] = deque()
+        self._events: deque[LogEvent] = deque()
         self._held = 0
         self._read = 0
         self._broken = False
@@ -31,12 +34,13 @@ class Tail:
 
     def receive(self, message: dict[str, Any]) -> None:
         """A push of this subscription; nonsense is passed over."""
-        decoded = log_event(self._node, self._attempt, message)
-        if decoded is None or self._broken:
+        event = log_event(self._node, self._attempt, message)
+        if event is None or self._broken:
             return
-        self._events.append(decoded)
-        self._held += max(decoded[1], 64)  # empty pushes are bounded as well
-        if self._held > WINDOW + SLACK:
+        if not (self._events and _merge(self._events[-1], event)):
+            self._events.append(event)
+        self._held += _size(event)
+        if self._held > WINDOW + SLACK or len(self._events) > EVENTS_BOUND:
             self.break_off()
         self._wake.set()
 
@@ -52,10 +56,34 @@ class Tail:
                 raise ConnectionResetError(f"the link to {self._node} broke")
             self._wake.clear()
             await self._wake.wait()
-        event, size = self._events.popleft()
-        self._held -= max(size, 64)
+        event = self._events.popleft()
+        size = _size(event)
+        self._held -= size
         self._read += size
         if self._read >= WINDOW // 2 and not self._broken:
             self._renew(self._read)
             self._read = 0
         return event
+
+
+def _size(event: LogEvent) -> int:
+    """Bytes of the log that an event carries: what counts against the credit."""
+    return event["to"] - event["at"] if event["kind"] == "data" else 0
+
+
+def _merge(last: LogEvent, event: LogEvent) -> bool:
+    """Append text to the event before it, if it goes on there."""
+    if (
+        not last["kind"] == event["kind"] == "data"
+        or last["stream"] != event["stream"]
+        or last["to"] != event["at"]
+        or "b64" in last
+        or "b64" in event
+        or event["to"] - last["at"] > MERGED
+    ):
+        return False
+    last["text"] += event["text"]
+    last["to"] = event["to"]
+    if "marks" in event:
+        last["marks"] = [*last.get("marks", []), *event["marks"]]
+    return True
