@@ -72,6 +72,9 @@ async def attach(client: Client, job: str, name: str, *, quiet: bool) -> int:
     loop.add_signal_handler(signal.SIGQUIT, keys.detach)
     try:
         return await _either(keys.left, _to_its_end(client, job, keys, quiet=quiet))
+    except ConnectionError as error:
+        text = f"the core went away; {job} goes on (flextui logs -f {job} shows it again)"
+        raise output.Failure(output.UNREACHABLE, text) from error
     finally:
         loop.remove_signal_handler(signal.SIGINT)
         loop.remove_signal_handler(signal.SIGQUIT)

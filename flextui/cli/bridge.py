@@ -11,6 +11,8 @@ import sys
 import threading
 from contextlib import suppress
 
+import click
+
 from flextui.cli.output import DONE, UNREACHABLE, Failure
 from flextui.cli.verb import Place, verb
 
@@ -23,11 +25,12 @@ _CHUNK = 1 << 16
     hidden=True,
     short_help="Join stdin and stdout to the core's socket.",
 )
-def bridge(place: Place) -> int:
+@click.option("--fleet", default="", help="The fleet whose core is meant.")
+def bridge(place: Place, fleet: str) -> int:
     """Join stdin and stdout to the socket of the core that runs here, until either ends."""
     from flextui.cli.connect import sockets
 
-    tried = sockets(place.options)
+    tried = sockets(place.options, fleet)
     link = socket.socket(socket.AF_UNIX)
     for path in tried:
         with suppress(OSError):

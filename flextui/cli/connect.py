@@ -53,7 +53,8 @@ async def open_client(options: Options, need: Need) -> Client:
     if options.connect:
         from flextui.cli.head import over_ssh
 
-        return await over_ssh(options.connect)
+        fleet = FleetNames.of(inventory_in_use(options)).fleet
+        return await over_ssh(options.connect, fleet=fleet, path=options.socket)
     inventory = inventory_in_use(options)
     if options.socket:
         return await _at(Path(options.socket).absolute(), inventory)
@@ -114,13 +115,16 @@ def inventory_in_use(options: Options) -> Path | None:
         raise Failure(INPUT, str(error)) from error
 
 
-def sockets(options: Options) -> list[Path]:
-    """Where a core that runs on this machine may listen."""
+def sockets(options: Options, fleet: str = "") -> list[Path]:
+    """Where a core that runs on this machine may listen; that of a fleet asked for by name is
+    looked for first."""
     if options.socket:
         return [Path(options.socket).absolute()]
     own = paths.recorded_socket(paths.state_folder(options.state_dir))
-    fleet = FleetNames.of(inventory_in_use(options)).fleet
-    return [own, paths.shared_socket(fleet)] if fleet else [own]
+    if fleet:
+        return [paths.shared_socket(fleet), own]
+    found = FleetNames.of(inventory_in_use(options)).fleet
+    return [own, paths.shared_socket(found)] if found else [own]
 
 
 async def _at(path: Path, inventory: Path | None) -> Client:
@@ -154,7 +158,7 @@ async def _head_or_shared(fleet: FleetNames) -> Client | None:
     if fleet.head and not is_this_host(fleet.head):
         from flextui.cli.head import over_ssh
 
-        return await over_ssh(fleet.head)
+        return await over_ssh(fleet.head, fleet=fleet.fleet)
     shared = paths.shared_socket(fleet.fleet) if fleet.fleet else None
     if shared is not None and shared.exists():
         try:

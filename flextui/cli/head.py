@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import socket
 from contextlib import suppress
 
@@ -24,8 +25,9 @@ _KEPT = 20
 _LEAVE_S = 2.0
 
 
-async def over_ssh(destination: str) -> Client:
-    """The core at USER@HEAD. Raises Failure with what ssh said."""
+async def over_ssh(destination: str, *, fleet: str = "", path: str | None = None) -> Client:
+    """The core at USER@HEAD: that of a fleet, or behind the socket at `path` there, or the one
+    that the bridge finds. Raises Failure with what ssh said."""
     if destination.startswith("-") or not destination.isprintable() or " " in destination:
         raise Failure(INPUT, f"--connect {destination!r}: expected USER@HEAD")
     remote = os.environ.get("FLEXTUI_REMOTE", "flextui")
@@ -33,7 +35,7 @@ async def over_ssh(destination: str) -> Client:
     with theirs:
         process = await asyncio.create_subprocess_exec(
             "/bin/sh", "-c", _IGNORING, "sh", "ssh", *_OPTIONS, "--", destination,
-            f"{remote} bridge", stdin=theirs.fileno(), stdout=theirs.fileno(),
+            _bridge(remote, fleet, path), stdin=theirs.fileno(), stdout=theirs.fileno(),
             stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
     said = asyncio.ensure_future(_last_lines(process))
@@ -56,6 +58,13 @@ async def over_ssh(destination: str) -> Client:
     except BaseException:
         await ended()
         raise
+
+
+def _bridge(remote: str, fleet: str, path: str | None) -> str:
+    """The command line there; `remote` may be several words."""
+    socket_there = f" --socket {shlex.quote(path)}" if path else ""
+    named = f" --fleet {shlex.quote(fleet)}" if fleet else ""
+    return f"{remote}{socket_there} bridge{named}"
 
 
 async def _last_lines(process: asyncio.subprocess.Process) -> list[str]:

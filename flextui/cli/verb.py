@@ -70,7 +70,9 @@ class Place:
         except CommandError as error:
             raise refused(error) from error
         except ConnectionError as error:
-            raise Failure(UNREACHABLE, f"the core went away: {error}") from error
+            said = str(error)
+            text = said if said.startswith("the core") else f"the core went away: {said}"
+            raise Failure(UNREACHABLE, text) from error
 
     def ask(self, command: Command, need: Need = Need.CORE) -> dict[str, Any]:
         """The answer to one command."""
