@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -137,3 +139,24 @@ async def test_nothing_is_left_behind_after_close() -> None:
         await node.connected()
         assert agents_here()
     assert agents_here() == []
+
+
+async def test_a_fleet_of_this_machine_never_loads_the_ssh_library(tmp_path: Path) -> None:
+    program = """
+import asyncio, sys
+from flextui.core.events import NodeReady
+from flextui.core.model.inventory import NodeSpec
+from tests.adapters.link import session
+
+async def main():
+    async with session(NodeSpec(host="localhost", name="here", transport="local")) as node:
+        await node.connected()
+    print(sorted(name for name in sys.modules if name in ("asyncssh", "cryptography", "textual")))
+
+asyncio.run(main())
+"""
+    done = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await done.communicate()
+    assert out.decode().strip() == "[]"

@@ -28,12 +28,11 @@ QUICK = Pace(first_s=0.02, most_s=0.2, person_first_s=3600.0, person_most_s=3600
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SshFleet]:
+def bench(ssh_fleet: SshFleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SshFleet:
     """Nodes, and a home on this side from which they can be reached."""
-    with SshFleet(tmp_path / "bench") as fleet:
-        monkeypatch.setenv("HOME", str(fleet.write_home(tmp_path / "me")))
-        monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-        yield fleet
+    monkeypatch.setenv("HOME", str(ssh_fleet.write_home(tmp_path / "me")))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    return ssh_fleet
 
 
 def named(name: str) -> NodeSpec:

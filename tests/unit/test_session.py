@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -20,7 +20,6 @@ from flextui.core.events import (
     LeaseAsked,
     NodeConnecting,
     NodeDown,
-    NodeEvent,
     NodeFenced,
     NodeReady,
     Sampled,
@@ -37,36 +36,11 @@ from flextui.core.ports import (
     StopAttempt,
     TailRequest,
 )
+from tests.adapters.link import Events
 from tests.unit.stand_in_agent import StandInAgent, StandInTransport, hello
 
 AGENT = AgentZip(b"zipapp" * 50_000, "0" * 64)
 FAST = Pace(first_s=0.001, most_s=0.01, person_first_s=0.001, person_most_s=0.01)
-E = TypeVar("E", bound=NodeEvent)
-
-
-class Events:
-    """What the session emits, and a way to wait for it."""
-
-    def __init__(self) -> None:
-        self.seen: list[NodeEvent] = []
-        self._more = asyncio.Event()
-        self._read = 0
-
-    def __call__(self, event: NodeEvent) -> None:
-        self.seen.append(event)
-        self._more.set()
-
-    async def next(self, kind: type[E]) -> E:
-        """The next event of this kind that nobody waited for yet; others before it are passed."""
-        async with asyncio.timeout(20):
-            while True:
-                while self._read < len(self.seen):
-                    event = self.seen[self._read]
-                    self._read += 1
-                    if isinstance(event, kind):
-                        return event
-                self._more.clear()
-                await self._more.wait()
 
 
 async def agent_zip() -> AgentZip:
@@ -128,8 +102,8 @@ async def test_hello_becomes_ready_with_facts_and_records() -> None:
         events,
         transport,
     ):
-        assert await events.next(NodeConnecting) == NodeConnecting("gpu1")
-        ready = await events.next(NodeReady)
+        assert await events.wait(NodeConnecting) == NodeConnecting("gpu1")
+        ready = await events.wait(NodeReady)
         said = transport.agents[0].received[0]
     assert ready.granted
     assert ready.facts.host_id == "0123456789abcdef-1000"
@@ -142,7 +116,7 @@ async def test_hello_becomes_ready_with_facts_and_records() -> None:
 async def test_start_up_noise_is_skipped_and_the_zipapp_sent_whole() -> None:
     agent = StandInAgent(before=b"Welcome!\nquota: 80 %\nprompt> ", have=False)
     async with linked(lambda: agent) as (link, events, _):
-        await events.next(NodeReady)
+        await events.wait(NodeReady)
         assert agent.zip_bytes == AGENT.data
         agent._on_message = answering(check={"checks": []})
         rows = {row["name"]: row for row in await link.check()}
@@ -152,9 +126,9 @@ async def test_start_up_noise_is_skipped_and_the_zipapp_sent_whole() -> None:
 
 async def test_the_root_of_the_first_hello_is_demanded_at_the_next() -> None:
     async with linked(StandInAgent) as (_, events, transport):
-        await events.next(NodeReady)
+        await events.wait(NodeReady)
         transport.agents[0].end()
-        await events.next(NodeReady)
+        await events.wait(NodeReady)
         said = transport.agents[1].received[0]
     assert said["root"] == {"path": "/home/lab/.local/state/flextui", "id": "r1"}
 
@@ -171,13 +145,13 @@ async def test_the_root_of_the_first_hello_is_demanded_at_the_next() -> None:
 async def test_refusals_are_definite(code: str, event_code: str, status: NodeStatus) -> None:
     refusal = {"t": "refused", "code": code, "text": "what is wrong and the mend"}
     async with linked(lambda: StandInAgent(answer=refusal)) as (_, events, _t):
-        down = await events.next(NodeDown)
+        down = await events.wait(NodeDown)
     assert (down.code, down.status, down.text) == (event_code, status, "what is wrong and the mend")
 
 
 async def test_a_hello_without_a_host_is_no_hello() -> None:
     async with linked(lambda: StandInAgent(answer={"t": "hello"})) as (_, events, _t):
-        assert (await events.next(NodeDown)).code == "agent"
+        assert (await events.wait(NodeDown)).code == "agent"
 
 
 # ── down and up again ──────────────────────────────────────────────────────────────────────────
@@ -186,9 +160,9 @@ async def test_a_hello_without_a_host_is_no_hello() -> None:
 async def test_silence_may_be_loss_and_a_complaint_is_not() -> None:
     failures = iter([LinkFailure("refused", "r"), LinkFailure("auth", "a")])
     async with linked(lambda: next(failures, StandInAgent())) as (_, events, _t):
-        assert (await events.next(NodeDown)).status is NodeStatus.LOST
-        assert (await events.next(NodeDown)).status is NodeStatus.UNREACHABLE
-        await events.next(NodeReady)
+        assert (await events.wait(NodeDown)).status is NodeStatus.LOST
+        assert (await events.wait(NodeDown)).status is NodeStatus.UNREACHABLE
+        await events.wait(NodeReady)
 
 
 async def test_the_same_failure_is_told_once() -> None:
@@ -200,7 +174,7 @@ async def test_the_same_failure_is_told_once() -> None:
         return LinkFailure("timeout", "no answer") if left > 0 else StandInAgent()
 
     async with linked(make) as (_, events, _t):
-        await events.next(NodeReady)
+        await events.wait(NodeReady)
     assert len([event for event in events.seen if isinstance(event, NodeDown)]) == 1
 
 
@@ -215,18 +189,18 @@ async def test_a_bug_in_a_transport_is_a_failed_node_not_a_dead_core() -> None:
         return StandInAgent()
 
     async with linked(make) as (_, events, _t):
-        assert (await events.next(NodeDown)).code == "internal"
-        await events.next(NodeReady)
+        assert (await events.wait(NodeDown)).code == "internal"
+        await events.wait(NodeReady)
 
 
 async def test_retry_now_ends_the_wait() -> None:
     failures = iter([LinkFailure("auth", "no key")])
     pace = Pace(person_first_s=3600.0, person_most_s=3600.0)
     async with linked(lambda: next(failures, StandInAgent()), pace=pace) as (link, events, _t):
-        await events.next(NodeDown)
+        await events.wait(NodeDown)
         link.retry_now()
-        await events.next(NodeConnecting)
-        await events.next(NodeReady)
+        await events.wait(NodeConnecting)
+        await events.wait(NodeReady)
 
 
 def test_waits_grow_to_their_bound_and_jitter() -> None:
@@ -252,8 +226,8 @@ SHORT = Pace(
 
 async def test_a_silent_agent_is_asked_and_then_dropped() -> None:
     async with linked(StandInAgent, pace=SHORT) as (_, events, transport):
-        await events.next(NodeReady)
-        down = await events.next(NodeDown)
+        await events.wait(NodeReady)
+        down = await events.wait(NodeDown)
         said = [message["t"] for message in transport.agents[0].received]
     assert (down.code, down.status) == ("timeout", NodeStatus.LOST)
     assert "ping" in said
@@ -279,7 +253,7 @@ async def test_an_agent_that_answers_pings_stays() -> None:
 
 async def test_a_core_that_was_stopped_blames_nobody() -> None:
     async with linked(lambda: StandInAgent(on_message=answering()), pace=SHORT) as (_, events, _t):
-        await events.next(NodeReady)
+        await events.wait(NodeReady)
         time.sleep(2 * SHORT.silent_s)  # noqa: ASYNC251  the whole process stands still
         for _ in range(20):
             await asyncio.sleep(SHORT.tick_s)
@@ -305,22 +279,22 @@ async def test_effects_become_requests_and_answers_events() -> None:
 
     agent = StandInAgent(on_message=on_message)
     async with linked(lambda: agent) as (link, events, _):
-        await events.next(NodeReady)
+        await events.wait(NodeReady)
         link.send(start())
-        reported = await events.next(AttemptReported)
+        reported = await events.wait(AttemptReported)
         assert (reported.record.state, reported.record.pid) == ("running", 9)
         link.send(start("j1.0.2"))
-        refused = await events.next(StartRefused)
+        refused = await events.wait(StartRefused)
         assert (refused.code, refused.device) == ("claimed", "GPU-1")
         assert "bob" in refused.text
         link.send(StopAttempt("j9.0.1", 5.0, "stopped"))
-        assert (await events.next(AttemptUnknown)).attempt == "j9.0.1"
+        assert (await events.wait(AttemptUnknown)).attempt == "j9.0.1"
         link.send(AbandonAttempt("j2.0.1"))
-        assert (await events.next(AttemptReported)).record.state == "never"
+        assert (await events.wait(AttemptReported)).record.state == "never"
         link.send(AckAttempts(("j1.0.1",)))
         link.send(GrantLease("j1.0.1", 4))
         link.send(AbandonAttempt("j2.0.2"))
-        await events.next(AttemptReported)
+        await events.wait(AttemptReported)
     first = agent.received[1]
     assert first["devices"] == [{"uuid": "GPU-1", "amount": 1.0}]
     assert (first["epoch"], first["argv"]) == (3, ["true"])
@@ -330,15 +304,15 @@ async def test_effects_become_requests_and_answers_events() -> None:
 
 async def test_a_start_too_big_for_the_wire_is_refused_here() -> None:
     async with linked(StandInAgent) as (link, events, _):
-        await events.next(NodeReady)
+        await events.wait(NodeReady)
         link.send(start(env={"X": "y" * (1 << 20)}))
-        assert (await events.next(StartRefused)).code == "too_big"
+        assert (await events.wait(StartRefused)).code == "too_big"
 
 
 async def test_effects_without_a_link_are_dropped() -> None:
     async with linked(lambda: LinkFailure("refused", "r")) as (link, events, _):
         link.send(start())
-        await events.next(NodeDown)
+        await events.wait(NodeDown)
         link.send(start())
     assert not [event for event in events.seen if isinstance(event, StartRefused)]
 
@@ -346,25 +320,25 @@ async def test_effects_without_a_link_are_dropped() -> None:
 async def test_nonsense_for_an_answer_begins_the_link_anew() -> None:
     agents = iter([StandInAgent(on_message=answering(start={"record": 7}))])
     async with linked(lambda: next(agents, StandInAgent())) as (link, events, _):
-        await events.next(NodeReady)
+        await events.wait(NodeReady)
         link.send(start())
-        await events.next(NodeDown)
-        await events.next(NodeReady)
+        await events.wait(NodeDown)
+        await events.wait(NodeReady)
 
 
 async def test_pushes_become_events() -> None:
     agent = StandInAgent()
     async with linked(lambda: agent) as (_, events, _t):
-        await events.next(NodeReady)
+        await events.wait(NodeReady)
         agent.say({"t": "sample", "cpu": 0.5, "gpus": [{"uuid": "GPU-1", "index": 0}]})
         agent.say({"t": "xid", "uuid": "GPU-1", "xid": 79, "text": "fell off the bus"})
         agent.say({"t": "renew", "attempt": "j1.0.1", "seq": 2})
         agent.say({"t": "who knows"})
         agent.say({"t": "attempt", "attempt": "j1.0.1", "state": "ended", "exit": {"code": 3}})
-        assert (await events.next(Sampled)).gpus[0].uuid == "GPU-1"
-        assert (await events.next(XidSeen)).xid == 79
-        assert (await events.next(LeaseAsked)).seq == 2
-        ended = await events.next(AttemptReported)
+        assert (await events.wait(Sampled)).gpus[0].uuid == "GPU-1"
+        assert (await events.wait(XidSeen)).xid == 79
+        assert (await events.wait(LeaseAsked)).seq == 2
+        ended = await events.wait(AttemptReported)
     assert ended.record.exit is not None
     assert ended.record.exit.code == 3
 
@@ -377,9 +351,9 @@ async def test_an_observer_is_told_who_drives_and_asks_again() -> None:
     answers = iter([driven])
     make = lambda: StandInAgent(answer=next(answers, hello()))  # noqa: E731
     async with linked(make, pace=SHORT) as (_, events, _t):
-        ready = await events.next(NodeReady)
+        ready = await events.wait(NodeReady)
         assert (ready.granted, ready.driver) == (False, "bob@desk")
-        assert (await events.next(NodeReady)).granted
+        assert (await events.wait(NodeReady)).granted
     assert not [event for event in events.seen if isinstance(event, NodeDown)]
 
 
@@ -388,11 +362,11 @@ async def test_take_over_connects_anew_and_says_so_once() -> None:
     answers = iter([driven])
     make = lambda: StandInAgent(answer=next(answers, hello()))  # noqa: E731
     async with linked(make) as (link, events, transport):
-        assert not (await events.next(NodeReady)).granted
+        assert not (await events.wait(NodeReady)).granted
         link.take_over()
-        assert (await events.next(NodeReady)).granted
+        assert (await events.wait(NodeReady)).granted
         transport.agents[1].end()
-        await events.next(NodeReady)
+        await events.wait(NodeReady)
         said = [agent.received[0]["takeover"] for agent in transport.agents]
     assert said == [False, True, False]
 
@@ -402,30 +376,30 @@ async def test_take_over_asked_for_during_a_connect_is_not_forgotten() -> None:
     answers = iter([driven])
     make = lambda: StandInAgent(answer=next(answers, hello()))  # noqa: E731
     async with linked(make) as (link, events, transport):
-        await events.next(NodeConnecting)
+        await events.wait(NodeConnecting)
         await transport.opened.wait()
         link.take_over()
-        assert not (await events.next(NodeReady)).granted
-        assert (await events.next(NodeReady)).granted
+        assert not (await events.wait(NodeReady)).granted
+        assert (await events.wait(NodeReady)).granted
     assert transport.agents[1].received[0]["takeover"] is True
 
 
 async def test_a_fenced_core_hears_who_did_it_and_goes_on_watching() -> None:
     async with linked(StandInAgent) as (_, events, transport):
-        await events.next(NodeReady)
+        await events.wait(NodeReady)
         transport.agents[0].say({"t": "fenced", "by": "bob@desk"})
-        assert (await events.next(NodeFenced)).by == "bob@desk"
+        assert (await events.wait(NodeFenced)).by == "bob@desk"
         transport.agents[0].end()
-        await events.next(NodeReady)
+        await events.wait(NodeReady)
     assert not [event for event in events.seen if isinstance(event, NodeDown)]
 
 
 async def test_a_second_name_of_the_same_box_is_refused_and_left_alone() -> None:
     setup = Setup(agent_zip, log_keep_s=60.0, pace=FAST)
     async with linked(StandInAgent, setup=setup) as (_, events, _t):
-        await events.next(NodeReady)
+        await events.wait(NodeReady)
         async with linked(StandInAgent, setup=setup, name="same") as (_l, others, transport):
-            down = await others.next(NodeDown)
+            down = await others.wait(NodeDown)
             assert (down.code, down.status) == ("alias", NodeStatus.UNREACHABLE)
             assert "gpu1" in down.text
             for _ in range(20):
@@ -447,7 +421,7 @@ async def test_a_tail_gives_data_gaps_and_the_end() -> None:
             agent.say({"t": "eof", "sub": sub})
 
     async with linked(lambda: StandInAgent(on_message=on_message)) as (link, events, _):
-        await events.next(NodeReady)
+        await events.wait(NodeReady)
         found = [event async for event in link.tail(TailRequest("j1.0.1", start={"out": 0}))]
     assert [(e["kind"], e["stream"], e["at"], e["to"]) for e in found] == [
         ("gap", "out", 0, 5),
@@ -462,7 +436,7 @@ async def test_a_tail_of_nothing_says_so_and_ends() -> None:
     unknown = {"t": "error", "code": "unknown_attempt", "text": "no such attempt here"}
     agent = StandInAgent(on_message=answering(tail=unknown))
     async with linked(lambda: agent) as (link, events, _):
-        await events.next(NodeReady)
+        await events.wait(NodeReady)
         found = [event async for event in link.tail(TailRequest("j1.0.1"))]
     assert [(e["kind"], e["text"]) for e in found] == [
         ("notice", "no such attempt here"),
@@ -473,7 +447,7 @@ async def test_a_tail_of_nothing_says_so_and_ends() -> None:
 async def test_a_tail_breaks_with_its_link() -> None:
     agent = StandInAgent(on_message=answering())
     async with linked(lambda: agent) as (link, events, _):
-        await events.next(NodeReady)
+        await events.wait(NodeReady)
         tail = link.tail(TailRequest("j1.0.1", follow=True))
         reading = asyncio.ensure_future(anext(tail))
         await asyncio.sleep(0)
@@ -484,7 +458,7 @@ async def test_a_tail_breaks_with_its_link() -> None:
 
 async def test_a_tail_without_a_link_fails_with_the_reason() -> None:
     async with linked(lambda: LinkFailure("auth", "no key was accepted")) as (link, events, _):
-        await events.next(NodeDown)
+        await events.wait(NodeDown)
         with pytest.raises(ConnectionError, match="no key was accepted"):
             await anext(link.tail(TailRequest("j1.0.1")))
 
@@ -492,7 +466,7 @@ async def test_a_tail_without_a_link_fails_with_the_reason() -> None:
 async def test_close_says_bye() -> None:
     agent = StandInAgent()
     async with linked(lambda: agent) as (link, events, _):
-        await events.next(NodeReady)
+        await events.wait(NodeReady)
         await link.close(release=True, suspend_leases=True)
     assert agent.received[-1] == {"t": "bye", "release": True, "suspend_leases": True}
     assert not [event for event in events.seen if isinstance(event, NodeDown)]
@@ -504,7 +478,7 @@ async def test_close_says_bye() -> None:
 async def test_check_of_a_node_that_is_down_names_the_phase() -> None:
     failure = LinkFailure("auth", "no key accepted for lab@gpu1", "login")
     async with linked(lambda: failure) as (link, events, _):
-        await events.next(NodeDown)
+        await events.wait(NodeDown)
         rows = await link.check()
     assert [(row["name"], row["ok"]) for row in rows] == [
         ("reach", True),
@@ -523,7 +497,7 @@ async def test_check_shows_the_way_the_agents_rows_and_the_clock() -> None:
     ]
     agent = StandInAgent(on_message=answering(check={"checks": checks}))
     async with linked(lambda: agent) as (link, events, _):
-        await events.next(NodeReady)
+        await events.wait(NodeReady)
         rows = {row["name"]: row for row in await link.check()}
     assert "round trip" in rows["reach"]["text"]
     assert rows["python"]["ok"] is True

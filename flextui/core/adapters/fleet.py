@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 from collections.abc import Callable
 from pathlib import Path
@@ -78,6 +79,7 @@ class Fleet:
         """Off the loop: importing the SSH library takes a fifth of a second."""
         loop = asyncio.get_running_loop()
         module = await loop.run_in_executor(None, importlib.import_module, SSH_MODULE)
+        gc.freeze()  # what is imported stays: walking it each time would hold the loop for long
         pool: SshPool = module.SshPool(self._defaults, self._known_hosts, self._setup.pacer)
         return pool
 
