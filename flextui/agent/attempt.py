@@ -136,7 +136,12 @@ def new_identity(request: Record, pid: int, ticks: int, own_ticks: int) -> Recor
 
 
 def new_ending(
-    why: str, text: str, log: Dict[str, int], ran_s: Optional[float], status: Optional[int]
+    why: str,
+    text: str,
+    log: Dict[str, int],
+    ran_s: Optional[float],
+    status: Optional[int],
+    last: str = "",
 ) -> Record:
     """What exit.json says; `status` is waitpid's, None when nobody saw the end."""
     code = os.WEXITSTATUS(status) if status is not None and os.WIFEXITED(status) else None
@@ -146,6 +151,7 @@ def new_ending(
         "signal": number,
         "why": why,
         "text": text[:400],
+        "last": "" if status == 0 else last,
         "ended_at": time.time(),
         "ran_s": ran_s,
         "log": log,

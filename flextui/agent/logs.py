@@ -21,6 +21,8 @@ each as 8 bytes, lowest first."""
 
 LEAST_BOUND = 64 << 10
 _LARGEST_SEGMENT = 16 << 20
+_LAST_BYTES = 1024
+_LAST_LINES = 5
 _RETRY_S = 1.0
 _MARK_BYTES = 4096
 _MARK_S = (1.0, 10.0)
@@ -168,6 +170,7 @@ class Logs:
         self._bound = max(bound, LEAST_BOUND)
         self._segment = min(_LARGEST_SEGMENT, self._bound // 16)
         self._streams = {name: _Stream(folder, name) for name in STREAMS}
+        self._last = {name: b"" for name in STREAMS}
         self._refused_at: Optional[float] = None
 
     def write(self, name: str, data: memoryview) -> None:
@@ -175,6 +178,7 @@ class Logs:
         stream = self._streams[name]
         begin = stream.end
         stream.end += len(data)
+        self._last[name] = (self._last[name] + bytes(data[-_LAST_BYTES:]))[-_LAST_BYTES:]
         if self._refused_at is not None and time.monotonic() - self._refused_at < _RETRY_S:
             stream.close()
             return
@@ -190,6 +194,11 @@ class Logs:
     def ends(self) -> Dict[str, int]:
         """Bytes that each stream has carried, kept or not."""
         return {name: stream.end for name, stream in self._streams.items()}
+
+    def last_lines(self) -> str:
+        """The last few lines of stderr, or of stdout where there is none, for those who ask why."""
+        data = self._last["err"].strip() or self._last["out"].strip()
+        return "\n".join(data.decode("utf-8", "replace").splitlines()[-_LAST_LINES:])
 
     def _append(self, stream: _Stream, position: int, data: memoryview) -> None:
         while data:

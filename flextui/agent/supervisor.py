@@ -281,7 +281,8 @@ class Supervisor:
         why, text = self._memory.verdict(self._status, self._why, self._text)
         text = text or os.read(self._life.report, 400).decode("utf-8", "replace")
         ran = self._ended - self._began
-        ending = attempt.new_ending(why, text, self._logs.ends(), ran, self._status)
+        last = self._logs.last_lines()
+        ending = attempt.new_ending(why, text, self._logs.ends(), ran, self._status, last)
         patience = 60
         while True:
             try:

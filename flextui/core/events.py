@@ -23,6 +23,8 @@ class Exit:
     text: str = ""
     ended_ago_s: float | None = None
     ran_s: float | None = None
+    last_lines: str = ""
+    """The end of its output, when it failed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,9 @@ class Job(Place):
             self._asked = time.monotonic()
             self._ask_why()
         elif not waits:
-            self._why.add_class("empty")
+            words = last_words(job)
+            self._why.set_class(not words, "empty")
+            self._reasons.update(words)
 
     @work(exclusive=True, group="why")
     async def _ask_why(self) -> None:
@@ -129,6 +131,16 @@ def facts(job: JobDoc, now: float) -> str:
     if job["type"] == "service":
         parts.append(f"count {job['count']}")
     return head + "\nasks for " + " · ".join(parts)
+
+
+def last_words(job: JobDoc) -> str:
+    """The end of the output of tasks that failed, as it was recorded with their exit."""
+    lines: list[str] = []
+    for task in job["tasks"]:
+        if task["attempts"] and (words := task["attempts"][-1]["last_lines"]):
+            lines.append(f"last lines of {task['attempts'][-1]['id']}:")
+            lines += [f"  {line}" for line in words.splitlines()]
+    return "\n".join(lines)
 
 
 def why_text(answer: dict[str, Any]) -> str:

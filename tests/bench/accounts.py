@@ -77,7 +77,8 @@ def python_for_everybody() -> tuple[str, tuple[tuple[str, str], ...]]:
     for program in (sys.executable, f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
         stranger = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
         tried = subprocess.run(
-            [*stranger, program, "-c", "import yaml"],
+            # Through a shell: setpriv itself still opens files as root.
+            [*stranger, "/bin/sh", "-c", 'exec "$0" -c "import yaml"', program],
             env={**dict(variables), "PATH": os.defpath},
             capture_output=True,
             check=False,

@@ -51,6 +51,7 @@ def attempt(task: str, number: int, state: str, where: str, **more: Any) -> Atte
         "id": f"{task}.{number}", "node": where, "gpus": [], "state": state, "exit_code": None,
         "signal": None, "reason": "", "why": "", "placed_at": START, "started_at": START,
         "ended_at": None, "revision": 1, "cpus": 1.0, "memory_bytes": 0, "replaced": False,
+        "last_lines": "",
         "limit": "soft",
     }  # fmt: skip
     return cast(AttemptDoc, {**base, **more})

@@ -28,6 +28,7 @@ from flextui.core.model.state import Facts, Gpu, GpuProcess, Sample
 from flextui.core.model.terminal import neutralise
 
 TEXT_BOUND = 1024
+LINES_BOUND = 20
 GPUS_BOUND = 256
 PROCESSES_BOUND = 512
 ATTEMPTS_BOUND = 100_000
@@ -47,6 +48,11 @@ def _text(value: object, bound: int = TEXT_BOUND) -> str:
         return value
     plain = neutralise(value, colours=False).replace("\n", " ").replace("\t", " ")
     return plain.encode("utf-8", "replace").decode()  # lone surrogates can't be printed
+
+
+def _lines(value: object) -> str:
+    lines = value.split("\n", LINES_BOUND)[:LINES_BOUND] if type(value) is str else []
+    return "\n".join(_text(line) for line in lines)
 
 
 def _int(value: object) -> int | None:
@@ -124,6 +130,7 @@ def _exit(message: object, started_ago: float | None) -> Exit | None:
         text=_text(message.get("text"), 8 * TEXT_BOUND),
         ended_ago_s=ended_ago,
         ran_s=ran,
+        last_lines=_lines(message.get("last")),
     )
 
 

@@ -80,6 +80,7 @@ CREATE TABLE attempts (
     acked        INTEGER NOT NULL,
     lease_s      REAL,
     mem_limit    TEXT NOT NULL,
+    last_lines   TEXT NOT NULL,
     PRIMARY KEY (job, idx, number)
 ) WITHOUT ROWID;
 CREATE INDEX attempts_live ON attempts (job) WHERE live;

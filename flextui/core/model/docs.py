@@ -26,6 +26,8 @@ class AttemptDoc(TypedDict):
     memory_bytes: int
     replaced: bool
     limit: str
+    last_lines: str
+    """the end of its output, when it failed"""
 
 
 class TaskDoc(TypedDict):

@@ -178,6 +178,8 @@ class Attempt:
     acked: bool = False
     """The node may forget the exit record."""
     lease_s: float | None = None
+    last_lines: str = ""
+    """The end of its output when it failed, so that it shows when the node is gone."""
     limit: str = ""
     """How memory is limited on the node: scope, soft or nothing."""
 

@@ -20,6 +20,10 @@ SHORT_S = 10.0
 """An uncounted end of an attempt that ran for less than this waits like a first failure."""
 
 
+_QUOTED = 160
+"""Characters of a crash-looping workload's last line that its reason repeats."""
+
+
 def after_attempt(job: Job, task: Task, attempt: Attempt, now: Now) -> Task:
     """The task after its attempt has ended. An attempt that doesn't count changes nothing."""
     if task.active != attempt.id or attempt.replaced or task.state.ended:
@@ -71,6 +75,8 @@ def _by_policy(policy: Restart, task: Task, attempt: Attempt, now: Now, *, succe
         what = "ends" if succeeded else "failures"
         window = format_duration(policy.within)
         text = f"crash loop: {len(failures)} {what} in {window}, last {last}"
+        if attempt.last_lines:
+            text += f": {attempt.last_lines.splitlines()[-1][:_QUOTED]}"
         return _ended(task, JobState.FAILED, text, now)
     return _later(task, last, restart_delay(policy, len(failures)), now)
 
