@@ -249,6 +249,4 @@ def wait_for(window: Window, command: str, seen: Callable[[str], bool], tries: i
         if seen(text):
             return
     events = window.run(command.rpartition(" ")[0] + " events")
-    raise AssertionError(f"{window.name} asks {command!r} and sees
-{text}
-{events}")
+    raise AssertionError(f"{window.name} asks {command!r} and sees\n{text}\n{events}")
