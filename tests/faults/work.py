@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from random import Random
 
 from flextui.core.commands import LogRequest
-from flextui.core.model.docs import JobDoc
+from flextui.core.model.docs import AttemptDoc, JobDoc
 from flextui.core.socket_client import SocketClient
 from tests.bench.namespace import NodeProcess
 from tests.bench.nodes import SshFleet, SshNode
@@ -61,9 +61,11 @@ SERVICES = "name: web\ntype: service\ncount: 3\nrun: exec sleep 100000\nworkdir:
 
 
 def three_nodes(fleet: SshFleet, *, shared: bool = False, **options: object) -> list[SshNode]:
-    """Three nodes with a ledger each; `shared`: with one HOME, as NFS homes are."""
+    """Three nodes with a ledger each, and their names as racks; `shared`: with one HOME, as NFS
+    homes are."""
     homes = fleet.shared_homes() if shared else None
-    nodes = fleet.add_many(("n1", "n2", "n3"), homes=homes, **options)
+    names = ("n1", "n2", "n3")
+    nodes = [fleet.add(it, homes=homes, labels={"rack": it}, **options) for it in names]
     for node in nodes:
         (node.machine.var_tmp / "ledger").mkdir(mode=0o777)
     return nodes
@@ -114,7 +116,7 @@ def left_behind(nodes: Iterable[SshNode]) -> list[NodeProcess]:
 
 def ran_once(nodes: Sequence[SshNode], job: ShortJob, doc: JobDoc) -> None:
     """It ran exactly once, to its end, and the core says how it ended."""
-    ran = [it for it in doc["tasks"][0]["attempts"] if it["why"] not in ("never", "refused")]
+    ran = ran_of(doc)
     assert len(ran) == 1, (job, doc)
     name = ran[0]["id"]
     assert traces(nodes, job.name) == [f"begin {name}", f"end {name}"], (job, doc)
@@ -123,14 +125,21 @@ def ran_once(nodes: Sequence[SshNode], job: ShortJob, doc: JobDoc) -> None:
     assert doc["exit_code"] == job.status, (job, doc)
 
 
+def ran_of(doc: JobDoc, task: int = 0) -> list[AttemptDoc]:
+    """The attempts of a task that were let go; one that never ran says so."""
+    attempts = doc["tasks"][task]["attempts"]
+    return [it for it in attempts if it["why"] not in ("never", "refused")]
+
+
 def services_up(nodes: Sequence[SshNode], doc: JobDoc) -> None:
     """Each task of a service runs, as exactly one process, which is its first attempt."""
     assert doc["state"] == "running", doc
     for task in doc["tasks"]:
         processes = workload(nodes, FLEXTUI_JOB=doc["id"], FLEXTUI_TASK=str(task["index"]))
-        running = [it["id"] for it in task["attempts"] if it["state"] == "running"]
-        assert [it.environment["FLEXTUI_ATTEMPT"] for it in processes] == running, doc
-        assert len(running) == 1, doc
+        ran = [(it["id"], it["state"]) for it in ran_of(doc, task["index"])]
+        found = [(it.environment["FLEXTUI_ATTEMPT"], "running") for it in processes]
+        assert len(ran) == 1, doc
+        assert found == ran, doc
 
 
 async def log_of(client: SocketClient, job: str) -> str:
