@@ -15,9 +15,9 @@ from pathlib import Path
 from flextui.core.adapters.failure import LinkFailure
 from flextui.core.adapters.known_hosts import KnownHosts
 from flextui.core.adapters.pacer import Pacer
-from flextui.core.adapters.ssh import SshPool
 from flextui.core.adapters.ssh_errors import kind
 from flextui.core.adapters.ssh_login import UnknownHostKey
+from flextui.core.adapters.ssh_pool import SshPool
 from flextui.core.model.inventory import Defaults, NodeSpec
 
 

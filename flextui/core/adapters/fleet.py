@@ -21,7 +21,7 @@ from flextui.core.model.inventory import Defaults, NodeSpec
 from flextui.core.ports import CoreIdentity
 
 if TYPE_CHECKING:
-    from flextui.core.adapters.ssh import SshPool
+    from flextui.core.adapters.ssh import SshTransports
 
 SSH_MODULE = "flextui.core.adapters.ssh"
 
@@ -45,7 +45,7 @@ class Fleet:
         self._known_hosts = known_hosts
         self._setup = Setup(self._agent, log_keep_s=log_keep_s, pace=pace or Pace())
         self._zip: asyncio.Future[AgentZip] | None = None
-        self._pool: asyncio.Task[SshPool] | None = None
+        self._ssh: asyncio.Task[SshTransports] | None = None
         self._links: list[NodeLink] = []
 
     def open(
@@ -65,23 +65,25 @@ class Fleet:
         await asyncio.gather(
             *(link.close(release=False, suspend_leases=False) for link in links if not link.closed)
         )
-        if self._pool is not None:
-            await (await self._pool).close()
+        if self._ssh is not None:
+            await (await self._ssh).close()
 
     def _transport(self, node: NodeSpec) -> Transport:
         if node.transport == "local":
             return LocalTransport(node.python)
-        if self._pool is None:
-            self._pool = asyncio.get_running_loop().create_task(self._make_pool())
-        return _SshNode(self._pool, node)
+        if self._ssh is None:
+            self._ssh = asyncio.get_running_loop().create_task(self._load_ssh())
+        return _SshNode(self._ssh, node)
 
-    async def _make_pool(self) -> SshPool:
+    async def _load_ssh(self) -> SshTransports:
         """Off the loop: importing the SSH library takes a fifth of a second."""
         loop = asyncio.get_running_loop()
         module = await loop.run_in_executor(None, importlib.import_module, SSH_MODULE)
         gc.freeze()  # what is imported stays: walking it each time would hold the loop for long
-        pool: SshPool = module.SshPool(self._defaults, self._known_hosts, self._setup.pacer)
-        return pool
+        transports: SshTransports = module.SshTransports(
+            self._defaults, self._known_hosts, self._setup.pacer
+        )
+        return transports
 
     async def _agent(self) -> AgentZip:
         """The agent's bytes, made once, off the loop: they are compressed."""
@@ -94,14 +96,14 @@ class Fleet:
 class _SshNode:
     """Transport of an ssh node, before and after the SSH library is there."""
 
-    def __init__(self, pool: asyncio.Task[SshPool], node: NodeSpec) -> None:
-        self._pool = pool
+    def __init__(self, ssh: asyncio.Task[SshTransports], node: NodeSpec) -> None:
+        self._ssh = ssh
         self._node = node
         self._transport: Transport | None = None
 
     async def open(self, turn: Turn) -> ByteStream:
         if self._transport is None:
-            self._transport = (await asyncio.shield(self._pool)).transport(self._node)
+            self._transport = (await asyncio.shield(self._ssh)).of(self._node)
         return await self._transport.open(turn)
 
     def findings(self) -> list[Finding]:

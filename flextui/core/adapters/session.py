@@ -24,6 +24,7 @@ from flextui.core.adapters.preflight import failed_rows, passed_rows
 from flextui.core.adapters.stream import ByteStream
 from flextui.core.adapters.tail import WINDOW, Tail
 from flextui.core.adapters.transport import Transport
+from flextui.core.adapters.watchdog import Watchdog
 from flextui.core.adapters.zipapp import AgentZip
 from flextui.core.events import (
     NodeConnecting,
@@ -335,38 +336,6 @@ class NodeLink:
 
     def _because(self) -> str:
         return f": {self._failure.text}" if self._failure is not None else ""
-
-
-class Watchdog:
-    """Notices a dead peer: silence is asked about, then ends the link."""
-
-    def __init__(self, channel: Channel, pace: Pace) -> None:
-        self._channel = channel
-        self._pace = pace
-        self._loop = asyncio.get_running_loop()
-        self._arm()
-
-    def stop(self) -> None:
-        self._timer.cancel()
-
-    def _arm(self) -> None:
-        self._due = self._loop.time() + self._pace.tick_s
-        self._timer = self._loop.call_at(self._due, self._tick)
-
-    def _tick(self) -> None:
-        now = self._loop.time()
-        if now - self._due > self._pace.tick_s:
-            self._channel.last_heard = now  # this process was stopped: the silence was its own
-        silent = now - self._channel.last_heard
-        if silent >= self._pace.silent_s:
-            self._channel.give_up(f"nothing heard for {silent:.0f} s")
-            return
-        if self._channel.oldest_request_age() > self._pace.answer_s:
-            self._channel.give_up(f"a request had no answer for {self._pace.answer_s:.0f} s")
-            return
-        if silent >= self._pace.ping_s:
-            self._channel.ping()
-        self._arm()
 
 
 async def _end_of_link(name: str, channel: Channel, stream: ByteStream) -> LinkFailure:
