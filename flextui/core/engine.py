@@ -40,6 +40,7 @@ from flextui.core.reduce.decisions import apply_decision
 from flextui.core.reduce.fold import fold
 from flextui.core.reduce.nodes import restart_loss_timers
 from flextui.core.restore import restored
+from flextui.core.scheduler.memo import Memo
 from flextui.core.scheduler.plan import plan
 
 log = logging.getLogger(__name__)
@@ -86,6 +87,7 @@ class Engine:
         self._identity = CoreIdentity("", 0, owner)
         self._former: tuple[str, ...] = ()
         self._backlog = Backlog()
+        self._memo = Memo()
         self._plan_at: float | None = 0.0
         """Monotonic time at which to plan though nothing urgent happened; None: no need."""
         self._next_wall: float | None = None
@@ -255,7 +257,7 @@ class Engine:
         tried again later.
         """
         try:
-            decision = plan(draft.freeze(self.snapshot.revision + 1), draft.now)
+            decision = plan(draft.freeze(self.snapshot.revision + 1), draft.now, self._memo)
             apply_decision(draft, decision)
         except Exception:
             log.exception("planning")

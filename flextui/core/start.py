@@ -55,7 +55,7 @@ class Core:
         self.server = server
         self.info = info
         self.ended = asyncio.Event()
-        """Set by a permitted `shutdown`, and if the engine died: the holder then closes the core."""
+        """Set by a permitted `shutdown` and by the engine's death: its holder then closes it."""
         self._lock = lock
         desk.ended = self.ended.set
         self._watch = asyncio.get_running_loop().create_task(self._until_engine_ends())

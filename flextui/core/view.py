@@ -21,6 +21,8 @@ from flextui.core.model.state import (
     Task,
 )
 from flextui.core.model.times import iso
+from flextui.core.model.units import format_size
+from flextui.core.scheduler.capacity import foreign_use
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def node_view(snapshot: Snapshot, node: Node) -> NodeDoc:
         "load": list(sample.load),
         "disk_bytes": sample.disk_bytes,
         "disk_free_bytes": sample.disk_free_bytes,
-        "gpus": [_gpu_view(node, gpu, live, names) for gpu in node.gpus],
+        "gpus": [_gpu_view(snapshot, node, gpu, live, names) for gpu in node.gpus],
         "jobs": sorted(set(names.values())),
         "orphans": [
             {"attempt": it.attempt, "job": it.job, "state": it.state, "gpus": list(it.gpus)}
@@ -132,9 +134,11 @@ def _facts(node: Node) -> dict[str, Any]:
     }
 
 
-def _gpu_view(node: Node, gpu: Gpu, live: list[Attempt], names: dict[str, str]) -> GpuDoc:
+def _gpu_view(
+    snapshot: Snapshot, node: Node, gpu: Gpu, live: list[Attempt], names: dict[str, str]
+) -> GpuDoc:
     holders = [names[it.id] for it in live if gpu.uuid in it.gpus]
-    state, reason = _gpu_state(node, gpu, holders)
+    state, reason = _gpu_state(snapshot, node, gpu, holders)
     xid = node.xids.get(gpu.uuid)
     return {
         "uuid": gpu.uuid,
@@ -155,7 +159,7 @@ def _gpu_view(node: Node, gpu: Gpu, live: list[Attempt], names: dict[str, str]) 
     }
 
 
-def _gpu_state(node: Node, gpu: Gpu, holders: list[str]) -> tuple[str, str]:
+def _gpu_state(snapshot: Snapshot, node: Node, gpu: Gpu, holders: list[str]) -> tuple[str, str]:
     """The one word that matters most about a device: broken, out, ours, theirs, free."""
     if gpu.state in ("lost", "error"):
         return gpu.state, gpu.text
@@ -166,10 +170,10 @@ def _gpu_state(node: Node, gpu: Gpu, holders: list[str]) -> tuple[str, str]:
         return "used", ""
     if gpu.state == "claimed":
         return "foreign", gpu.text
-    foreign = [it for it in gpu.processes if it.attempt is None]
-    held = sum(it.memory_bytes or 0 for it in foreign)
-    if held > node.spec.gpus.foreign_ignore:
-        return "foreign", ", ".join(sorted({f"{it.owner or it.user}: {it.name}" for it in foreign}))
+    _, users = foreign_use(snapshot, node, gpu, None)
+    if users:
+        held = [f"{who} {format_size(memory)}" if memory else who for who, memory in users]
+        return "foreign", ", ".join(held)
     return "free", ""
 
 
@@ -236,7 +240,17 @@ def _problems(snapshot: Snapshot, read_only: str) -> int:
         count += int(down) + len(node.orphans)
         count += sum(1 for gpu in node.gpus if gpu.state in ("lost", "error"))
         count += sum(1 for mark in node.cordoned_gpus.values() if mark.by == "flextui")
-    return count + sum(1 for job in snapshot.jobs.values() if job.state is JobState.FAILED)
+    return count + len(_fallen(snapshot))
+
+
+def _fallen(snapshot: Snapshot) -> set[str]:
+    """Names of what should stay up, failed, and wasn't submitted anew."""
+    failed = {
+        job.full_name
+        for job in snapshot.recent.values()
+        if job.type != "batch" and job.state is JobState.FAILED
+    }
+    return failed - {job.full_name for job in snapshot.jobs.values()}
 
 
 def delta(

@@ -23,7 +23,7 @@ from flextui.core.model.inventory import NodeSpec
 from flextui.core.model.state import AttemptState
 from flextui.core.ports import Changes, CoreIdentity, Effect
 from flextui.core.start import CoreOptions, open_core
-from tests.unit.core_kit import WITHIN_S, Bench, picture
+from tests.unit.core_kit import WITHIN_S, Bench, picture, running
 from tests.unit.fake_fleet import FakeFleet, FakeNode, FakeSession, inventory
 
 JOBS = 6
@@ -197,7 +197,7 @@ async def test_a_stop_that_was_acknowledged_happens_whenever_the_core_dies(tmp_p
         await made.live(1 << 30)
         await made.ready()
         (job,) = await made.submit("name: long\nrun: sleep\n")
-        await made.until(lambda s: node.running)
+        await made.until(running(job))
         assert isinstance(made.fleet, MortalFleet)
         made.fleet.fuse.left = step
         try:

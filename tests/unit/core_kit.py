@@ -13,7 +13,7 @@ from flextui.core.adapters.clock import SystemClock
 from flextui.core.commands import Source, Submit
 from flextui.core.model.docs import JobDoc
 from flextui.core.model.inventory import Inventory
-from flextui.core.model.state import Attempt, Now, Snapshot
+from flextui.core.model.state import Attempt, AttemptState, Now, Snapshot
 from flextui.core.ports import Clock
 from flextui.core.start import Core, CoreOptions, open_core
 from tests.unit.fake_fleet import FakeFleet, FakeNode
@@ -141,6 +141,18 @@ def picture(snapshot: Snapshot) -> str:
 def state_of(snapshot: Snapshot, job: str) -> str:
     found = snapshot.jobs.get(job) or snapshot.recent.get(job)
     return str(found.state) if found else "gone"
+
+
+def running(job: str, task: int = 0) -> Any:
+    """True of a snapshot in which that task's active attempt runs."""
+
+    def true(snapshot: Any) -> bool:
+        found = [it for it in snapshot.tasks.values() if str(it.key) == f"{job}.{task}"]
+        if not found or found[0].active is None:
+            return False
+        return snapshot.attempts[found[0].active].state is AttemptState.RUNNING
+
+    return true
 
 
 def only_attempts(doc: JobDoc) -> list[str]:

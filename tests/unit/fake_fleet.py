@@ -81,6 +81,8 @@ class FakeNode:
     session: FakeSession | None = None
     reachable: bool = True
     ignores_stop: bool = False
+    deaf: bool = False
+    """Effects get lost on their way, as when a link is about to break."""
     epoch: int = 0
 
     def __post_init__(self) -> None:
@@ -153,6 +155,8 @@ class FakeNode:
     # ── what an agent does ─────────────────────────────────────────────────────────────────────
 
     def take(self, effect: Effect) -> None:
+        if self.deaf:
+            return
         match effect:
             case StartAttempt():
                 self._start(effect)

@@ -15,23 +15,12 @@ from flextui.core.commands import CommandError
 from flextui.core.events import AttemptReported, Exit, NodeFenced, Record
 from flextui.core.model.state import AttemptState, GpuProcess, Identity, JobState, NodeStatus
 from flextui.core.ports import Changes, StoreError
-from tests.unit.core_kit import Bench, ManualClock, bench, state_of
+from flextui.core.scheduler.plan import plan
+from tests.unit.core_kit import Bench, ManualClock, bench, running, state_of
 from tests.unit.fake_fleet import GIB, FakeNode, gpu, inventory
 
 SLEEP = "name: {}\nrun: sleep\n"
 SERVICE = "name: {}\ntype: service\nrun: sleep\ngrace: 0s\n"
-
-
-def running(job: str, task: int = 0) -> Any:
-    """True of a snapshot in which that task's active attempt runs."""
-
-    def true(snapshot: Any) -> bool:
-        found = [it for it in snapshot.tasks.values() if str(it.key) == f"{job}.{task}"]
-        if not found or found[0].active is None:
-            return False
-        return snapshot.attempts[found[0].active].state is AttemptState.RUNNING
-
-    return true
 
 
 async def one_running(made: Bench, text: str = SLEEP.format("work")) -> str:
@@ -125,10 +114,10 @@ async def test_the_next_core_adopts_what_runs_and_collects_what_ended(tmp_path: 
 async def test_a_start_that_never_arrived_is_sent_again(tmp_path: Path) -> None:
     node = FakeNode("n1")
     async with bench(tmp_path, inventory("n1"), node) as made:
-        node.take = lambda effect: None  # type: ignore[method-assign]
+        node.deaf = True
         (job,) = await made.submit(SLEEP.format("work"))
         await made.until(lambda s: f"{job}.0.1" in s.attempts)
-        del node.take  # type: ignore[method-assign]
+        node.deaf = False
         node.cut()
         node.connect()
         await made.until(running(job))
@@ -141,10 +130,10 @@ async def test_a_start_that_never_arrived_before_a_reboot_becomes_a_new_attempt(
     node = FakeNode("n1")
     text = "name: work\nrun: sleep\nrestart: {delay: 0s}\n"
     async with bench(tmp_path, inventory("n1"), node) as made:
-        node.take = lambda effect: None  # type: ignore[method-assign]
+        node.deaf = True
         (job,) = await made.submit(text)
         await made.until(lambda s: f"{job}.0.1" in s.attempts)
-        del node.take  # type: ignore[method-assign]
+        node.deaf = False
         node.reboot()
         node.connect()
         await made.until(running(job))
@@ -532,8 +521,9 @@ async def test_others_see_everything_and_touch_nothing(tmp_path: Path) -> None:
         job = attempt.split(".")[0]
         eve = made.running.client_for(EVE)
         assert (await eve.call(c.Show(job)))["id"] == job
-        denied = [c.Stop((job,)), c.Restart((job,)), c.SetPriority(job, 1), c.Drain("n1"),
-                  c.Cordon("n1"), c.DeclareLost("n1"), c.TakeOver(), c.Shutdown()]  # fmt: skip
+        own: list[c.Command] = [c.Stop((job,)), c.Restart((job,)), c.SetPriority(job, 1)]
+        nodes: list[c.Command] = [c.Drain("n1"), c.Cordon("n1"), c.DeclareLost("n1")]
+        denied = [*own, *nodes, c.TakeOver(), c.Shutdown()]
         for command in denied:
             with pytest.raises(CommandError) as error:
                 await eve.call(command)
@@ -700,20 +690,17 @@ async def test_a_poisonous_event_is_left_out_and_the_rest_goes_on(tmp_path: Path
 async def test_a_scheduler_that_fails_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flextui.core import engine
-
-    monkeypatch.setattr(engine, "RETRY_PLAN_S", 0.02)
-    real = engine.plan
+    monkeypatch.setattr("flextui.core.engine.RETRY_PLAN_S", 0.02)
     failures = iter([ValueError("odd")] * 3)
 
-    def flaky(snapshot: Any, now: Any) -> Any:
+    def flaky(*args: Any) -> Any:
         for failure in failures:
             raise failure
-        return real(snapshot, now)
+        return plan(*args)
 
     node = FakeNode("n1")
     async with bench(tmp_path, inventory("n1"), node) as made:
-        monkeypatch.setattr(engine, "plan", flaky)
+        monkeypatch.setattr("flextui.core.engine.plan", flaky)
         (job,) = await made.submit("name: work\nrun: exit 3\n")
         await made.until(lambda s: state_of(s, job) == "failed")
 

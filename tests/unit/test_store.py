@@ -15,6 +15,7 @@ from flextui.core.adapters import store_open
 from flextui.core.adapters.filesystem import type_in
 from flextui.core.adapters.store import SqliteStore
 from flextui.core.adapters.store_read import StoreReader
+from flextui.core.model.docs import EventDoc
 from flextui.core.model.ids import TaskKey, attempt_id
 from flextui.core.model.inventory import NodeSpec
 from flextui.core.model.spec import JobSpec
@@ -59,7 +60,7 @@ def ended(seq: int, at: float) -> Changes:
     )
 
 
-def an_event(seq: int, job: str | None = None, at: float = 1e9) -> dict[str, object]:
+def an_event(seq: int, job: str | None = None, at: float = 1e9) -> EventDoc:
     return {
         "seq": seq, "at": iso(at), "kind": "job.submitted", "actor": "ann", "job": job,
         "task": None, "attempt": None, "node": None, "text": f"event {seq}",
@@ -93,7 +94,7 @@ async def test_what_was_committed_is_there_after_the_next_start(tmp_path: Path) 
     )  # fmt: skip
     events = [an_event(1, "j1")]
     await store.commit(
-        Changes(jobs=[job], tasks=[task], attempts=[attempt], nodes=[node], events=events)  # type: ignore[arg-type]
+        Changes(jobs=[job], tasks=[task], attempts=[attempt], nodes=[node], events=events)
     )
     await store.close()
 
@@ -121,7 +122,7 @@ async def test_each_start_raises_the_epoch_even_after_a_crash(tmp_path: Path) ->
 async def test_numbers_are_not_used_again_after_pruning(tmp_path: Path) -> None:
     store, _ = await load(tmp_path)
     await store.commit(ended(7, at=50.0))
-    await store.commit(Changes(events=[an_event(9)]))  # type: ignore[list-item]
+    await store.commit(Changes(events=[an_event(9)]))
     await store.prune(before=1e9 + 1, before_iso=iso(1e9 + 1))
     assert await store.job("j7") is None
     assert await store.events() == []
@@ -162,7 +163,7 @@ async def test_ended_jobs_come_newest_first_and_a_job_by_id_with_its_spec(tmp_pa
 
 async def test_events_are_read_from_a_place_or_the_newest(tmp_path: Path) -> None:
     store, _ = await load(tmp_path)
-    await store.commit(Changes(events=[an_event(n, f"j{n % 2}") for n in range(1, 8)]))  # type: ignore[misc]
+    await store.commit(Changes(events=[an_event(n, f"j{n % 2}") for n in range(1, 8)]))
     assert [it["seq"] for it in await store.events(limit=3)] == [5, 6, 7]
     assert [it["seq"] for it in await store.events(after=2, limit=3)] == [3, 4, 5]
     assert [it["seq"] for it in await store.events(job="j1")] == [1, 3, 5, 7]
@@ -171,7 +172,7 @@ async def test_events_are_read_from_a_place_or_the_newest(tmp_path: Path) -> Non
 
 async def test_a_failed_commit_changes_nothing_and_the_next_may_succeed(tmp_path: Path) -> None:
     store, _ = await load(tmp_path)
-    bad = Changes(jobs=[a_job(1)], events=[{**an_event(1), "text": None}])  # type: ignore[list-item, typeddict-item]
+    bad = Changes(jobs=[a_job(1)], events=[{**an_event(1), "text": None}])  # type: ignore[typeddict-item]
     with pytest.raises(StoreError, match="can't be written"):
         await store.commit(bad)
     assert await store.job("j1") is None
