@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    from hypothesis import HealthCheck, settings
+
+    # Time decides no test: a loaded machine is slow, not wrong.
+    settings.register_profile(
+        "flextui", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("flextui")
     config.addinivalue_line(
         "markers", "requires(*needs): what the test needs of the machine; see bench/require.py"
     )

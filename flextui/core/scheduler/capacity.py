@@ -134,7 +134,7 @@ def devices_of(snapshot: Snapshot, node: Node, live: list[Attempt]) -> Iterator[
 
 def _device(snapshot: Snapshot, node: Node, gpu: Gpu, holder: str | None) -> Device:
     device = Device(gpu.uuid, gpu.index, gpu.model, gpu.memory_bytes, FREE, holder)
-    device.foreign, device.users = _foreign_use(snapshot, node, gpu, holder)
+    device.foreign, device.users = foreign_use(snapshot, node, gpu, holder)
     mark = node.cordoned_gpus.get(gpu.uuid)
     if mark is not None:
         device.state, device.why = CORDONED, mark.why or f"by {mark.by}"
@@ -151,7 +151,7 @@ def _device(snapshot: Snapshot, node: Node, gpu: Gpu, holder: str | None) -> Dev
     return device
 
 
-def _foreign_use(
+def foreign_use(
     snapshot: Snapshot, node: Node, gpu: Gpu, holder: str | None
 ) -> tuple[int, tuple[tuple[str, int | None], ...]]:
     """Bytes of memory that aren't the holder's, and whose they are where they are too many.
