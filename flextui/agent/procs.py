@@ -13,10 +13,13 @@ from .light import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Iterable, List, Optional
+    from typing import Dict, Iterable, List, Optional, Tuple
 
 MARK = "FLEXTUI_ATTEMPT"
 """Environment variable that every process of an attempt carries."""
+
+CORE = "FLEXTUI_CORE"
+"""And this one: two cores of one account may have attempts of the same name."""
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _has_children_files = os.path.exists("/proc/self/task/%d/children" % os.getpid())
@@ -102,13 +105,13 @@ def _children_by_parent() -> Dict[int, List[int]]:
     return tree
 
 
-def marked(attempts: Iterable[str]) -> Dict[str, List[int]]:
-    """Live processes that carry the mark of one of these attempts, by attempt.
+def marked(attempts: Iterable[Tuple[str, str]]) -> Dict[str, List[int]]:
+    """Live processes that carry the marks of one of these attempts, by attempt.
 
-    Processes of other users can't be read and are passed over.
+    An attempt is given as the core that started it, and its name. Processes of other users can't be read and are passed over.
     """
-    wanted = {("\0%s=%s\0" % (MARK, name)).encode(): name for name in attempts}
-    found: Dict[str, List[int]] = {name: [] for name in wanted.values()}
+    wanted = [(name, _setting(MARK, name), _setting(CORE, core)) for core, name in attempts]
+    found: Dict[str, List[int]] = {name: [] for name, _, _ in wanted}
     prefix = ("\0%s=" % MARK).encode()
     for pid in pids():
         try:
@@ -117,10 +120,14 @@ def marked(attempts: Iterable[str]) -> Dict[str, List[int]]:
         except OSError:
             continue
         if prefix in environ:
-            for needle, name in wanted.items():
-                if needle in environ:
+            for name, mark, core in wanted:
+                if mark in environ and core in environ:
                     found[name].append(pid)
     return found
+
+
+def _setting(variable: str, value: str) -> bytes:
+    return ("\0%s=%s\0" % (variable, value)).encode()
 
 
 def session(leader: int) -> List[int]:

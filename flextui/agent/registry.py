@@ -206,7 +206,8 @@ class Registry:
         """End processes of attempts without a supervisor; one step, to be repeated."""
         if not self._lost:
             return
-        found = procs.marked(self._lost)
+        mine = [(lost.identity["core_id"], name) for name, lost in self._lost.items()]
+        found = procs.marked(mine)
         for name, lost in list(self._lost.items()):
             targets = {*found[name], *lost.kin(lost.identity["boot"] == self._boot)}
             for pid in targets:

@@ -254,6 +254,7 @@ def environ(request: Request) -> Dict[str, str]:
     for name, value in (request.get("env") or {}).items():
         found[str(name)] = str(value)
     found[procs.MARK] = request["attempt"]
+    found[procs.CORE] = request["core_id"]
     return found
 
 

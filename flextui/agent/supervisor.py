@@ -59,7 +59,7 @@ def main(line: bytes, at_step: start.Step = _nothing) -> None:
         Supervisor(request, life, teller).run()
     except Exception as error:
         text = "%s: %s" % (type(error).__name__, error)
-        records.write(life.folder, "crash.json", {"text": text[:400]})
+        records.write(life.folder, "crash.json", {"text": text[:200]})
         raise
 
 
@@ -268,11 +268,11 @@ class Supervisor:
         """After a stop: end what left the tree but carries the mark (handed to an `at`, say)."""
         if self._why == "exit":
             return
-        name = self._life.identity["attempt"]
+        core, name = self._life.identity["core_id"], self._life.identity["attempt"]
         until = time.monotonic() + END_S
         clean = 0
         while clean < 2 and time.monotonic() < until:
-            found = procs.marked([name])[name]
+            found = procs.marked([(core, name)])[name]
             procs.send(found, signal.SIGKILL)
             clean = 0 if found else clean + 1
 
