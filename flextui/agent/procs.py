@@ -108,7 +108,8 @@ def _children_by_parent() -> Dict[int, List[int]]:
 def marked(attempts: Iterable[Tuple[str, str]]) -> Dict[str, List[int]]:
     """Live processes that carry the marks of one of these attempts, by attempt.
 
-    An attempt is given as the core that started it, and its name. Processes of other users can't be read and are passed over.
+    An attempt is given as the core that started it, and its name. Processes of other users can't
+    be read and are passed over.
     """
     wanted = [(name, _setting(MARK, name), _setting(CORE, core)) for core, name in attempts]
     found: Dict[str, List[int]] = {name: [] for name, _, _ in wanted}
