@@ -13,6 +13,7 @@ from tests.bench.agent import Agent
 @pytest.mark.parametrize("end", ["stop", "kill the supervisor"])
 def test_ending_one_leaves_the_other(state_dir: Path, end: str) -> None:
     others = state_dir / "other"
+    others.mkdir()
     with Agent(state_dir, "core1") as mine, Agent(others, "core2") as theirs:
         mine.hello()
         theirs.hello()
