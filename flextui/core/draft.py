@@ -90,7 +90,6 @@ class Shared:
     """The core serves several Unix users; this is the account that it runs under itself."""
 
     uid: int
-    hostname: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ class SessionOrder:
     """Something to do with a session itself, after the commit."""
 
     node: str
-    what: Literal["close", "reopen", "take_over", "retry"]
+    what: Literal["close", "reopen", "take_over"]
 
 
 class Draft:
@@ -171,6 +170,10 @@ class Draft:
         self.put_tasks((task,))
 
     def put_attempt(self, attempt: Attempt) -> None:
+        old = self.attempts.get(attempt.id)
+        if old is not None and old.node != attempt.node:
+            self.by_node.put(old.node, (self.by_node.get(old.node) or frozenset()) - {old.id})
+            self.touched_nodes.add(old.node)
         self.attempts.put(attempt.id, attempt)
         here = self.by_node.get(attempt.node) or frozenset()
         if attempt.state.live != (attempt.id in here):
@@ -204,7 +207,7 @@ class Draft:
         """An effect to go out when this turn's changes are durable."""
         self.effects.append((node, effect))
 
-    def order(self, node: str, what: Literal["close", "reopen", "take_over", "retry"]) -> None:
+    def order(self, node: str, what: Literal["close", "reopen", "take_over"]) -> None:
         self.orders.append(SessionOrder(node, what))
 
     def note(

@@ -95,6 +95,8 @@ class Engine:
         self._retry_at = 0.0
         self.ended = asyncio.Event()
         """Set when it takes no more turns, by `close` or by a failure of its own."""
+        self._stalled = False
+        """The core was away, and the nodes' loss timers haven't begun anew for it yet."""
         self._stopping = False
         self._closed = False
         self._task: asyncio.Task[None] | None = None
@@ -222,12 +224,12 @@ class Engine:
     ) -> tuple[Draft, list[tuple[Ask, Answer]]]:
         """All items into a fresh draft. One that raises is left out, and the rest folded anew."""
         good = list(items)
-        stalled = self._clock.stalled()
+        self._stalled = self._clock.stalled() or self._stalled
         while True:
             draft = Draft(self.snapshot, now, self._counters, self._shared)
             draft.settled = settled
             draft.forget_old()
-            if stalled:
+            if self._stalled:
                 restart_loss_timers(draft)
             answers: list[tuple[Ask, Answer]] = []
             bad = None
@@ -293,6 +295,7 @@ class Engine:
 
     def _publish(self, draft: Draft) -> None:
         paused = draft.suspended != self.snapshot.suspended_until_answer
+        self._stalled = False
         if draft.touched_jobs or draft.touched_nodes or paused:
             self.snapshot = draft.freeze(self.snapshot.revision + 1)
             self._clock.watching = any(
@@ -336,8 +339,6 @@ class Engine:
                 self._background(self._close_session(order.node))
             case "reopen":
                 self._background(self._reopen(order.node, self._identity))
-            case "retry" if session is not None:
-                session.retry_now()
             case "take_over" if self._former:
                 adopting = replace(self._identity, adopt=self._former)
                 self._background(self._reopen(order.node, adopting, take_over=True))

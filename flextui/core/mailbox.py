@@ -7,13 +7,16 @@ that has ended since: a slow turn is followed by one catch-up, not by a queue of
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from flextui.core.draft import Draft
-from flextui.core.events import NodeDown, NodeEvent, NodeReady, Sampled
+from flextui.core.events import AttemptReported, NodeDown, NodeEvent, NodeReady, Sampled
 from flextui.core.model.state import Snapshot
 
 Answer = Callable[[Snapshot], dict[str, Any]]
@@ -30,12 +33,30 @@ class Ask:
 Item = NodeEvent | Ask
 
 
+TELEMETRY_S = 0.05
+RUNNING_S = 0.005
+
+
+def patience(item: Item) -> float:
+    """Seconds that an item may wait for others, so that they share a turn and a commit.
+
+    Work that was seen to start frees nothing, and short work ends before it matters.
+    """
+    if isinstance(item, Sampled):
+        return TELEMETRY_S
+    if isinstance(item, AttemptReported) and item.record.state in ("running", "starting"):
+        return RUNNING_S
+    return 0.0
+
+
 class Mailbox:
     """Belongs to one event loop."""
 
     def __init__(self) -> None:
         self._items: deque[Item] = deque()
         self._samples: dict[str, Sampled] = {}
+        self._due = math.inf
+        """Monotonic time at which what waits is to be taken up."""
         self._wake = asyncio.Event()
 
     def __bool__(self) -> bool:
@@ -49,7 +70,16 @@ class Mailbox:
             if isinstance(item, NodeReady | NodeDown):
                 self._samples.pop(item.node, None)
             self._items.append(item)
-        self._wake.set()
+        self._hasten(time.monotonic() + patience(item))
+
+    def poke(self) -> None:
+        """Wake the engine without an item."""
+        self._hasten(0.0)
+
+    def _hasten(self, due: float) -> None:
+        if due < self._due:
+            self._due = due
+            self._wake.set()
 
     def take(self, limit: int) -> list[Item]:
         """Up to `limit` items in order, then the telemetry that fits."""
@@ -59,19 +89,14 @@ class Mailbox:
         while self._samples and not self._items and len(taken) < limit:
             name = next(iter(self._samples))
             taken.append(self._samples.pop(name))
+        self._due = 0.0 if self else math.inf
         return taken
 
-    def poke(self) -> None:
-        """Wake the engine without an item."""
-        self._wake.set()
-
     async def wait(self, timeout_s: float | None) -> None:
-        """Until something is there, or the timeout."""
-        if self:
-            return
-        self._wake.clear()
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._wake.wait()
-        except TimeoutError:
-            return
+        """Until something is to be taken up, or the timeout."""
+        deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        while (left := min(self._due, deadline) - time.monotonic()) > 0:
+            self._wake.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None if left == math.inf else left):
+                    await self._wake.wait()

@@ -139,7 +139,7 @@ async def _open(
         sessions or _sessions(inventory, folder),
         clock or SystemClock(),
         owner=owner,
-        shared=Shared(me.uid, host) if options.socket_group else None,
+        shared=Shared(me.uid) if options.socket_group else None,
     )
     desk = Desk(engine, facts, me.uid)
     path = options.socket or paths.default_socket(folder)

@@ -13,7 +13,7 @@ from flextui.core.adapters.clock import SystemClock
 from flextui.core.commands import Source, Submit
 from flextui.core.model.docs import JobDoc
 from flextui.core.model.inventory import Inventory
-from flextui.core.model.state import Attempt, AttemptState, Now, Snapshot
+from flextui.core.model.state import Attempt, AttemptState, Node, NodeStatus, Now, Snapshot
 from flextui.core.ports import Clock
 from flextui.core.start import Core, CoreOptions, open_core
 from tests.unit.fake_fleet import FakeFleet, FakeNode
@@ -93,7 +93,7 @@ class Bench:
     async def ready(self) -> None:
         """Wait until every reachable node has said hello and sent a sample."""
         up = {name for name, node in self.fleet.nodes.items() if node.reachable}
-        await self.until(lambda s: all(s.nodes[name].sampled for name in up if name in s.nodes))
+        await self.until(lambda s: all(_known(s.nodes[name]) for name in up if name in s.nodes))
 
     async def submit(self, text: str) -> list[str]:
         """Submit a file of jobs; their ids."""
@@ -106,6 +106,10 @@ class Bench:
 
     def attempt(self, key: str) -> Attempt:
         return self.snapshot.attempts[key]
+
+
+def _known(node: Node) -> bool:
+    return node.sampled or node.status is NodeStatus.UNREACHABLE
 
 
 def _nothing(draft: Any) -> Callable[[Snapshot], dict[str, Any]]:

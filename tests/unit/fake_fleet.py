@@ -84,6 +84,7 @@ class FakeNode:
     deaf: bool = False
     """Effects get lost on their way, as when a link is about to break."""
     epoch: int = 0
+    uid: int = 4711
 
     def __post_init__(self) -> None:
         self.host_id = self.host_id or f"host-{self.name}"
@@ -147,7 +148,7 @@ class FakeNode:
             root_id=self.root_id,
             hostname=self.name,
             user="lab",
-            uid=4711,
+            uid=self.uid,
             cpus=self.cpus,
             memory_bytes=64 * GIB,
         )

@@ -730,3 +730,36 @@ async def test_an_engine_that_dies_says_so_and_the_next_finds_everything(
     await made.until(lambda s: s.attempts[attempt].exit_code == 6)
     assert set(node.runs.values()) == {1}
     await made.stop()
+
+
+async def test_a_box_that_got_a_new_name_keeps_its_work(tmp_path: Path) -> None:
+    node = FakeNode("n1")
+    made = Bench(tmp_path, inventory("n1"), _fleet(node))
+    await made.start()
+    await made.ready()
+    attempt = await one_running(made)
+    await made.stop()
+    node.name = "gpu1"
+    made.fleet.nodes = {"gpu1": node}
+    made.inventory = inventory("gpu1")
+    await made.start()
+    await made.until(lambda s: s.attempts[attempt].node == "gpu1")
+    assert made.attempt(attempt).state is AttemptState.RUNNING
+    assert made.snapshot.by_node["gpu1"] == {attempt}
+    assert not made.snapshot.by_node["n1"]
+    await made.running.client().call(c.Stop((attempt.split(".")[0],)))
+    await made.until(lambda s: not s.jobs)
+    assert node.stops == [attempt]
+    await made.stop()
+
+
+async def test_in_a_shared_fleet_nobody_runs_as_the_core_s_account(tmp_path: Path) -> None:
+    import os
+
+    async with bench(
+        tmp_path, inventory("n1", "n2"), FakeNode("n1", uid=os.geteuid()), FakeNode("n2"),
+        socket_group="root", socket=tmp_path / "lab" / "s",
+    ) as made:  # fmt: skip
+        assert made.snapshot.nodes["n1"].status is NodeStatus.UNREACHABLE
+        assert "trust_users" in made.snapshot.nodes["n1"].reason
+        assert made.snapshot.nodes["n2"].status is NodeStatus.READY

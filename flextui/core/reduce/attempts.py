@@ -52,7 +52,9 @@ def attempt_reported(draft: Draft, event: AttemptReported) -> None:
 def take_record(draft: Draft, node: str, record: Record) -> None:
     """One record of a node against what we know."""
     attempt = draft.attempts.get(record.attempt)
-    if attempt is None or attempt.node != node:
+    if record.attempt in draft.settled:
+        draft.send(node, AckAttempts((record.attempt,)))
+    elif attempt is None or attempt.node != node:
         _keep_orphan(draft, node, record)
     elif not attempt.state.live:
         _late(draft, attempt, record)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from flextui.core.draft import Draft
 from flextui.core.events import NodeConnecting, NodeDown, NodeFenced, NodeReady, Record
 from flextui.core.model.state import Attempt, AttemptState, JobState, Node, NodeStatus
-from flextui.core.ports import AbandonAttempt, AckAttempts
+from flextui.core.ports import AbandonAttempt
 from flextui.core.reduce.attempts import absent, active_task, finish, never, take_record
 from flextui.core.reduce.devices import declared_gpus, refuse_alias
 from flextui.core.reduce.starts import start_effect
@@ -99,14 +99,14 @@ def _alias_of(draft: Draft, node: Node) -> Node | None:
 
 
 def _refused_account(draft: Draft, event: NodeReady) -> str:
-    """In a shared fleet nobody's job may run as the core's own account on the core's machine."""
+    """In a shared fleet nobody's job may run as the core's own account: it could become it."""
     shared = draft.shared
     if shared is None or draft.inventory.trust_users:
         return ""
-    if event.facts.uid == shared.uid and event.facts.hostname == shared.hostname:
+    if event.facts.uid == shared.uid:
         return (
-            f"refused: jobs of all users would run as {event.facts.user}, the account of the core; "
-            "use another account, or set trust_users: true in the inventory"
+            f"refused: everybody's jobs would run as {event.facts.user} (uid {shared.uid}), the "
+            "account of the core: use another account, or trust_users: true in the inventory"
         )
     return ""
 
@@ -129,6 +129,7 @@ def _refuse(draft: Draft, node: Node, reason: str) -> None:
 
 def _reconcile(draft: Draft, node: Node, event: NodeReady) -> None:
     records = {record.attempt: record for record in event.records}
+    _follow_rename(draft, node, records)
     for attempt in draft.live_on(node.name):
         record = records.pop(attempt.id, None)
         if record is not None:
@@ -138,10 +139,17 @@ def _reconcile(draft: Draft, node: Node, event: NodeReady) -> None:
         else:
             _missing(draft, attempt, event)
     for record in records.values():
-        if record.attempt in draft.settled:
-            draft.send(node.name, AckAttempts((record.attempt,)))
-        else:
-            take_record(draft, node.name, record)
+        take_record(draft, node.name, record)
+
+
+def _follow_rename(draft: Draft, node: Node, records: dict[str, Record]) -> None:
+    """Work that was placed on this very box under a name that the inventory no longer has."""
+    for key in records:
+        attempt = draft.attempts.get(key)
+        if attempt is None or attempt.node == node.name or attempt.host_id != node.host_id:
+            continue
+        if draft.inventory.node(attempt.node) is None:
+            draft.put_attempt(replace(attempt, node=node.name))
 
 
 def _adopt(draft: Draft, attempt: Attempt, record: Record, event: NodeReady) -> None:
@@ -159,7 +167,10 @@ def _missing(draft: Draft, attempt: Attempt, event: NodeReady) -> None:
     """The node has no record of an attempt that we hold for live."""
     facts = event.facts
     if (attempt.root_id, attempt.host_id) != (facts.root_id, facts.host_id):
-        doubt(draft, attempt, f"{event.node} has another state folder than when it was placed")
+        why = f"{event.node} has another state folder than when it was placed"
+        if not attempt.root_id:
+            why = "it belongs to the core that this state was copied from, until `flextui takeover`"
+        doubt(draft, attempt, why)
     elif attempt.started_at is not None:
         absent(draft, attempt)
     elif attempt.boot != facts.boot:
