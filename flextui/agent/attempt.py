@@ -13,7 +13,7 @@ import fcntl
 import os
 import time
 
-from . import FORMAT, logs, records
+from . import FORMAT, fastjson, logs, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def settled(folder: int) -> bool:
 
 def bury(folder: int, code: str, text: str) -> None:
     """Make sure that this attempt never runs. The caller holds the lock. Raises OSError."""
-    records.write(folder, "tombstone", {"code": code, "text": text[:400]})
+    records.write(folder, "tombstone", {"code": code, "text": _fit(text, 400)})
     os.fsync(folder)
 
 
@@ -150,12 +150,19 @@ def new_ending(
         "code": code,
         "signal": number,
         "why": why,
-        "text": text[:400],
-        "last": "" if status == 0 else last,
+        "text": _fit(text, 400),
+        "last": "" if status == 0 else _fit(last, 1024),
         "ended_at": time.time(),
         "ran_s": ran_s,
         "log": log,
     }
+
+
+def _fit(text: str, size: int) -> str:
+    """The text's end, in at most `size` bytes of UTF-8 and escapes: the record owns one block."""
+    while len(fastjson.dumps(text).encode("utf-8", "replace")) > size + 2:
+        text = text[len(text) // 8 + 1 :]
+    return text
 
 
 def record(name: str, folder: int, boot: str) -> Optional[Record]:

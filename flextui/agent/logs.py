@@ -170,7 +170,7 @@ class Logs:
         self._bound = max(bound, LEAST_BOUND)
         self._segment = min(_LARGEST_SEGMENT, self._bound // 16)
         self._streams = {name: _Stream(folder, name) for name in STREAMS}
-        self._last = {name: b"" for name in STREAMS}
+        self._last = dict.fromkeys(STREAMS, b"")
         self._refused_at: Optional[float] = None
 
     def write(self, name: str, data: memoryview) -> None:

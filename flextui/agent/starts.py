@@ -98,11 +98,13 @@ class Starts:
         """Ask again for what stays unanswered and nobody is at; `everything`: a spawner died."""
         now = time.monotonic()
         for name, pending in list(self._pending.items()):
-            if not everything and now - pending.asked < RETRY_S:
+            overdue = now - pending.asked >= RETRY_S
+            if not everything and not overdue:
                 continue
             self.look(name)
             if name not in self._pending or self._registry.probe(name):
                 continue
+            pending.tries += overdue
             if pending.tries < _MOST_TRIES:
                 self._ask(pending)
             elif self._registry.abandon(name) is not None:
@@ -110,7 +112,6 @@ class Starts:
                 self._fail(name, {"t": "error", "code": "failed", "text": text})
 
     def _ask(self, pending: _Pending) -> None:
-        pending.tries += 1
         pending.asked = time.monotonic()
         pending.request["spawn"] = os.urandom(6).hex()
         self._send(fastjson.dumps(pending.request).encode("utf-8", "replace") + b"\n")

@@ -407,3 +407,13 @@ def resident_kib(pid: int) -> int:
     return next(
         (int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")), 0
     )
+
+
+def test_the_last_lines_stay_with_a_failure_whatever_they_are(agent: Agent) -> None:
+    """The exit record owns one block of the disk: no output may be too much for it."""
+    agent.start("text", "echo starting; echo 'no such GPU' >&2; exit 1")
+    assert agent.end_of("text")["exit"]["last"] == "no such GPU"
+    agent.start("binary", "head -c 5000 /dev/zero; head -c 5000 /dev/urandom >&2; exit 1")
+    end = agent.end_of("binary")
+    assert (end["state"], end["exit"]["code"]) == ("ended", 1)
+    assert end["log"] == {"out": 5000, "err": 5000}

@@ -35,6 +35,7 @@ class Agent:
         self.epoch = 1
         self.seen: list[Message] = []
         self.welcome: Message = {}
+        self._told = 0
         self._ids = itertools.count(1)
         self._buffer = b""
         self.root = make_root(state)
@@ -98,29 +99,36 @@ class Agent:
 
     def wait(self, wanted: Callable[[Message], bool], deadline_s: float = DEADLINE_S) -> Message:
         """The first message, seen already or still to come, that is wanted."""
-        found = next((message for message in self.seen if wanted(message)), None)
-        if found is not None:
-            return found
-        for message in self.messages(deadline_s):
-            if wanted(message):
-                return message
-        raise AssertionError(f"no such message; the last ones: {self.seen[-5:]}")
+        deadline = time.monotonic() + deadline_s
+        looked = 0
+        while True:
+            for message in self.seen[looked:]:
+                if wanted(message):
+                    return message
+            looked = len(self.seen)
+            if not self._receive(deadline):
+                raise AssertionError(f"no such message; the last ones: {self.seen[-5:]}")
 
     def messages(self, deadline_s: float = DEADLINE_S) -> Iterator[Message]:
-        """New messages until the channel ends or the deadline passes."""
+        """Each message once, until the channel ends or the deadline passes."""
+        deadline = time.monotonic() + deadline_s
+        while True:
+            while self._told < len(self.seen):
+                self._told += 1
+                yield self.seen[self._told - 1]
+            if not self._receive(deadline):
+                return
+
+    def _receive(self, deadline: float) -> bool:
+        """Read what came into `seen`; False at the end of the channel or the deadline."""
         assert self.process.stdout is not None
         fd = self.process.stdout.fileno()
-        deadline = time.monotonic() + deadline_s
-        while (left := deadline - time.monotonic()) > 0:
-            if not select.select([fd], [], [], left)[0]:
-                return
-            data = os.read(fd, 1 << 20)
-            if not data:
-                return
-            *lines, self._buffer = (self._buffer + data).split(b"\n")
-            found = [json.loads(line) for line in lines]
-            self.seen += found
-            yield from found
+        if not select.select([fd], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            return False
+        data = os.read(fd, 1 << 20)
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        self.seen += [json.loads(line) for line in lines]
+        return bool(data)
 
     def log(self, attempt: str, stream: str = "out", **fields: Any) -> tuple[bytes, list[Message]]:
         """Everything that a tail without `follow` sends: the bytes, and all its messages."""
