@@ -191,6 +191,16 @@ def test_our_own_process_isnt_foreign_but_what_it_leaves_behind_is() -> None:
     assert world.where("next") == "box"
 
 
+def test_a_device_that_our_own_process_fills_is_waited_for_as_our_own() -> None:
+    world = World(node("box", gpus=1))
+    world.submit("own", resources={"gpus": 1})
+    world.run()
+    world.use_gpu("box", 0, process("lab", 40, attempt="j1.0.1"))
+    world.submit("next", resources={"gpus": 1})
+    world.settle()
+    assert world.task("next").reason_code == "gpus_busy"
+
+
 @pytest.mark.parametrize(
     "fields",
     [{"state": "lost"}, {"state": "error"}, {"state": "claimed"}, {"recovery_action": 1}],

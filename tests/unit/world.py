@@ -68,7 +68,7 @@ def node(
         facts=facts,
         gpus=devices,
         sampled=True,
-        up_mono=1000.0,
+        up_mono=500.0,
     )
 
 

@@ -46,6 +46,13 @@ def suitable(need: Need, devices: Sequence[Device]) -> list[Device]:
     return [device for device in devices if suits(need, device)]
 
 
+def how_many(need: Need, devices: Sequence[Device]) -> int:
+    """The number of `suitable` ones."""
+    if not need.models and not need.gpu_memory:
+        return len(devices)
+    return sum(suits(need, device) for device in devices)
+
+
 def fit(room: Room, need: Need) -> tuple[Device, ...] | None:
     """The devices to take on this node, or None if the request doesn't fit there now.
 
@@ -104,7 +111,7 @@ def could_fit(room: Room, need: Need) -> bool:
         return False
     if not need.gpus:
         return True
-    return room.node.sampled and len(suitable(need, room.usable)) >= need.gpus
+    return room.node.sampled and how_many(need, room.usable) >= need.gpus
 
 
 def missing(room: Room, need: Need) -> tuple[int, int, int, str]:
@@ -113,7 +120,7 @@ def missing(room: Room, need: Need) -> tuple[int, int, int, str]:
     While a room is kept for a request this only falls, so a request never loses what it waited
     for to a room that merely looks as good.
     """
-    free = len(suitable(need, room.free)) if need.gpus else 0
+    free = how_many(need, room.free) if need.gpus else 0
     return (
         max(0, need.gpus - free),
         max(0, need.cpus - room.free_cpus),

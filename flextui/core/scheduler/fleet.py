@@ -21,6 +21,18 @@ class Fleet:
         self.unkept = [room for room in self.rooms if room.open]
         """Open rooms that aren't kept for a request yet."""
         self._matching: dict[Need, tuple[Room, ...]] = {}
+        self._measure()
+
+    def _measure(self) -> None:
+        """The most that is free on any one node: what is beyond it needn't be tried."""
+        rooms = [room for room in self.rooms if room.open]
+        self._gpus = max((len(room.free) for room in rooms), default=-1)
+        self._cpus = max((room.free_cpus for room in rooms), default=-1)
+        self._memory = max((room.free_memory for room in rooms), default=-1)
+
+    def may_fit(self, need: Need) -> bool:
+        """False: no node can hold this request now, whatever its kind."""
+        return need.gpus <= self._gpus and need.cpus <= self._cpus and need.memory <= self._memory
 
     def _room(self, snapshot: Snapshot, node: Node) -> Room:
         live = snapshot.by_node.get(node.name, _NONE)
@@ -44,6 +56,7 @@ class Fleet:
         """Book a placement of this pass."""
         self._memo.rooms.pop(room.name, None)
         room.take(job, need, devices)
+        self._measure()
         if room.hold is need:
             room.reset()
             self.unkept.append(room)

@@ -22,7 +22,7 @@ from flextui.core.scheduler.capacity import (
     allows,
     job_name,
 )
-from flextui.core.scheduler.feasible import fit, is_model, suitable
+from flextui.core.scheduler.feasible import fit, how_many, is_model, suitable
 from flextui.core.scheduler.need import MILLI, Need
 
 NEAREST = (
@@ -143,7 +143,7 @@ def _taken(snapshot: Snapshot, room: Room, need: Need) -> Iterator[Obstacle]:
 def _used(snapshot: Snapshot, room: Room, need: Need) -> Iterator[Obstacle]:
     if need.gpus and not room.node.sampled:
         yield Obstacle("gpus_unknown", "GPUs not seen yet", "its GPUs haven't been seen yet")
-    elif need.gpus and len(suitable(need, room.free)) < need.gpus:
+    elif need.gpus and how_many(need, room.free) < need.gpus:
         yield _busy(snapshot, room, need)
     if need.cpus > room.free_cpus:
         text = f"{max(0, room.free_cpus) / MILLI:g} of {count(room.cpus / MILLI, 'CPU')} free"
@@ -168,7 +168,7 @@ def _busy(snapshot: Snapshot, room: Room, need: Need) -> Obstacle:
         dict.fromkeys(who for it in devices if it.state == FOREIGN for who, _ in it.users)
     )
     known = free + sum(names.values()) + sum(it.state == FOREIGN for it in devices)
-    if len(suitable(need, room.usable)) >= need.gpus:
+    if how_many(need, room.usable) >= need.gpus:
         code = "gpus_busy"
     else:
         code = "gpus_foreign" if known >= need.gpus else "gpus_cordoned"

@@ -75,9 +75,10 @@ def place_all(ledger: Ledger, fleet: Fleet, queue: Iterable[Waiting]) -> list[Wa
 
 
 def _place(ledger: Ledger, fleet: Fleet, job: Job, task: Task, need: Need) -> bool:
-    rooms = fleet.matching(need)
-    beside = replicas(ledger, job) if need.spread and job.count > 1 else {}
-    place = best(rooms, need, beside)
+    place = None
+    if fleet.may_fit(need):
+        beside = replicas(ledger, job) if need.spread and job.count > 1 else {}
+        place = best(fleet.matching(need), need, beside)
     if place is None:
         _keep(fleet, job, need)
         return False
@@ -98,6 +99,8 @@ def _place(ledger: Ledger, fleet: Fleet, job: Job, task: Task, need: Need) -> bo
 
 def _keep(fleet: Fleet, job: Job, need: Need) -> None:
     """Keep the node nearest to holding this request, if there is one that will."""
+    if not fleet.unkept:
+        return
     rooms = [it for it in fleet.unkept if allows(need, it.node) and could_fit(it, need)]
     if rooms:
         nearest = min(rooms, key=lambda room: missing(room, need))

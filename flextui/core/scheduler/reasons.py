@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from flextui.core.model.state import JobState, Snapshot
 from flextui.core.model.units import format_size
-from flextui.core.scheduler.capacity import Room
+from flextui.core.scheduler.capacity import Room, allows
 from flextui.core.scheduler.feasible import could_fit
 from flextui.core.scheduler.fleet import Fleet
 from flextui.core.scheduler.ledger import Ledger
@@ -65,11 +66,16 @@ def tell(ledger: Ledger, fleet: Fleet, left: Sequence[Waiting]) -> None:
 
 def coarse_reason(snapshot: Snapshot, fleet: Fleet, need: Need) -> Reason:
     """Why a request far back waits: for room, where attempts of ours will make it."""
-    for room in fleet.matching(need):
-        if could_fit(room, need):
-            code = "gpus_busy" if need.gpus else "cpus" if need.cpus else "memory"
-            return Reason(code, f"needs {ask(need)}: waits for room", True)
+    for room in fleet.rooms:
+        if room.open and could_fit(room, need) and allows(need, room.node):
+            return _waits_for_room(need)
     return reason_for(snapshot, fleet, need)
+
+
+@lru_cache(maxsize=1 << 14)
+def _waits_for_room(need: Need) -> Reason:
+    code = "gpus_busy" if need.gpus else "cpus" if need.cpus else "memory"
+    return Reason(code, f"needs {ask(need)}: waits for room", True)
 
 
 def reason_for(snapshot: Snapshot, fleet: Fleet, need: Need) -> Reason:

@@ -25,6 +25,9 @@ def roll_out(ledger: Ledger, fleet: Fleet, job: Job) -> None:
     for _, attempt in outdated:
         if attempt.state is not AttemptState.RUNNING:  # nobody misses it
             ledger.kill(attempt, f"revision {job.revision}")
+    leaving = [it for it in live if _is_leaving(ledger, job, *it)]
+    if not outdated and not leaving:
+        return
     busy = any(_in_transition(ledger, task) for task in tasks)
     broken = any(task.state is JobState.FAILED for task in tasks)
     for task, attempt in outdated:
@@ -32,7 +35,7 @@ def roll_out(ledger: Ledger, fleet: Fleet, job: Job) -> None:
             ledger.kill(attempt, f"revision {job.revision}")
             ledger.put(_stopping(task, f"revision {job.revision}"))
             busy = True
-    for task, attempt in live:
+    for task, attempt in leaving:
         busy = _drain(ledger, fleet, job, task, attempt, busy=busy) or busy
 
 
@@ -52,29 +55,35 @@ def _in_transition(ledger: Ledger, task: Task) -> bool:
     return attempt.state is not AttemptState.RUNNING or ledger.stopping(attempt)
 
 
+def _is_leaving(ledger: Ledger, job: Job, task: Task, attempt: Attempt) -> bool:
+    """A service's running task on a drained node, that isn't on its way yet.
+
+    What is no longer one loses the reason that it had as such.
+    """
+    node = ledger.snapshot.nodes.get(attempt.node)
+    drained = node is not None and node.status is NodeStatus.READY and node.drain is not None
+    runs = attempt.state is AttemptState.RUNNING and not ledger.stopping(attempt)
+    if job.type == "service" and drained and runs:
+        return True
+    if runs and task.reason_code == "moving":
+        ledger.put(replace(task, reason="", reason_code=""))
+    return False
+
+
 def _drain(
     ledger: Ledger, fleet: Fleet, job: Job, task: Task, attempt: Attempt, *, busy: bool
 ) -> bool:
-    """Move a service's task off a drained node. True: it is being moved."""
-    node = ledger.snapshot.nodes.get(attempt.node)
-    drained = node is not None and node.status is NodeStatus.READY and node.drain is not None
-    if job.type != "service" or attempt.state is not AttemptState.RUNNING or not drained:
-        if task.reason_code == "moving" and not ledger.stopping(attempt):
-            ledger.put(replace(ledger.task(task.key), reason="", reason_code=""))
-        return False
+    """Move a task off its drained node, if it has where to go. True: it is being moved."""
     if ledger.stopping(attempt):
         return False
     need = need_of(job)
-    if not fits_somewhere(fleet.matching(need), need):
-        waits = f"{attempt.node} is drained; there is no room elsewhere"
-        ledger.put(replace(ledger.task(task.key), reason=waits, reason_code="moving"))
+    why = f"{attempt.node} is drained"
+    if busy or not fits_somewhere(fleet.matching(need), need):
+        waits = "moves after another task of the job" if busy else "there is no room elsewhere"
+        ledger.put(replace(task, reason=f"{why}; {waits}", reason_code="moving"))
         return False
-    if busy:
-        waits = f"{attempt.node} is drained; moves after another task of the job"
-        ledger.put(replace(ledger.task(task.key), reason=waits, reason_code="moving"))
-        return False
-    ledger.kill(attempt, f"{attempt.node} is drained")
-    ledger.put(_stopping(ledger.task(task.key), f"{attempt.node} is drained"))
+    ledger.kill(attempt, why)
+    ledger.put(_stopping(task, why))
     return True
 
 
