@@ -6,6 +6,7 @@ import asyncio
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -118,6 +119,39 @@ async def test_a_jump_host_is_shared_by_the_nodes_behind_it(
     for node in nodes:
         await node.connected(within=60)
     await fleet.close()
+
+
+RELAY = """
+import os, socket, sys, threading
+peer = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+
+def up():
+    while data := os.read(0, 65536):
+        peer.sendall(data)
+    peer.shutdown(socket.SHUT_WR)
+
+threading.Thread(target=up, daemon=True).start()
+while data := peer.recv(65536):
+    os.write(1, data)
+"""
+
+
+async def test_a_proxy_command_of_the_ssh_configuration(bench: SshFleet, tmp_path: Path) -> None:
+    bench.add("gpu1")
+    relay = tmp_path / "relay.py"
+    relay.write_text(RELAY)
+    config = tmp_path / "me/.ssh/config"
+    text = config.read_text()
+    config.unlink()
+    config.write_text(f"{text}  ProxyCommand {sys.executable} {relay} %h %p\n")
+    async with session(named("gpu1")) as node:
+        ready = await node.connected()
+        assert ready.facts.hostname == "gpu1"
+    config.write_text(f"{text}  ProxyCommand false\n")
+    async with session(named("gpu1")) as node:
+        event = await down(node)
+    assert event.status is NodeStatus.LOST
+    assert "ProxyCommand for root@gpu1 ended" in event.text
 
 
 # ── keys ───────────────────────────────────────────────────────────────────────────────────────

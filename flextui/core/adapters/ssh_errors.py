@@ -109,6 +109,14 @@ def of_handshake(who: str, where: str, phase: str, error: Exception) -> LinkFail
     return LinkFailure("protocol", f"the SSH handshake with {where} failed: {error}", phase)
 
 
+def of_proxy(who: str, command: str, phase: str) -> LinkFailure:
+    """The ProxyCommand hung up."""
+    return LinkFailure(
+        "closed", f"the ProxyCommand for {who} ended before the login did; run it by hand: {command}",
+        phase,
+    )  # fmt: skip
+
+
 def of_session(who: str, error: Exception) -> LinkFailure:
     """The login worked and no command may run."""
     if isinstance(error, asyncssh.ChannelOpenError):
