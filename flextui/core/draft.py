@@ -13,7 +13,7 @@ from typing import Generic, Literal, TypeVar
 
 from flextui.core.model.docs import EventDoc
 from flextui.core.model.ids import TaskKey, attempt_id
-from flextui.core.model.state import Attempt, Job, Node, Now, Snapshot, Task
+from flextui.core.model.state import Attempt, Job, Node, NodeStatus, Now, Snapshot, Task
 from flextui.core.model.times import iso
 from flextui.core.ports import Changes, Effect
 
@@ -132,6 +132,7 @@ class Draft:
         self.durable_nodes: set[str] = set()
         self.touched_jobs: set[str] = set()
         self.touched_nodes: set[str] = set()
+        self._homes: dict[str, str] | None = None
 
     # ── reading ────────────────────────────────────────────────────────────────────────────────
 
@@ -142,6 +143,24 @@ class Draft:
     def live_on(self, node: str) -> list[Attempt]:
         """The live attempts of a node, in a stable order."""
         return [self.attempts[key] for key in sorted(self.by_node.get(node) or ())]
+
+    def home_of(self, key: str) -> Node | None:
+        """The node that was last seen with this host_id or GPU, if it wasn't refused."""
+        if self._homes is None:
+            self._homes = {}
+            for node in self.nodes.values():
+                self._note_home(node)
+        name = self._homes.get(key)
+        node = self.nodes.get(name) if name is not None else None
+        return None if node is None or node.status is NodeStatus.UNREACHABLE else node
+
+    def _note_home(self, node: Node) -> None:
+        if self._homes is None or node.status is NodeStatus.UNREACHABLE or node.facts is None:
+            return
+        self._homes[node.facts.host_id] = node.name
+        for gpu in node.gpus:
+            if not gpu.declared:
+                self._homes[gpu.uuid] = node.name
 
     # ── writing ────────────────────────────────────────────────────────────────────────────────
 
@@ -188,6 +207,7 @@ class Draft:
     def put_node(self, node: Node, *, durable: bool = False, matters: bool = True) -> None:
         """`durable`: the half that the store keeps changed. `matters`: to the scheduler."""
         self.nodes.put(node.name, node)
+        self._note_home(node)
         self.touched_nodes.add(node.name)
         if durable:
             self.durable_nodes.add(node.name)

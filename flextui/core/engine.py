@@ -46,7 +46,8 @@ from flextui.core.scheduler.plan import plan
 log = logging.getLogger(__name__)
 
 TURN_ITEMS = 200
-"""Items of one turn: bounds how long the loop is held."""
+TURN_S = 0.01
+"""Folding stops here and goes on in the next turn: bounds how long the loop is held."""
 TICK_S = 1.0
 LONGEST_WAIT_S = 30.0
 """The wall clock may jump: deadlines on it are looked at this often."""
@@ -233,7 +234,12 @@ class Engine:
                 restart_loss_timers(draft)
             answers: list[tuple[Ask, Answer]] = []
             bad = None
-            for item in good:
+            until = time.monotonic() + TURN_S
+            for index, item in enumerate(good):
+                if index and time.monotonic() > until:
+                    self._mailbox.put_back(good[index:])
+                    del good[index:]
+                    break
                 try:
                     if isinstance(item, Ask):
                         answers.append((item, item.apply(draft)))

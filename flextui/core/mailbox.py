@@ -11,7 +11,7 @@ import contextlib
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +71,11 @@ class Mailbox:
                 self._samples.pop(item.node, None)
             self._items.append(item)
         self._hasten(time.monotonic() + patience(item))
+
+    def put_back(self, items: Sequence[Item]) -> None:
+        """What was taken and not used up, before everything else."""
+        self._items.extendleft(reversed(items))
+        self._hasten(0.0)
 
     def poke(self) -> None:
         """Wake the engine without an item."""

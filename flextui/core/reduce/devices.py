@@ -38,11 +38,14 @@ def sampled(draft: Draft, event: Sampled) -> None:
     gpus = _usable(draft, node, event.gpus)
     fresh = replace(node, sample=event.sample, gpus=gpus, sampled=True)
     matters = not node.sampled or _signature(node.gpus) != _signature(gpus)
+    twin = None
+    if {it.uuid for it in node.gpus} != {it.uuid for it in gpus}:
+        twin = _same_gpus(draft, fresh)
     draft.put_node(fresh, matters=False)
-    if matters:
+    if twin is not None:
+        refuse_alias(draft, fresh, twin[0], f"GPU {twin[1]}")
+    elif matters:
         draft.plan_within(TELEMETRY_S if node.sampled else 0.0)
-        if {it.uuid for it in node.gpus} != {it.uuid for it in gpus}:
-            _refuse_shared_gpus(draft, fresh)
         _heed_recovery_actions(draft, node, fresh)
 
 
@@ -91,16 +94,13 @@ def _signature(gpus: tuple[Gpu, ...]) -> tuple[object, ...]:
     )
 
 
-def _refuse_shared_gpus(draft: Draft, node: Node) -> None:
-    """Two names with one device are one machine told twice."""
-    mine = {gpu.uuid for gpu in node.gpus if not gpu.declared}
-    for other in draft.nodes.values():
-        if other.name == node.name or other.status not in _SESSION_UP:
-            continue
-        shared = mine.intersection(gpu.uuid for gpu in other.gpus)
-        if shared:
-            refuse_alias(draft, node, other, f"GPU {min(shared)}")
-            return
+def _same_gpus(draft: Draft, node: Node) -> tuple[Node, str] | None:
+    """Another node with one of this node's devices: two names for one machine."""
+    for gpu in node.gpus:
+        other = None if gpu.declared else draft.home_of(gpu.uuid)
+        if other is not None and other.name != node.name and other.status in _SESSION_UP:
+            return other, gpu.uuid
+    return None
 
 
 def refuse_alias(draft: Draft, node: Node, other: Node, what: str) -> None:

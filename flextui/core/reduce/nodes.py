@@ -46,6 +46,7 @@ def node_ready(draft: Draft, event: NodeReady) -> None:
         # anew, and before the answer, so that they don't seem to have vanished together again.
         restart_loss_timers(draft, math.nextafter(draft.now.mono, 0.0))
     up = _up(draft, node, event)
+    twin = draft.home_of(event.facts.host_id)
     new_root = (up.host_id, up.root_path, up.root_id) != (
         node.host_id,
         node.root_path,
@@ -55,7 +56,7 @@ def node_ready(draft: Draft, event: NodeReady) -> None:
     if up.status is not node.status or up.reason != node.reason:
         kind, text = ("node.ready", "connected") if event.granted else ("node.observed", up.reason)
         draft.note(kind, f"{up.name}: {text}", node=up.name)
-    if twin := _alias_of(draft, up):
+    if twin is not None and twin.name != up.name:
         refuse_alias(draft, up, twin, "host_id")
         if draft.nodes[up.name].status is NodeStatus.UNREACHABLE:
             return
@@ -85,17 +86,6 @@ def _up(draft: Draft, node: Node, event: NodeReady) -> Node:
         root_path=facts.root_path,
         root_id=facts.root_id,
     )
-
-
-def _alias_of(draft: Draft, node: Node) -> Node | None:
-    for other in draft.nodes.values():
-        if other.name == node.name or other.facts is None or node.facts is None:
-            continue
-        if other.status is not NodeStatus.UNREACHABLE and (
-            other.facts.host_id == node.facts.host_id
-        ):
-            return other
-    return None
 
 
 def _refused_account(draft: Draft, event: NodeReady) -> str:
