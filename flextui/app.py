@@ -271,7 +271,7 @@ class Leave(Confirm):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "answer(True)", "hand over"),
-        Binding("escape", "stay", "stay", priority=True),
+        Binding("escape,q", "stay", "stay", priority=True),
     ]
 
     def __init__(self, question: str, detail: str) -> None:
