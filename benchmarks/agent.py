@@ -63,8 +63,7 @@ class Node:
     async def close(self) -> None:
         self.channel.notify({"t": "bye", "release": True, "suspend_leases": False})
         await self._task
-        self._stream.abort()
-        await self._stream.wait_closed()
+        await asyncio.wait_for(self._stream.wait_closed(), 20)
 
 
 def _hello() -> Message:

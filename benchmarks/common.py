@@ -29,7 +29,7 @@ sys.path.insert(0, str(REPO))
 T = TypeVar("T")
 
 READY_WITHIN_S = 60.0
-POLL_S = 0.002
+ENDED_WITHIN_S = 60.0
 PROBE_S = 0.002
 _READY = b"flextui: ready"
 
@@ -127,13 +127,13 @@ class Ended:
         self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
         self.count = self._read()
 
-    def wait_for(self, more: int, within_s: float = 60.0) -> None:
+    def wait_for(self, more: int, *, poll_s: float = 0.005) -> None:
         """Until that many more have ended than at the last call. Raises TimeoutError."""
-        goal, deadline = self.count + more, time.monotonic() + within_s
+        goal, deadline = self.count + more, time.monotonic() + ENDED_WITHIN_S
         while (now := self._read()) < goal:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{goal - now} of {more} jobs didn't end")
-            time.sleep(POLL_S)
+            time.sleep(poll_s)
         self.count = goal
 
     def _read(self) -> int:
