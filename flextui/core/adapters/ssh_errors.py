@@ -111,10 +111,8 @@ def of_handshake(who: str, where: str, phase: str, error: Exception) -> LinkFail
 
 def of_proxy(who: str, command: str, phase: str) -> LinkFailure:
     """The ProxyCommand hung up."""
-    return LinkFailure(
-        "closed", f"the ProxyCommand for {who} ended before the login did; run it by hand: {command}",
-        phase,
-    )  # fmt: skip
+    text = f"the ProxyCommand for {who} ended before the login did; run it by hand: {command}"
+    return LinkFailure("closed", text, phase)
 
 
 def of_session(who: str, error: Exception) -> LinkFailure:
