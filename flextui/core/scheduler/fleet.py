@@ -18,17 +18,17 @@ class Fleet:
     def __init__(self, snapshot: Snapshot, memo: Memo | None = None) -> None:
         self._memo = memo or Memo()
         self.rooms = tuple(self._room(snapshot, node) for node in snapshot.nodes.values())
-        self.unkept = [room for room in self.rooms if room.open]
+        self._open = tuple(room for room in self.rooms if room.open)
+        self.unkept = list(self._open)
         """Open rooms that aren't kept for a request yet."""
         self._matching: dict[Need, tuple[Room, ...]] = {}
         self._measure()
 
     def _measure(self) -> None:
         """The most that is free on any one node: what is beyond it needn't be tried."""
-        rooms = [room for room in self.rooms if room.open]
-        self._gpus = max((len(room.free) for room in rooms), default=-1)
-        self._cpus = max((room.free_cpus for room in rooms), default=-1)
-        self._memory = max((room.free_memory for room in rooms), default=-1)
+        self._gpus = max((len(room.free) for room in self._open), default=-1)
+        self._cpus = max((room.free_cpus for room in self._open), default=-1)
+        self._memory = max((room.free_memory for room in self._open), default=-1)
 
     def may_fit(self, need: Need) -> bool:
         """False: no node can hold this request now, whatever its kind."""
@@ -46,9 +46,11 @@ class Fleet:
 
     def matching(self, need: Need) -> tuple[Room, ...]:
         """Open rooms of nodes that `where` allows."""
+        if need.anywhere:
+            return self._open
         rooms = self._matching.get(need)
         if rooms is None:
-            rooms = tuple(room for room in self.rooms if room.open and allows(need, room.node))
+            rooms = tuple(room for room in self._open if allows(need, room.node))
             self._matching[need] = rooms
         return rooms
 

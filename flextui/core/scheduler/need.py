@@ -40,8 +40,11 @@ class Need:
     """The one node that a system job's task is for."""
 
     @property
-    def cores(self) -> float:
-        return self.cpus / MILLI
+    def anywhere(self) -> bool:
+        """Whether any node will do."""
+        return not (
+            self.labels or self.names or self.not_labels or self.not_names or self.pin is not None
+        )
 
 
 def need_of(job: Job, task: Task | None = None) -> Need:

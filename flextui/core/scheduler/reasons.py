@@ -67,7 +67,7 @@ def tell(ledger: Ledger, fleet: Fleet, left: Sequence[Waiting]) -> None:
 def coarse_reason(snapshot: Snapshot, fleet: Fleet, need: Need) -> Reason:
     """Why a request far back waits: for room, where attempts of ours will make it."""
     for room in fleet.rooms:
-        if room.open and could_fit(room, need) and allows(need, room.node):
+        if room.open and could_fit(room, need) and (need.anywhere or allows(need, room.node)):
             return _waits_for_room(need)
     return reason_for(snapshot, fleet, need)
 

@@ -40,8 +40,7 @@ def _requests(fleet: Fleet, need: Need) -> Iterator[str]:
     yield from _less_cpus(fleet, need)
     yield from _less_memory(fleet, need)
     anywhere = replace(need, labels=(), names=(), not_labels=(), not_names=())
-    restricted = need.labels or need.names or need.not_labels or need.not_names
-    if restricted and need.pin is None and _now(fleet, anywhere):
+    if need.pin is None and not need.anywhere and _now(fleet, anywhere):
         yield "without where: now"
 
 
