@@ -7,6 +7,7 @@ SSH; the fleet's shared socket. Where none answers, a twin is started for those 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import socket
 from collections.abc import AsyncIterator
@@ -20,6 +21,10 @@ from flextui.core.adapters import paths
 from flextui.core.client import Client
 from flextui.core.commands import CommandError
 from flextui.core.socket_client import Refused, SocketClient
+
+_STARTING_S = 15.0
+"""How long a core that is being started elsewhere is waited for."""
+_LOOK_AGAIN_S = 0.05
 
 
 @asynccontextmanager
@@ -58,15 +63,18 @@ async def open_client(options: Options, need: Need) -> Client:
     inventory = inventory_in_use(options)
     if options.socket:
         return await _at(Path(options.socket).absolute(), inventory)
-    running = await running_core(options, inventory)
+    folder = paths.state_folder(options.state_dir)
+    running = await running_core(options, inventory) or await _starting_core(folder, inventory)
     if running is not None:
         return running
-    folder = paths.state_folder(options.state_dir)
     if need is Need.START:
         from flextui.cli.launch import start_twin
 
         await start_twin(folder, inventory)
-        return await _at(paths.recorded_socket(folder), inventory)
+        started = await _starting_core(folder, inventory)
+        if started is not None:
+            return started
+        raise no_core("the one that was started has ended")
     if need is Need.NODES:
         from flextui.cli.preflight import PreflightClient
 
@@ -99,6 +107,24 @@ async def running_core(options: Options, inventory: Path | None) -> Client | Non
         text = f"the core at {where} serves the fleet {theirs}, and {inventory} is {fleet.fleet}"
         raise Failure(INPUT, text)
     return client
+
+
+async def _starting_core(folder: Path, inventory: Path | None) -> Client | None:
+    """The core that holds the state directory and doesn't listen yet, once it does; None where
+    none holds it. Raises Failure, Refused."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _STARTING_S
+    while paths.is_locked(folder):
+        try:
+            return await _attach(paths.recorded_socket(folder), inventory)
+        except ConnectionError as error:
+            if loop.time() > deadline:
+                raise Failure(
+                    UNREACHABLE,
+                    f"{paths.Locked(paths.holder(folder), folder)}, and doesn't answer: {error}",
+                ) from error
+        await asyncio.sleep(_LOOK_AGAIN_S)  # its start is another process's: there is no event
+    return None
 
 
 def no_core(why: str = "") -> CommandError:

@@ -27,7 +27,8 @@ _SHOWN = 10
 
 
 async def start_twin(folder: Path, inventory: Path | None) -> None:
-    """Return when a core of this state directory takes commands. Raises Failure."""
+    """Return when a core holds this state directory: ours, ready, or one that was quicker and may
+    still be starting. Raises Failure."""
     try:
         paths.prepare_state_folder(folder)
     except paths.PathError as error:
@@ -42,6 +43,8 @@ async def start_twin(folder: Path, inventory: Path | None) -> None:
             word = await _read(ready)
         finally:
             os.close(ready)
+        if word != READY and paths.is_locked(folder):
+            return  # somebody else's core was quicker
         if word != READY:
             raise _failed(process.wait(), log, said)
         output.say(

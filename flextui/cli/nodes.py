@@ -133,7 +133,7 @@ def _models(gpus: Iterable[GpuDoc]) -> str:
 
 def _note(node: NodeDoc) -> str:
     notes = [node["reason"]] if node["reason"] else []
-    if node["driver"]:
+    if node["driver"] and node["driver"] not in node["reason"]:
         notes.append(f"driven by {node['driver']}")
     if node["nvml"] not in ("", "ok", "absent"):
         notes.append(f"NVML {node['nvml']}")

@@ -181,7 +181,9 @@ def test_a_detached_job_goes_on(running: Place) -> None:
     terminal.type(b"\x1c")
     assert terminal.status() == 0
     assert "flextui logs -f" in terminal.seen
-    assert running.json("show", "detach")["state"] == "running"  # type: ignore[index,call-overload]
+    shown = running.json("show", "detach")
+    assert isinstance(shown, dict)
+    assert shown["state"] == "running", shown
     running.ok("stop", "--wait", "detach")
 
 
@@ -314,3 +316,22 @@ def test_the_terminal_needs_a_terminal(place: Place) -> None:
     done = place.run()
     assert (done.returncode, done.stdout) == (2, "")
     assert "there is no terminal here" in done.stderr
+
+
+def test_a_job_outlives_the_core_that_it_was_followed_through(place: Place) -> None:
+    core = place.start()
+    gate = place.home / "gate"
+    script = f"echo up; while [ ! -e {gate} ]; do sleep 0.1; done; echo down; exit 6"
+    terminal = Terminal(place, "run", "--name", "long", "--", "sh", "-c", script)
+    terminal.until("up")
+    core.kill()
+    assert terminal.status() == 3
+    assert "goes on" in terminal.seen
+    core.wait(PATIENCE_S)
+    gate.touch()
+    place.start()
+    assert place.run("wait", "long").returncode == 6, place.json("show", "long")
+    logs = place.run("logs", "long")
+    assert logs.stdout == "up\ndown\n", logs.stderr
+    (task,) = place.json("show", "long")["tasks"]  # type: ignore[index,call-overload]
+    assert len(task["attempts"]) == 1
