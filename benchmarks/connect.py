@@ -13,10 +13,9 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
-from common import alternate, median, table, workplace
+from common import Held, alternate, median, table, workplace
 
 from flextui.core.adapters.fleet import Fleet
 from flextui.core.events import NodeEvent, NodeReady
@@ -31,23 +30,6 @@ FANOUT = 64
 GOAL_S = 5.0
 GOAL_HELD_MS = 50.0
 WITHIN_S = 180.0
-PROBE_S = 0.002
-
-
-@dataclass
-class Held:
-    """How late the event loop was at worst, and what of it this process's own work made."""
-
-    late_ms: float = 0.0
-    own_ms: float = 0.0
-
-    async def watch(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            began, worked = loop.time(), time.thread_time()
-            await asyncio.sleep(PROBE_S)
-            self.late_ms = max(self.late_ms, (loop.time() - began - PROBE_S) * 1000)
-            self.own_ms = max(self.own_ms, (time.thread_time() - worked) * 1000)
 
 
 async def see_all(bench: SshFleet, held: Held, cpu: list[float]) -> float:
@@ -100,7 +82,8 @@ def peers(bench: SshFleet) -> dict[str, list[str]]:
 
 
 def main() -> None:
-    held, cpu = Held(), []
+    held = Held()
+    cpu: list[float] = []
     with workplace() as place, SshFleet(place / "bench") as bench:
         bench.add_many([f"n{number:03}" for number in range(NODES)])
         os.environ["HOME"] = str(bench.write_home(place / "home"))
