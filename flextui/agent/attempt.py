@@ -98,7 +98,7 @@ def tombstone(folder: int) -> Optional[Record]:
     """Why it will never run; None where there is no tombstone."""
     found = records.read(folder, "tombstone")
     if found is None and exists(folder, "tombstone"):
-        return {"code": "tombstone", "text": ""}
+        return {"code": "no_space", "text": "the disk was too full to say more"}
     return found
 
 

@@ -78,18 +78,16 @@ class Registry:
                 os.close(folder)
 
     def records(self) -> List[Record]:
-        """All records, refreshed where age and log sizes went on."""
+        """All records."""
         return list(self._records.values())
 
     def get(self, name: str) -> Optional[Record]:
         """What is known of an attempt, acknowledged ones included; None: nothing is settled."""
-        known = self._records.get(name)
-        if known is not None:
-            return known
+        path = name if name in self._records else os.path.join(attempt.DONE, name)
         try:
-            folder = attempt.open_folder(self._core, os.path.join(attempt.DONE, name))
+            folder = attempt.open_folder(self._core, path)
         except FileNotFoundError:
-            return None
+            return self._records.get(name)
         try:
             return attempt.record(name, folder, self._boot)
         finally:
@@ -122,7 +120,10 @@ class Registry:
             known = self._records.get(name)
             if known is None or known["state"] == "running":
                 continue
-            attempt.retire(self._core, name)
+            try:
+                attempt.retire(self._core, name)
+            except FileNotFoundError:
+                pass  # somebody tidied up: then there is nothing to keep
             del self._records[name]
             self._supervisors.pop(name, None)
 

@@ -159,10 +159,14 @@ def check(session: Session, message: Message) -> None:
     if pid == 0:
         _check_in_child(writing, session.home.root.path, session.last_sample())
     os.close(writing)
+    os.set_blocking(reading, False)
     found = bytearray()
 
     def collect() -> None:
-        data = os.read(reading, 65536)
+        try:
+            data = os.read(reading, 65536)
+        except BlockingIOError:
+            return
         found.extend(data)
         if not data:
             session.loop.forget(reading)

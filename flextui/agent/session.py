@@ -277,6 +277,8 @@ class Session:
                 message = fastjson.loads(self.home.socket.recv(65536).decode())
             except BlockingIOError:
                 return
+            except ValueError:
+                continue
             kind = message.get("k")
             if kind == "record":
                 self.registry.learn(message["record"], message["supervisor"])
@@ -289,8 +291,11 @@ class Session:
                 self.push({"t": "renew", **renewal})
 
     def _probe(self) -> None:
-        self.registry.probe_all()
-        self.starts.again()
+        try:
+            self.registry.probe_all()
+            self.starts.again()
+        except OSError as error:  # the state folder's disk fails: what is known stays known
+            sys.stderr.write("flextui agent: %s: %s\n" % (self.home.path, error))
         if self.registry.losing:
             self._kill_lost()
 
@@ -370,7 +375,10 @@ class Session:
 
     def _on_signal(self, reading: int) -> None:
         """SIGTERM: a newer agent replaces this one, be it of the same core or of another."""
-        if bytes([signal.SIGTERM]) not in os.read(reading, 512):
+        try:
+            if bytes([signal.SIGTERM]) not in os.read(reading, 512):
+                return
+        except BlockingIOError:
             return
         usurper = self.home.driver.usurper() if self._greeted else None
         if usurper is not None and self.home.driver.granted:

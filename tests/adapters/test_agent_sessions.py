@@ -31,8 +31,7 @@ def open_agent(state_dir: Path) -> Iterator[Callable[..., Agent]]:
 
     yield make
     for agent in agents:
-        if agent.process.poll() is None:
-            agent.close()
+        agent.__exit__()
     end_all(state_dir)
 
 
@@ -103,7 +102,7 @@ def test_hello_tells_the_node_and_chooses_a_state_folder(tmp_path: Path) -> None
         assert again["root"] == {**chosen, "state": "ok"}
         assert (again["host_id"], again["boot"]) == (welcome["host_id"], welcome["boot"])
     if not chosen["path"].startswith(str(tmp_path)):
-        shutil.rmtree(Path(chosen["path"]) / welcome["host_id"] / "core1")
+        shutil.rmtree(Path(chosen["path"]) / welcome["host_id"] / agent.core_id)
 
 
 def test_another_state_folder_is_no_evidence(state_dir: Path) -> None:
@@ -202,9 +201,9 @@ def test_many_records_are_told_within_the_bound_of_a_line(
     agent.start("a0", ["/bin/true"])
     agent.end_of("a0")
     agent.close()
-    first = next(state_dir.glob("root/*/core1/a0"))
+    first = next(state_dir.glob("root/*/core1-*/a0"))
     known = json.loads((first / "identity.json").read_text())
-    for number in range(1, 1500):
+    for number in range(1, 900):
         folder = first.parent / f"a{number}"
         folder.mkdir()
         (folder / "identity.json").write_text(json.dumps({**known, "attempt": f"a{number}"}))
@@ -214,7 +213,7 @@ def test_many_records_are_told_within_the_bound_of_a_line(
     told = {record["attempt"] for record in agent.welcome["attempts"]}
     agent.ask("ping")
     told |= {m["attempt"] for m in agent.seen if m["t"] == "attempt"}
-    assert told == {f"a{number}" for number in range(1500)}
+    assert told == {f"a{number}" for number in range(900)}
 
 
 # who drives
@@ -282,7 +281,7 @@ def test_a_core_in_touch_lately_keeps_the_node(
     """The record is held for a minute after the driver was in touch, and not for ever."""
     open_agent("core1").close()
     assert open_agent("core2").welcome["granted"] is False
-    lock = next(state_dir.glob("root/*/core1/agent.lock"))
+    lock = next(state_dir.glob("root/*/core1-*/agent.lock"))
     os.utime(lock, (time.time() - 61, time.time() - 61))
     assert open_agent("core2").welcome["granted"] is True
 
@@ -315,13 +314,13 @@ def test_attempts_of_a_lost_state_directory_are_adopted_by_name(
     first.end_of("ran")
     first.start("runs", "sleep 0.5; exit 8")
     first.start("stays", ["/bin/sleep", "100"])
-    second = open_agent("new", takeover=True, adopt=["old", "never-was"])
+    second = open_agent("new", takeover=True, adopt=[first.core_id, "never-was"])
     assert {r["attempt"] for r in second.welcome["attempts"]} == {"ran", "runs", "stays"}
     assert record_of(second, "ran")["exit"]["code"] == 9
     assert second.end_of("runs")["exit"]["code"] == 8, "its supervisor finds the new agent"
     second.ask("stop", attempt="stays", grace_s=0, why="")
     assert second.end_of("stays")["exit"]["why"] == "stopped"
-    assert not list(state_dir.glob("root/*/old/stays"))
+    assert not list(state_dir.glob("root/*/old-*/stays"))
 
 
 def test_a_start_on_its_way_is_stopped_by_a_takeover(
@@ -337,7 +336,7 @@ def test_a_start_on_its_way_is_stopped_by_a_takeover(
     second = open_agent("core2", takeover=True)
     assert second.welcome["granted"] is True
     os.kill(spawner, signal.SIGCONT)
-    buried = until(lambda: next(state_dir.glob("root/*/core1/a1/tombstone"), None))
+    buried = until(lambda: next(state_dir.glob("root/*/core1-*/a1/tombstone"), None))
     assert json.loads(buried.read_text())["code"] == "not_driver"
     assert not (tmp_path / "ran").exists()
 
@@ -435,7 +434,7 @@ def test_an_attempt_of_another_boot_is_lost_with_that_reason(
     first.start("a1", ["/bin/true"])
     first.end_of("a1")
     first.kill()
-    path = next(state_dir.glob("root/*/core1/a1"))
+    path = next(state_dir.glob("root/*/core1-*/a1"))
     known = json.loads((path / "identity.json").read_text())
     (path / "identity.json").write_text(json.dumps({**known, "boot": "earlier.1.1"}))
     (path / "exit.json").write_bytes(b"\0" * 4096)
@@ -449,7 +448,7 @@ def test_an_attempt_whose_supervisor_lives_in_another_container_is_not_lost(
     """The lock is the truth: another boot string alone ends nothing."""
     first = open_agent()
     first.start("a1", ["/bin/sleep", "100"])
-    path = next(state_dir.glob("root/*/core1/a1/identity.json"))
+    path = next(state_dir.glob("root/*/core1-*/a1/identity.json"))
     known = json.loads(path.read_text())
     path.write_text(json.dumps({**known, "boot": "earlier.1.1"}))
     first.kill()
@@ -480,43 +479,42 @@ def test_a_hidden_home_stops_starts_and_nothing_else(
 # leases
 
 
-def answer_renewals(agent: Agent, seconds: float) -> int:
-    """Grant what is asked for a while; returns how often it was asked."""
-    asked = 0
-    for message in agent.messages(seconds):
-        if message["t"] == "renew":
-            asked += 1
-            agent.send({"t": "grant", "attempt": message["attempt"], "seq": message["seq"]})
-    return asked
-
-
-def test_a_lease_that_nobody_renews_ends_the_attempt(open_agent: Callable[..., Agent]) -> None:
+def test_a_lease_that_nobody_renews_ends_the_attempt(
+    open_agent: Callable[..., Agent], state_dir: Path
+) -> None:
     """NODE.md, losing sight: with fence the supervisor kills its attempt L after the request."""
     agent = open_agent()
     agent.start("a1", ["/bin/sleep", "100"], lease_s=1.0, grace_s=5)
+    supervisor = identity(state_dir, "a1")["supervisor"]["pid"]
     agent.kill()
-    time.sleep(1.5)
+    until(lambda: not alive(supervisor))
     end = open_agent().end_of("a1")
     assert end["exit"]["why"] == "lease"
-    assert end["exit"]["ran_s"] < 1.5
+    assert end["exit"]["signal"] == signal.SIGTERM
 
 
 def test_a_lease_that_is_granted_goes_on(open_agent: Callable[..., Agent]) -> None:
     agent = open_agent()
-    agent.start("a1", ["/bin/sleep", "100"], lease_s=0.9)
-    assert answer_renewals(agent, 2.0) >= 4
-    assert open_agent().welcome["attempts"][0]["state"] == "running"
+    agent.start("a1", ["/bin/sleep", "100"], lease_s=3.0)
+    begun = time.monotonic()
+    for message in agent.messages():
+        if message["t"] == "renew":
+            agent.send({"t": "grant", "attempt": "a1", "seq": message["seq"]})
+            if time.monotonic() - begun > 4.0:
+                break
+    assert agent.ask("abandon", attempt="a1")["record"]["state"] == "running"
 
 
 def test_a_grant_counts_from_when_it_was_asked_for(open_agent: Callable[..., Agent]) -> None:
+    """NODE.md, losing sight: L after it *sent* the last renewal request that was granted."""
     agent = open_agent()
-    agent.start("a1", ["/bin/sleep", "100"], lease_s=1.0)
+    agent.start("a1", ["/bin/sleep", "100"], lease_s=4.5)
     first = agent.wait(lambda m: m["t"] == "renew")
-    time.sleep(0.8)
+    agent.wait(lambda m: m["t"] == "renew" and m["seq"] == first["seq"] + 1)
     agent.send({"t": "grant", "attempt": "a1", "seq": first["seq"]})
     end = agent.end_of("a1")
     assert end["exit"]["why"] == "lease"
-    assert end["exit"]["ran_s"] < 1.4
+    assert end["exit"]["ran_s"] < 5.9, "counted from the grant it would be six seconds"
 
 
 def test_a_clean_shutdown_of_the_core_suspends_leases_until_it_returns(
@@ -524,10 +522,10 @@ def test_a_clean_shutdown_of_the_core_suspends_leases_until_it_returns(
 ) -> None:
     """NODE.md, losing sight: a clean shutdown suspends leases durably."""
     first = open_agent()
-    first.start("a1", ["/bin/sleep", "100"], lease_s=0.6)
+    first.start("a1", ["/bin/sleep", "100"], lease_s=2.0)
     first.send({"t": "bye", "release": False, "suspend_leases": True})
     assert first.process.wait(DEADLINE_S) == 0
-    time.sleep(1.5)
+    time.sleep(3.0)
     second = open_agent()
     assert record_of(second, "a1")["state"] == "running"
     assert second.end_of("a1")["exit"]["why"] == "lease", "from its return on it counts again"

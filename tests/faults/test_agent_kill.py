@@ -39,11 +39,11 @@ supervisor.main({line!r}, die)
 
 def request(agent: Agent, state: Path, attempt: str, command: str) -> dict[str, Any]:
     """What the agent would hand to its spawner."""
-    home = next(state.glob("root/*/core1"))
+    home = next(state.glob("root/*/core1-*"))
     return {
         **agent.start_fields(attempt, command),
         "core_dir": str(home),
-        "core_id": "core1",
+        "core_id": agent.core_id,
         "user": "tester",
         "claims_dir": "/var/tmp/flextui-claims/test",
         "limit": None,
@@ -245,7 +245,7 @@ def test_supervisors_killed_at_random_instants(state_dir: Path, seed: int) -> No
 def supervisors(state: Path) -> list[int]:
     """Live supervisors of a node, found by the descriptor of their attempt's folder."""
     found = []
-    folder = str(next(state.glob("root/*/core1")))
+    folder = str(next(state.glob("root/*/core1-*")))
     for path in Path("/proc").glob("[0-9]*"):
         try:
             links = [os.readlink(path / "fd" / fd) for fd in os.listdir(path / "fd")]
