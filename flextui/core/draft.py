@@ -7,74 +7,19 @@ go out once the changes are durable. Thrown away, it leaves no trace.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Literal
 
 from flextui.core.model.docs import EventDoc
-from flextui.core.model.ids import TaskKey, attempt_id
+from flextui.core.model.ids import TaskKey
 from flextui.core.model.state import Attempt, Job, Node, NodeStatus, Now, Snapshot, Task
 from flextui.core.model.times import iso
 from flextui.core.ports import Changes, Effect
-
-K = TypeVar("K")
-V = TypeVar("V")
+from flextui.core.table import Table
 
 ACTOR = "flextui"
 """The actor of events that nobody asked for."""
-
-RECENT_JOBS = 500
-"""Ended jobs kept in memory; older ones are in the store."""
-
-KEPT_ATTEMPTS = 10
-"""Attempts of one task kept in memory, besides live ones."""
-
-
-class Table(Generic[K, V]):
-    """A mapping that copies itself at the first write after it was shared."""
-
-    __slots__ = ("_data", "_owned", "changed")
-
-    def __init__(self, data: Mapping[K, V]) -> None:
-        self._data = data if isinstance(data, dict) else dict(data)
-        self._owned = False
-        self.changed: set[K] = set()
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._data
-
-    def __getitem__(self, key: K) -> V:
-        return self._data[key]
-
-    def __len__(self) -> int:
-        return len(self._data)
-
-    def __iter__(self) -> Iterator[K]:
-        return iter(self._data)
-
-    def get(self, key: K) -> V | None:
-        return self._data.get(key)
-
-    def values(self) -> Iterable[V]:
-        return self._data.values()
-
-    def put(self, key: K, value: V) -> None:
-        self._own()[key] = value
-        self.changed.add(key)
-
-    def drop(self, key: K) -> None:
-        if key in self._data:
-            del self._own()[key]
-
-    def share(self) -> Mapping[K, V]:
-        self._owned = False
-        return self._data
-
-    def _own(self) -> dict[K, V]:
-        if not self._owned:
-            self._data = dict(self._data)
-            self._owned = True
-        return self._data
 
 
 @dataclass(slots=True)
@@ -151,8 +96,8 @@ class Draft:
             for node in self.nodes.values():
                 self._note_home(node)
         name = self._homes.get(key)
-        node = self.nodes.get(name) if name is not None else None
-        return None if node is None or node.status is NodeStatus.UNREACHABLE else node
+        home = self.nodes.get(name) if name is not None else None
+        return None if home is None or home.status is NodeStatus.UNREACHABLE else home
 
     def _note_home(self, node: Node) -> None:
         if self._homes is None or node.status is NodeStatus.UNREACHABLE or node.facts is None:
@@ -257,52 +202,6 @@ class Draft:
                 "text": text,
             }
         )
-
-    # ── bounds ─────────────────────────────────────────────────────────────────────────────────
-
-    def forget_old(self) -> None:
-        """Keep memory bounded. Called before a turn's changes: what goes is in the store."""
-        surplus = len(self.recent) - RECENT_JOBS
-        if surplus < RECENT_JOBS // 10:
-            return
-        for job in list(self.recent):
-            if surplus <= 0:
-                break
-            keys = self.by_job.get(job) or ()
-            if any(self._live_attempts(key) for key in keys):
-                continue
-            for key in keys:
-                self._forget_task(key)
-            self.recent.drop(job)
-            self.by_job.drop(job)
-            self.touched_jobs.add(job)
-            surplus -= 1
-
-    def forget_attempt(self, task: Task) -> None:
-        """Drop the attempt that a new one pushes out of the kept window."""
-        old = attempt_id(task.key, task.attempts - KEPT_ATTEMPTS)
-        attempt = self.attempts.get(old)
-        if attempt is None or attempt.state.live or old in self.attempts.changed:
-            return
-        self.attempts.drop(old)
-
-    def _live_attempts(self, key: TaskKey) -> bool:
-        task = self.tasks.get(key)
-        if task is None:
-            return False
-        return any(
-            (attempt := self.attempts.get(attempt_id(key, number))) is not None
-            and attempt.state.live
-            for number in range(1, task.attempts + 1)
-        )
-
-    def _forget_task(self, key: TaskKey) -> None:
-        task = self.tasks.get(key)
-        if task is None:
-            return
-        for number in range(1, task.attempts + 1):
-            self.attempts.drop(attempt_id(key, number))
-        self.tasks.drop(key)
 
     # ── results ────────────────────────────────────────────────────────────────────────────────
 

@@ -12,15 +12,17 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flextui.core.backlog import Backlog
 from flextui.core.commands import CommandError
+from flextui.core.deadlines import TICK_S, Deadlines
 from flextui.core.draft import Counters, Draft, SessionOrder, Shared
 from flextui.core.events import AttemptReported, NodeEvent, NodeReady, Record
 from flextui.core.feed import Feed
+from flextui.core.forget import forget_old_jobs
+from flextui.core.links import Links
 from flextui.core.mailbox import Answer, Ask, Item, Mailbox
 from flextui.core.model.inventory import Inventory
 from flextui.core.model.state import NodeStatus, Now, Snapshot
@@ -48,13 +50,9 @@ log = logging.getLogger(__name__)
 TURN_ITEMS = 200
 TURN_S = 0.01
 """Folding stops here and goes on in the next turn: bounds how long the loop is held."""
-TICK_S = 1.0
-LONGEST_WAIT_S = 30.0
-"""The wall clock may jump: deadlines on it are looked at this often."""
 RETRY_COMMIT_S = 5.0
 RETRY_PLAN_S = 5.0
 PRUNE_EVERY_S = 3600.0
-DAY_S = 86_400.0
 
 
 class Engine:
@@ -74,25 +72,19 @@ class Engine:
         self.store = store
         self.feed = Feed()
         self.snapshot = Snapshot(0, inventory)
-        self.sessions: dict[str, NodeSession] = {}
         self.last_event = 0
         """The newest event that is in the store."""
-        self._factory = sessions
         self._clock = clock
-        self._owner = owner
         self._shared = shared
         self._mailbox = Mailbox()
         self._taken: Sequence[Item] = ()
         """What the turn under way is about."""
         self._counters = Counters()
-        self._identity = CoreIdentity("", 0, owner)
-        self._former: tuple[str, ...] = ()
+        self._owner = owner
+        self._links = Links(sessions, self.emit)
         self._backlog = Backlog()
         self._memo = Memo()
-        self._plan_at: float | None = 0.0
-        """Monotonic time at which to plan though nothing urgent happened; None: no need."""
-        self._next_wall: float | None = None
-        self._next_mono: float | None = None
+        self._deadlines = Deadlines()
         self._retry_at = 0.0
         self.ended = asyncio.Event()
         """Set when it takes no more turns, by `close` or by a failure of its own."""
@@ -101,7 +93,7 @@ class Engine:
         self._stopping = False
         self._closed = False
         self._task: asyncio.Task[None] | None = None
-        self._housekeeping: set[asyncio.Task[None]] = set()
+        self._pruning: asyncio.Task[None] | None = None
 
     # ── life ───────────────────────────────────────────────────────────────────────────────────
 
@@ -110,15 +102,16 @@ class Engine:
         loaded = await asyncio.to_thread(self.store.load)
         self._adopt(loaded)
         for node in self.inventory.nodes:
-            self._open(node.name)
-        self._background(self._prune())
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="engine")
+            self._links.open(self.snapshot.nodes[node.name])
+        loop = asyncio.get_running_loop()
+        self._pruning = loop.create_task(self._prune(), name="prune")
+        self._task = loop.create_task(self._run(), name="engine")
 
     def _adopt(self, loaded: Loaded) -> None:
         self._counters = Counters(loaded.next_job_seq, loaded.next_event_seq)
         self.last_event = loaded.next_event_seq - 1
-        self._identity = CoreIdentity(loaded.core_id, loaded.epoch, self._owner)
-        self._former = loaded.adopt
+        self._links.identity = CoreIdentity(loaded.core_id, loaded.epoch, self._owner)
+        self._links.former = loaded.adopt
         self.snapshot = restored(loaded, self.inventory, self._clock.now())
 
     async def _run(self) -> None:
@@ -145,16 +138,9 @@ class Engine:
         self._mailbox.poke()
         if self._task is not None:
             await asyncio.wait([self._task])
-        for task in self._housekeeping:
-            task.cancel()
-        await asyncio.gather(
-            *(
-                session.close(release=release, suspend_leases=suspend_leases)
-                for session in self.sessions.values()
-            ),
-            return_exceptions=True,
-        )
-        await self._factory.close()
+        if self._pruning is not None:
+            self._pruning.cancel()
+        await self._links.close(release=release, suspend_leases=suspend_leases)
         await self.store.close()
 
     # ── the mailbox ────────────────────────────────────────────────────────────────────────────
@@ -165,9 +151,9 @@ class Engine:
         return self._backlog.reason
 
     @property
-    def former_cores(self) -> tuple[str, ...]:
-        """Cores whose state this one was copied or restored from."""
-        return self._former
+    def sessions(self) -> Mapping[str, NodeSession]:
+        """The sessions by the names of their nodes."""
+        return self._links.sessions
 
     def now(self) -> Now:
         """The instant as decisions see it."""
@@ -198,14 +184,13 @@ class Engine:
         if self.read_only:
             await self._read_only_turn(draft, now)
             return
-        if draft.replan or self._due(now):
+        if draft.replan or self._deadlines.due(now):
             if not self._plan(draft):
                 draft, answers = self._fold(
                     [*facts(items), *(ask for ask, _ in answers)], now, settled
                 )
         elif draft.replan_within is not None:
-            at = time.monotonic() + draft.replan_within
-            self._plan_at = at if self._plan_at is None else min(at, self._plan_at)
+            self._deadlines.plan_within(draft.replan_within)
         changes = draft.changes()
         if changes:
             try:
@@ -229,7 +214,7 @@ class Engine:
         while True:
             draft = Draft(self.snapshot, now, self._counters, self._shared)
             draft.settled = settled
-            draft.forget_old()
+            forget_old_jobs(draft)
             if self._stalled:
                 restart_loss_timers(draft)
             answers: list[tuple[Ask, Answer]] = []
@@ -269,19 +254,10 @@ class Engine:
             apply_decision(draft, decision)
         except Exception:
             log.exception("planning")
-            self._plan_at = time.monotonic() + RETRY_PLAN_S
+            self._deadlines.failed(RETRY_PLAN_S)
             return False
-        self._plan_at = None
-        self._next_wall = decision.next_wall
-        self._next_mono = decision.next_mono
+        self._deadlines.planned(decision.next_wall, decision.next_mono)
         return True
-
-    def _due(self, now: Now) -> bool:
-        return (
-            (self._plan_at is not None and time.monotonic() >= self._plan_at)
-            or (self._next_wall is not None and now.wall >= self._next_wall)
-            or (self._next_mono is not None and now.mono >= self._next_mono)
-        )
 
     async def _settled(self, items: Sequence[Item]) -> frozenset[str]:
         """Which records that memory doesn't know are of attempts that the store saw end."""
@@ -312,72 +288,24 @@ class Engine:
 
     def _timeout(self) -> float | None:
         """Seconds until something is due though nothing happens."""
-        now = self._clock.now()
-        waits: list[float] = []
-        if self._clock.watching:
-            waits.append(TICK_S)
         if self.read_only:
-            waits.append(self._retry_at - time.monotonic())
-        if self._plan_at is not None:
-            waits.append(self._plan_at - time.monotonic())
-        if self._next_wall is not None:
-            waits.append(min(self._next_wall - now.wall, LONGEST_WAIT_S))
-        if self._next_mono is not None:
-            waits.append(self._next_mono - now.mono)
-        return max(0.0, min(waits)) if waits else None
-
-    # ── effects ────────────────────────────────────────────────────────────────────────────────
+            return min(TICK_S, max(0.0, self._retry_at - time.monotonic()))
+        wait = self._deadlines.wait_s(self._clock.now())
+        if self._clock.watching:
+            return TICK_S if wait is None else min(wait, TICK_S)
+        return wait
 
     def _carry_out(
         self, effects: Sequence[tuple[str, Effect]], orders: Sequence[SessionOrder]
     ) -> None:
-        for name, effect in effects:
-            session = self.sessions.get(name)
-            if session is not None:
-                session.send(effect)
+        self._links.send(effects)
         for order in orders:
-            self._carry_out_order(order)
-
-    def _carry_out_order(self, order: SessionOrder) -> None:
-        session = self.sessions.get(order.node)
-        match order.what:
-            case "close":
-                self._background(self._close_session(order.node))
-            case "reopen":
-                self._background(self._reopen(order.node, self._identity))
-            case "take_over" if self._former:
-                adopting = replace(self._identity, adopt=self._former)
-                self._background(self._reopen(order.node, adopting, take_over=True))
-            case "take_over" if session is not None:
-                session.take_over()
-
-    def _open(self, name: str, identity: CoreIdentity | None = None) -> NodeSession:
-        node = self.snapshot.nodes[name]
-        root = (node.root_path, node.root_id) if node.root_id else None
-        session = self._factory.open(node.spec, identity or self._identity, root, self.emit)
-        self.sessions[name] = session
-        return session
-
-    async def _close_session(self, name: str) -> None:
-        session = self.sessions.pop(name, None)
-        if session is not None:
-            await session.close(release=False, suspend_leases=False)
-
-    async def _reopen(self, name: str, identity: CoreIdentity, *, take_over: bool = False) -> None:
-        await self._close_session(name)
-        if not self._stopping and self.inventory.node(name) is not None:
-            session = self._open(name, identity)
-            if take_over:
-                session.take_over()
+            known = self.inventory.node(order.node) is not None
+            self._links.order(order, self.snapshot.nodes[order.node] if known else None)
 
     def _refuse_all(self, items: Sequence[Item]) -> None:
         for item in items:
             _refuse(item, CommandError("unreachable", "the core is ending"))
-
-    def _background(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._housekeeping.add(task)
-        task.add_done_callback(self._housekeeping.discard)
 
     async def _prune(self) -> None:
         """Keep the store bounded, now and then."""
@@ -419,7 +347,7 @@ class Engine:
         self.last_event = self._counters.event - 1
         effects, orders = self._backlog.release()
         self._carry_out(effects, orders)
-        self._plan_at = 0.0
+        self._deadlines.plan_within(0.0)
         self.feed.publish((), ())
 
     def _hold(self, draft: Draft) -> None:

@@ -615,7 +615,7 @@ async def test_a_batch_and_a_service_of_one_name_are_not_mixed_up(tmp_path: Path
 async def test_old_jobs_leave_memory_and_are_still_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flextui.core.draft.RECENT_JOBS", 10)
+    monkeypatch.setattr("flextui.core.forget.RECENT_JOBS", 10)
     async with bench(tmp_path, inventory("n1"), FakeNode("n1", cpus=64)) as made:
         for number in range(30):
             await made.submit(f"name: work{number}\nrun: exit {number}\n")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flextui.core.draft import Draft
+from flextui.core.forget import forget_old_attempt
 from flextui.core.model.ids import attempt_id
 from flextui.core.model.state import Attempt, AttemptState, Job, Node, NodeStatus, Task
 from flextui.core.ports import AbandonAttempt
@@ -137,7 +138,7 @@ def _place(draft: Draft, placement: Placement) -> str:
         not_before=None,
     )
     draft.put_task(placed)
-    draft.forget_attempt(placed)
+    forget_old_attempt(draft, placed)
     effect = start_effect(draft, attempt)
     assert effect is not None
     draft.send(node.name, effect)

@@ -68,6 +68,8 @@ def _up(draft: Draft, node: Node, event: NodeReady) -> Node:
     reason = ""
     if not event.granted:
         reason = f"{node.name} is driven by {event.driver or 'another core'}"
+        if head := event.driver.rpartition("@")[2]:
+            reason += f": use `flextui --connect {head}`"
     facts = event.facts
     return replace(
         node,

@@ -1,0 +1,57 @@
+"""A mapping that copies itself at the first write after it was shared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Generic, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Table(Generic[K, V]):
+    """One table of a draft; `changed` holds the keys that were put."""
+
+    __slots__ = ("_data", "_owned", "changed")
+
+    def __init__(self, data: Mapping[K, V]) -> None:
+        self._data = data if isinstance(data, dict) else dict(data)
+        self._owned = False
+        self.changed: set[K] = set()
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._data
+
+    def __getitem__(self, key: K) -> V:
+        return self._data[key]
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._data)
+
+    def get(self, key: K) -> V | None:
+        return self._data.get(key)
+
+    def values(self) -> Iterable[V]:
+        return self._data.values()
+
+    def put(self, key: K, value: V) -> None:
+        self._own()[key] = value
+        self.changed.add(key)
+
+    def drop(self, key: K) -> None:
+        if key in self._data:
+            del self._own()[key]
+
+    def share(self) -> Mapping[K, V]:
+        """The data as it is; later writes don't reach it."""
+        self._owned = False
+        return self._data
+
+    def _own(self) -> dict[K, V]:
+        if not self._owned:
+            self._data = dict(self._data)
+            self._owned = True
+        return self._data
