@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import os
 
-from . import PROTOCOL, attempt, root
+from . import PROTOCOL, VERSION, attempt, root
 from .driver import Driver
 from .light import AF_UNIX, SOCK_DGRAM, Socket
 from .root import Problem
+from .wire import TO_CORE, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Dict, Iterator, List
+
+    from .attempt import Record
     from .wire import Message
 
 
@@ -23,6 +27,8 @@ class Home:
 
     def __init__(self, hello: Message) -> None:
         """Enter the state folder. Raises Problem."""
+        if hello["t"] != "hello":
+            raise Problem("version", "hello comes first")
         low, high = hello.get("v") or (0, 0)
         if not low <= PROTOCOL <= high:
             text = "the core speaks versions %s to %s of the wire, this agent version %d"
@@ -71,3 +77,34 @@ class Home:
         except OSError:
             return False
         return (seen.st_dev, seen.st_ino) == (held.st_dev, held.st_ino)
+
+
+def welcome(home: Home, facts: Dict[str, Any], records: List[Record]) -> Iterator[Message]:
+    """The answer to hello; records that don't fit in its line follow as pushes."""
+    answer: Message = {
+        "t": "hello",
+        "v": PROTOCOL,
+        "agent": VERSION,
+        "host_id": home.host_id,
+        "boot": home.boot,
+        "granted": home.driver.granted,
+        "driver": home.driver.record,
+        "root": {
+            "path": home.root.path,
+            "id": home.root.id,
+            "state": "new" if home.root.new else "ok",
+        },
+        "host": facts,
+    }
+    room = TO_CORE - len(encode(answer)) - 1024
+    fitting = 0
+    for record in records:
+        room -= len(encode(record))
+        if room < 0:
+            break
+        fitting += 1
+    answer["attempts"] = records[:fitting]
+    answer["more"] = len(records) - fitting
+    yield answer
+    for record in records[fitting:]:
+        yield {"t": "attempt", **record}

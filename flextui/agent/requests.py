@@ -70,7 +70,7 @@ def start(session: Session, message: Message) -> None:
     request["user"] = session.facts["user"]
     request["claims_dir"] = default_folder(root.machine())
     request["limit"] = session.facts["cgroup"] if message.get("memory_bytes") else None
-    request["lease_age_s"] = session.silence_s
+    request["lease_age_s"] = session.channel.silence_s
     session.starts.begin(message["id"], request)
 
 
@@ -144,7 +144,7 @@ def bye(session: Session, message: Message) -> None:
             session.tell_all({"suspend": True})
         if message.get("release"):
             session.home.driver.release(session.registry.empty() and not len(session.starts))
-    session.end()
+    session.channel.end()
 
 
 def ping(session: Session, message: Message) -> None:

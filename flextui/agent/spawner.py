@@ -15,7 +15,9 @@ from .wire import Lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, NoReturn, Tuple
+    from typing import Callable, NoReturn, Optional, Tuple
+
+    from .loop import Loop
 
     Run = Callable[[bytes], None]
     Failed = Callable[[bytes, OSError], None]
@@ -25,45 +27,57 @@ LIMIT = 4 << 20
 
 
 class Spawner:
-    """The agent's side: a process that is there to be asked, started again when it died."""
+    """The agent's side: a process that is there to be asked, and forked again when it died."""
 
     def __init__(self) -> None:
         self._socket, self._pid = _fork()
         self._unsent = bytearray()
+        self._loop: Optional[Loop] = None
+        self._replaced: Callable[[], None] = lambda: None
 
-    def fileno(self) -> int:
-        """Readable when the process is gone."""
-        return self._socket.fileno()
+    def attach(self, loop: Loop, replaced: Callable[[], None]) -> None:
+        """Serve from this loop; `replaced` is called when requests may have been dropped."""
+        self._loop, self._replaced = loop, replaced
+        loop.reader(self._socket.fileno(), self._on_readable)
 
-    def start(self, request: bytes) -> bool:
-        """Ask for a supervisor; True when the request is wholly under way."""
+    def start(self, request: bytes) -> None:
+        """Ask for a supervisor by a line."""
         self._unsent += request
-        return self.flush()
+        self._send()
 
-    def flush(self) -> bool:
-        """Send what waits; False while something is left. A death shows at fileno()."""
+    def close(self) -> None:
+        """Let the process end."""
+        self._socket.close()
+
+    def _send(self) -> None:
+        assert self._loop is not None
         try:
             while self._unsent:
                 del self._unsent[: self._socket.send(self._unsent)]
         except BlockingIOError:
-            return False
+            self._loop.writer(self._socket.fileno(), self._send)
         except OSError:
-            self._unsent.clear()
-        return True
+            self._unsent.clear()  # it is gone, as will be seen at once
+        else:
+            self._loop.no_writer(self._socket.fileno())
 
-    def gone(self) -> bool:
-        """Whether the process has ended, called when fileno() is readable."""
+    def _on_readable(self) -> None:
+        """It never says a word: this is its end."""
+        assert self._loop is not None
         try:
-            return not self._socket.recv(1)
+            if self._socket.recv(1):
+                return
         except BlockingIOError:
-            return False
+            return
         except OSError:
-            return True
-
-    def close(self) -> None:
-        """Let the process end, and wait for it: it has nothing to finish."""
+            pass
+        self._loop.forget(self._socket.fileno())
         self._socket.close()
         os.waitpid(self._pid, 0)
+        self._socket, self._pid = _fork()
+        self._unsent.clear()
+        self._loop.reader(self._socket.fileno(), self._on_readable)
+        self._replaced()
 
 
 def _fork() -> Tuple[Socket, int]:

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import os
 import select
-import struct
 import time
-from _socket import MSG_DONTWAIT, SO_SNDTIMEO, SOL_SOCKET
 
 from . import attempt, fastjson, logs, memory, procs, records, start
-from .light import AF_UNIX, SOCK_DGRAM, Socket, signal
+from .lease import Lease
+from .light import signal
+from .teller import Teller
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional
+    from typing import List, Optional
 
 END_S = 2.0
 """Longest time that an end waits for output and for processes that were left behind."""
@@ -27,16 +27,8 @@ END_S = 2.0
 STRAGGLE_S = 0.5
 """Processes that outlive the main one may end by themselves for this long (`cmd | tee log`)."""
 
-TELL_S = 5
-"""Longest time to wait for room in the agent's queue; the record on disk is found anyway."""
-
 _AGAIN_S = 0.05
-
-# Made before the fork, so that they cost each supervisor nothing.
-_buffer = memoryview(bytearray(32 << 10))
-_teller = Socket(AF_UNIX, SOCK_DGRAM)
-_teller.setsockopt(SOL_SOCKET, SO_SNDTIMEO, struct.pack("ll", TELL_S, 0))
-_LEASE_CHECK_S = 2.0
+_buffer = memoryview(bytearray(32 << 10))  # made before the fork: it costs a supervisor nothing
 
 
 def _nothing(step: str) -> None:
@@ -67,42 +59,6 @@ def no_process(line: bytes, error: OSError) -> None:
     """In the spawner: tell that there is no process for a supervisor."""
     text = "no process can be started on the node: %s" % error.strerror
     Teller(fastjson.loads(line.decode())).refused(start.Refused("failed", text))
-
-
-class Teller:
-    """Speaks to whichever agent listens at the moment; nobody listening is no fault."""
-
-    def __init__(self, request: start.Request) -> None:
-        self._request = request
-        self.folder: Optional[int] = None
-
-    def tell(self, message: Dict[str, Any], flags: int = 0) -> None:
-        """Send a datagram to the agent of this attempt's core."""
-        if self.folder is None:
-            address = os.path.join(self._request["core_dir"], "agent.sock")
-        else:
-            # Through the folder itself: it may have been moved to a core that took over.
-            address = "/proc/self/fd/%d/../agent.sock" % self.folder
-        try:
-            _teller.sendto(fastjson.dumps(message).encode("utf-8", "replace"), flags, address)
-        except OSError:
-            pass
-
-    def begun(self, life: start.Life) -> None:
-        """Tell that the attempt runs."""
-        self.folder = life.folder
-        self.record(attempt.as_record(life.identity, None, self._request["boot"]))
-
-    def record(self, record: Dict[str, Any]) -> None:
-        """Tell the state of the attempt."""
-        self.tell({"k": "record", "record": record, "supervisor": os.getpid()})
-
-    def refused(self, refused: start.Refused) -> None:
-        """Tell that this start will not happen."""
-        message = {"k": "refused", "code": refused.code, "text": refused.text}
-        message.update(refused.details)
-        message.update({key: self._request[key] for key in ("attempt", "spawn")})
-        self.tell(message)
 
 
 class Supervisor:
@@ -303,66 +259,3 @@ class Supervisor:
             procs.send(procs.descendants(os.getpid()), signal.SIGKILL)
             time.sleep(1.0)
             self._reap()
-
-
-class Lease:
-    """The core's permission to go on, where the job asked to be fenced.
-
-    It runs from when a renewal that was granted was *sent*, on the clock that goes on in sleep.
-    """
-
-    def __init__(self, request: start.Request, name: str, teller: Teller) -> None:
-        length = request.get("lease_s")
-        self._length = None if length is None else float(length)
-        self._teller = teller
-        self._name = name
-        self._seq = 0
-        self._sent: Dict[int, float] = {}
-        # The core may have sent the start any time after its last word before it. The first
-        # renewal, asked for at once, needs a moment all the same.
-        age = min(float(request.get("lease_age_s") or 0.0), 0.8 * (self._length or 0.0))
-        self._until = _boottime() - age + (self._length or 0.0)
-        self._suspended = False
-        self.due: Optional[float] = None if length is None else time.monotonic()
-        self._renew_at = 0.0
-
-    def check(self, now: float) -> bool:
-        """Ask for renewal when it is time to; True when the lease has run out."""
-        if self._length is None or self._suspended:
-            return False
-        clock = _boottime()
-        if clock >= self._until:
-            self.due = None
-            self._length = None
-            return True
-        if clock >= self._renew_at:
-            self._renew_at = clock + self._length / 3
-            self._seq += 1
-            self._sent[self._seq] = clock
-            self._sent.pop(self._seq - 8, None)
-            message = {"k": "renew", "attempt": self._name, "seq": self._seq}
-            self._teller.tell(message, MSG_DONTWAIT)
-        # Timers stand still while the machine sleeps: look often enough to be late by little.
-        self.due = now + min(_LEASE_CHECK_S, self._length / 6, max(0.0, self._until - clock))
-        return False
-
-    def on_message(self, message: Dict[str, Any]) -> None:
-        """Take a grant, or a pause that a core's clean end asked for, or its return."""
-        if self._length is None:
-            return
-        sent = self._sent.get(message.get("grant", -1))
-        if sent is not None:
-            self._until = max(self._until, sent + self._length)
-        if message.get("suspend"):
-            self._suspended = True
-            self.due = None
-        if message.get("resume"):
-            if self._suspended:
-                self._until = _boottime() + self._length
-            self._suspended = False
-            self._renew_at = 0.0
-            self.due = time.monotonic()
-
-
-def _boottime() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -44,6 +44,10 @@ def pid_in(path: Path) -> int:
     return int(until(lambda: path.exists() and path.read_text().strip()))
 
 
+def open_files(pid: int) -> set[str]:
+    return {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+
+
 # starting
 
 
@@ -145,7 +149,7 @@ def test_nothing_of_the_agents_channel_is_open_in_supervisor_or_workload(agent: 
     answer = agent.start("a1", ["/bin/sleep", "100"])
     main = answer["record"]["pid"]
     supervisor = int(Path(f"/proc/{main}/stat").read_text().rsplit(")", 1)[1].split()[1])
-    ours = {os.readlink(f"/proc/{agent.process.pid}/fd/{fd}") for fd in (3, 4, 5, 6)}
+    ours = open_files(agent.process.pid)
     channel = {
         os.readlink(f"/proc/self/fd/{pipe.fileno()}")
         for pipe in (agent.process.stdin, agent.process.stdout)
@@ -153,8 +157,7 @@ def test_nothing_of_the_agents_channel_is_open_in_supervisor_or_workload(agent: 
     }
     assert channel & ours, "the channel is among the agent's own descriptors"
     for pid in (main, supervisor):
-        held = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
-        assert not held & channel
+        assert not open_files(pid) & channel
     agent.ask("stop", attempt="a1", grace_s=0, why="")
     agent.end_of("a1")
 

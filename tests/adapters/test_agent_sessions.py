@@ -170,8 +170,8 @@ def test_a_hangup_ends_nothing(open_agent: Callable[..., Agent]) -> None:
 
 def test_a_core_that_says_nothing_for_a_minute_is_gone(state_dir: Path) -> None:
     """The agent ends by itself, though the channel stays open; shortened here by its constant."""
-    main = "import sys; sys.path.insert(0, %r); from flextui.agent import session"
-    main += "; session.SILENCE_S = 0.6; from flextui.agent.__main__ import main; main()"
+    main = "import sys; sys.path.insert(0, %r); from flextui.agent import channel"
+    main += "; channel.SILENCE_S = 0.6; from flextui.agent.__main__ import main; main()"
     process = subprocess.Popen(
         [python(), "-c", main % str(REPO)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
     )
