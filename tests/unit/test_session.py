@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -249,6 +250,29 @@ async def test_an_agent_that_answers_pings_stays() -> None:
         async with asyncio.timeout(20):
             await enough.wait()
     assert not [event for event in events.seen if isinstance(event, NodeDown)]
+
+
+async def test_an_agent_that_never_falls_silent_hears_of_the_core_all_the_same() -> None:
+    """An agent ends when its core says nothing for a minute, however much it sends itself."""
+    pinged = asyncio.Event()
+    agent = StandInAgent(on_message=lambda _, message: pinged.set() if _is_ping(message) else None)
+
+    async def talk() -> None:
+        while True:
+            agent.say({"t": "sample", "seq": 1})
+            await asyncio.sleep(SHORT.ping_s / 10)
+
+    pace = replace(SHORT, ping_s=3600.0, silent_s=3600.0, word_s=0.1)
+    async with linked(lambda: agent, pace=pace) as (_, events, _t):
+        await events.wait(NodeReady)
+        talking = asyncio.create_task(talk())
+        async with asyncio.timeout(20):
+            await pinged.wait()
+        talking.cancel()
+
+
+def _is_ping(message: dict[str, Any]) -> bool:
+    return bool(message["t"] == "ping")
 
 
 async def test_a_core_that_was_stopped_blames_nobody() -> None:

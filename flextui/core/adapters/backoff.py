@@ -23,6 +23,8 @@ class Pace:
     anew. One that breaks right after each hello waits longer and longer."""
     ping_s: float = 5.0
     """Silence after which the agent is asked whether it lives."""
+    word_s: float = 15.0
+    """An agent that talks gets a word this often: one that hears nothing for 60 s ends."""
     silent_s: float = 12.0
     """Silence after which the link is dead; seen within `tick_s` more."""
     tick_s: float = 2.5

@@ -54,6 +54,7 @@ class Channel:
         self.broken = ""
         """Why this side gave the link up, empty if it didn't."""
         self.last_heard = self._loop.time()
+        self.last_said = self.last_heard
         stream.on_writable = self._flush
 
     # ── sending ────────────────────────────────────────────────────────────────────────────────
@@ -103,6 +104,7 @@ class Channel:
                 parts.append(lane.popleft())
                 size += len(parts[-1])
             self._queued -= size
+            self.last_said = self._loop.time()
             self._stream.write(b"".join(parts))
 
     # ── receiving ──────────────────────────────────────────────────────────────────────────────

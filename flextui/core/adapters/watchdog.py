@@ -9,7 +9,7 @@ from flextui.core.adapters.channel import Channel
 
 
 class Watchdog:
-    """Notices a dead peer: silence is asked about, then ends the link."""
+    """Notices a dead peer: silence is asked about, then ends the link. Shows that we live, too."""
 
     def __init__(self, channel: Channel, pace: Pace) -> None:
         self._channel = channel
@@ -35,6 +35,6 @@ class Watchdog:
         if self._channel.oldest_request_age() > self._pace.answer_s:
             self._channel.give_up(f"a request had no answer for {self._pace.answer_s:.0f} s")
             return
-        if silent >= self._pace.ping_s:
+        if silent >= self._pace.ping_s or now - self._channel.last_said >= self._pace.word_s:
             self._channel.ping()
         self._arm()
