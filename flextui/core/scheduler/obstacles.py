@@ -120,6 +120,8 @@ def _closed(room: Room) -> Iterator[Obstacle]:
     node = room.node
     if node.status is not NodeStatus.READY or node.facts is None:
         status = "no answer" if node.status is NodeStatus.LOST else str(node.status)
+        if node.status is NodeStatus.OBSERVED and node.driver:
+            status = f"driven by {node.driver}"
         text = f"{status}: {node.reason}" if node.reason else status
         yield Obstacle("node_down", status, text)
     for code, word, mark in (
