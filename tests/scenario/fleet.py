@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import grp
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +24,8 @@ from flextui.core.adapters import paths
 from flextui.core.commands import ListJobs, Source, Submit
 from flextui.core.model.docs import AttemptDoc, EventDoc, FleetDoc, JobDoc, NodeDoc
 from flextui.core.socket_client import SocketClient
+from tests.bench.accounts import python_for_everybody
+from tests.bench.nodes import SshFleet
 
 READY_WITHIN = 90.0
 WITHIN = 120.0
@@ -42,6 +46,24 @@ class Done:
         return json.loads(self.out)
 
 
+class Person:
+    """Somebody with a home of their own: root as it is, or an account of the bench."""
+
+    def __init__(self, home: Path, account: str = "root", groups: Sequence[str] = ()) -> None:
+        """`home` is made; a fleet's `write_home` may have filled it. `groups` are joined."""
+        self.account = account
+        home.mkdir(parents=True, exist_ok=True)
+        self.env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(REPO), "HOME": str(home)}
+        self.command = [sys.executable, "-P", "-m", "flextui"]
+        if account != "root":
+            python, variables = python_for_everybody()
+            self.env.update(variables)
+            ids = [str(grp.getgrnam(it).gr_gid) for it in (*groups, account)]
+            identity = [f"--reuid={account}", f"--regid={account}", f"--groups={','.join(ids)}"]
+            self.command = ["setpriv", *identity, "--", python, "-m", "flextui"]
+            subprocess.run(["chown", "-R", f"{account}:{account}", str(home)], check=True)
+
+
 class Twin:
     """The headless twin of one state directory, and commands given beside it."""
 
@@ -49,25 +71,16 @@ class Twin:
         self,
         folder: Path,
         inventory: Path,
-        home: Path,
+        owner: Person,
         *,
-        before: Sequence[str] = (),
         flags: Sequence[str] = (),
-        env: dict[str, str] | None = None,
     ) -> None:
-        """`before` is put before the command line (to run as somebody else), `flags` go to it."""
+        """`flags` are given with --headless."""
         self.folder = folder
         self.inventory = inventory
-        self.env = {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(REPO),
-            "HOME": str(home),
-            "FLEXTUI_STATE_DIR": str(folder),
-            **(env or {}),
-        }
+        self.owner = owner
         self.said: list[str] = []
         """Lines of its stderr."""
-        self._before = list(before)
         self._flags = list(flags)
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -86,12 +99,12 @@ class Twin:
         """Start it, without waiting until it is ready."""
         self._ready = asyncio.Event()
         self._process = await asyncio.create_subprocess_exec(
-            *self._command("--headless", *self._flags),
-            env=self.env,
+            *self.owner.command, "-i", str(self.inventory), "--headless", *self._flags,
+            env={**self.owner.env, "FLEXTUI_STATE_DIR": str(self.folder)},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
-        )
+        )  # fmt: skip
         self._reader = asyncio.create_task(self._read(self._process))
 
     async def ready(self) -> None:
@@ -132,11 +145,16 @@ class Twin:
     async def client(self) -> SocketClient:
         return await SocketClient.connect(paths.recorded_socket(self.folder))
 
-    async def run(self, *words: str, within: float = WITHIN) -> Done:
-        """A command of the command line, to its end."""
+    async def run(self, *words: str, by: Person | None = None, within: float = WITHIN) -> Done:
+        """A command of the command line, to its end. `by` somebody else: by the shared socket."""
+        who = by or self.owner
+        state = {"FLEXTUI_STATE_DIR": str(self.folder)} if by is None else {}
         process = await asyncio.create_subprocess_exec(
-            *self._command(*words),
-            env=self.env,
+            *who.command,
+            "-i",
+            str(self.inventory),
+            *words,
+            env={**who.env, **state},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -151,11 +169,6 @@ class Twin:
         assert process.returncode is not None
         return Done(process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
 
-    def _command(self, *words: str) -> list[str]:
-        return [
-            *self._before, sys.executable, "-P", "-m", "flextui", "-i", str(self.inventory), *words
-        ]  # fmt: skip
-
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         assert process.stderr is not None
         while line := await process.stderr.readline():
@@ -166,15 +179,23 @@ class Twin:
 
 
 @contextlib.asynccontextmanager
-async def twin(folder: Path, inventory: Path, home: Path, **options: Any) -> AsyncIterator[Twin]:
+async def twin(folder: Path, inventory: Path, owner: Person, **rest: Any) -> AsyncIterator[Twin]:
     """A twin that takes commands, for as long as the context lasts."""
-    made = Twin(folder, inventory, home, **options)
+    made = Twin(folder, inventory, owner, **rest)
     await made.start()
     try:
         yield made
     finally:
         if made.running:
             await made.kill()
+
+
+@contextlib.asynccontextmanager
+async def over(fleet: SshFleet, folder: Path, **top: Any) -> AsyncIterator[Twin]:
+    """root's twin over a fleet, with its state in `folder`/core. `top` goes to the inventory."""
+    inventory = fleet.inventory(folder / "i.yaml", **top)
+    async with twin(folder / "core", inventory, Person(fleet.write_home(folder / "home"))) as core:
+        yield core
 
 
 # ── what it shows ──────────────────────────────────────────────────────────────────────────────
@@ -236,6 +257,10 @@ class View:
 
         found: EventDoc = await self.until(holds, within)
         return found
+
+    def reason(self, job: str) -> str:
+        """Why a job is as it is; empty while it isn't in sight."""
+        return self.jobs[job]["reason"] if job in self.jobs else ""
 
     def attempts(self, job: str, task: int = 0) -> list[AttemptDoc]:
         return self.jobs[job]["tasks"][task]["attempts"]
