@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -34,20 +34,12 @@ from tests.faults.work import (
     three_nodes,
     workload,
 )
-from tests.scenario.fleet import Twin, View, all_jobs, eventually, twin, view
+from tests.scenario.fleet import Twin, View, all_jobs, eventually, over, view
 
 pytestmark = [pytest.mark.requires("sshd"), pytest.mark.timeout(120 + 30 * KILLS)]
 
 HOMES = pytest.mark.parametrize("shared", [False, True], ids=["own-homes", "one-home"])
 SETTLED_S = 180.0
-
-
-@contextlib.asynccontextmanager
-async def running(fleet: SshFleet, state: Path) -> AsyncIterator[Twin]:
-    """A twin over the fleet."""
-    home = fleet.write_home(state / "home")
-    async with twin(state / "core", fleet.inventory(state / "i.yaml"), home) as core:
-        yield core
 
 
 async def settled(core: Twin, nodes: list[SshNode], jobs: list[ShortJob]) -> None:
@@ -83,7 +75,7 @@ def batch(seen: View) -> list[JobDoc]:
 async def test_kill_of_the_core(ssh_fleet: SshFleet, state_dir: Path, shared: bool) -> None:
     rng = Random(SEED)
     nodes = three_nodes(ssh_fleet, shared=shared)
-    async with running(ssh_fleet, state_dir) as core:
+    async with over(ssh_fleet, state_dir) as core:
         done: list[ShortJob] = []
         await hand_in(core, [SERVICES])
         killed = 0
@@ -182,7 +174,7 @@ async def test_kill_on_the_nodes(
 ) -> None:
     rng = Random(SEED)
     nodes = three_nodes(ssh_fleet, shared=shared)
-    async with running(ssh_fleet, state_dir) as core:
+    async with over(ssh_fleet, state_dir) as core:
         done: list[ShortJob] = []
         async with view(core) as seen:
             await seen.ready()
@@ -209,3 +201,43 @@ def unfinished(seen: View, jobs: list[ShortJob]) -> bool:
 async def look_again(client: SocketClient, node: SshNode) -> None:
     """`flextui check` has the core try a node at once, whatever it waited for."""
     await client.call(Check((node.name,)))
+
+
+# ── the homes go away ──────────────────────────────────────────────────────────────────────────
+
+
+@HOMES
+async def test_home_is_hidden_in_the_middle_of_a_run(
+    ssh_fleet: SshFleet, state_dir: Path, shared: bool
+) -> None:
+    """As when a file server is away: the state folder is there again, or nothing is concluded."""
+    jobs = short_jobs(Random(SEED), "r")
+    nodes = three_nodes(ssh_fleet, shared=shared)
+    async with over(ssh_fleet, state_dir) as core:
+        async with view(core) as seen:
+            await seen.ready()
+            await seen.submit(SERVICES, *(job.spec for job in jobs))
+            await seen.until(lambda: sum(not unfinished(seen, [job]) for job in jobs) >= 5)
+            for node in nodes:
+                node.hide_home()
+            assert unfinished(seen, jobs)
+            nodes[0].sshd.kill_sessions()
+            missing = await seen.event("node.unreachable", node="n1")
+            assert "state folder" in missing["text"]
+            # What ran at that moment ends; nobody can be told of it yet.
+            short = {it["id"] for it in batch(seen)}
+            await eventually(lambda: not running_jobs(nodes[:1]) & short)
+        await core.kill()
+        await core.start()
+        async with view(core) as seen:
+            for node in nodes:
+                missing = await seen.event("node.unreachable", node=node.name)
+                assert "state folder" in missing["text"]
+            for node in nodes:
+                node.show_home()
+                await look_again(seen.client, node)
+        await settled(core, nodes, jobs)
+
+
+def running_jobs(nodes: list[SshNode]) -> set[str]:
+    return {process.environment["FLEXTUI_JOB"] for process in workload(nodes)}
