@@ -39,6 +39,12 @@ class Stat:
 
 def stat(pid: int) -> Optional[Stat]:
     """What the kernel says of a process; None when it is gone or hidden."""
+    fields = _fields(pid)
+    return Stat(fields) if fields else None
+
+
+def _fields(pid: int) -> Optional[List[bytes]]:
+    """The fields of /proc/PID/stat from the state on."""
     try:
         fd = os.open("/proc/%d/stat" % pid, os.O_RDONLY)
     except OSError:
@@ -50,13 +56,13 @@ def stat(pid: int) -> Optional[Stat]:
     finally:
         os.close(fd)
     fields = data[data.rfind(b")") + 2 :].split(None, 20)
-    return Stat(fields) if len(fields) >= 20 else None
+    return fields if len(fields) >= 20 else None
 
 
 def ticks(pid: int) -> Optional[int]:
     """Start time of a process in clock ticks since boot; None when it is gone."""
-    found = stat(pid)
-    return found.ticks if found else None
+    fields = _fields(pid)
+    return int(fields[19]) if fields else None
 
 
 def alive(pid: int, start_ticks: int) -> bool:

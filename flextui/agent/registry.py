@@ -101,7 +101,12 @@ class Registry:
         """Whether nothing lives here and nothing waits to be acknowledged."""
         return not self._records
 
-    def learn(self, record: Record, supervisor: Optional[int] = None) -> None:
+    def hear(self, identity: Record, ending: Optional[Record]) -> None:
+        """Take a supervisor's word for what is on disk now."""
+        record = attempt.as_record(identity, ending, self._boot)
+        self._learn(record, int(identity["supervisor"]["pid"]))
+
+    def _learn(self, record: Record, supervisor: Optional[int] = None) -> None:
         """Take a newer record; what is over stays as it was."""
         name = record["attempt"]
         known = self._records.get(name)
@@ -145,7 +150,7 @@ class Registry:
             found = attempt.identity(folder)
             if found is not None and (attempt.ending(folder) or name not in self._records):
                 pid = int(found["supervisor"]["pid"])
-                self.learn(self._full_record(folder, found), pid)
+                self._learn(self._full_record(folder, found), pid)
             if found is not None and not (self._driving and self._runs(name)):
                 return True
             lock = attempt.lock(folder)
@@ -228,7 +233,7 @@ class Registry:
         records.write(lost.folder, "exit.json", ending)
         del self._lost[name]
         lost.close()
-        self.learn(attempt.as_record(lost.identity, ending, self._boot))
+        self._learn(attempt.as_record(lost.identity, ending, self._boot))
 
     def _runs(self, name: str) -> bool:
         return name in self._records and self._records[name]["state"] == "running"

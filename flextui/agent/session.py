@@ -174,8 +174,8 @@ class Session:
             except ValueError:
                 continue
             kind = message.get("k")
-            if kind == "record":
-                self.registry.learn(message["record"], message["supervisor"])
+            if kind == "state":
+                self.registry.hear(message["identity"], message["ending"])
             elif kind == "refused":
                 self.starts.refused(message)
             elif kind == "look":

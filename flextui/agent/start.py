@@ -19,7 +19,7 @@ from .light import AF_UNIX, SOCK_DGRAM, Socket, signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, NoReturn, Optional
+    from typing import Any, Callable, Dict, List, NoReturn, Optional, Tuple
 
     Request = Dict[str, Any]
     Step = Callable[[str], None]
@@ -128,7 +128,6 @@ def _listen(life: Life) -> None:
 def _fork(life: Life, request: Request) -> int:
     """Fork the child that will become the workload; returns the gate's write end."""
     workdir = request.get("workdir") or "~"
-    environment = environ(request)
     try:
         os.chdir(_expand(workdir))
     except OSError as error:
@@ -144,7 +143,7 @@ def _fork(life: Life, request: Request) -> int:
         os.close(life.lock)
         # The read ends go along: a workload whose supervisor was killed must not die of EPIPE.
         keep = [out[0], err[0], *life.claims.fds]
-        _become(memory.command(request), environment, gate[0], report[1], (out[1], err[1]), keep)
+        _become(request, gate[0], report[1], (out[1], err[1]), keep)
     os.chdir("/")
     for fd in (out[1], err[1], gate[0], report[1]):
         os.close(fd)
@@ -266,16 +265,13 @@ def _expand(workdir: str) -> str:
 
 
 def _become(
-    argv: List[str],
-    environment: Dict[str, str],
-    gate: int,
-    report: int,
-    output: Any,
-    keep: List[int],
+    request: Request, gate: int, report: int, output: Tuple[int, int], keep: List[int]
 ) -> NoReturn:
     """In the child: wait at the gate, then become the workload."""
     code = 126
+    argv = memory.command(request)
     try:
+        environment = environ(request)
         os.setsid()
         os.dup2(output[0], 1)
         os.dup2(output[1], 2)

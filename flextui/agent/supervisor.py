@@ -67,7 +67,6 @@ class Supervisor:
     def __init__(self, request: start.Request, life: start.Life, teller: Teller) -> None:
         self._life = life
         self._teller = teller
-        self._boot = request["boot"]
         self._grace = float(request.get("grace_s") or 0.0)
         self._logs = logs.Logs(life.folder, int(request.get("log_bytes") or 0))
         self._memory = memory.watch(request, life.pid)
@@ -249,7 +248,7 @@ class Supervisor:
                 if not patience:
                     raise
                 time.sleep(1.0)
-        self._teller.record(attempt.as_record(self._life.identity, ending, self._boot))
+        self._teller.state(self._life.identity, ending)
         if self._childless:
             self._life.claims.release()
 

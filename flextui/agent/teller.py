@@ -10,7 +10,7 @@ import os
 import struct
 from _socket import SO_SNDTIMEO, SOL_SOCKET
 
-from . import attempt, fastjson
+from . import fastjson
 from .light import AF_UNIX, SOCK_DGRAM, Socket
 
 TYPE_CHECKING = False
@@ -50,11 +50,11 @@ class Teller:
     def begun(self, life: start.Life) -> None:
         """Tell that the attempt runs."""
         self.folder = life.folder
-        self.record(attempt.as_record(life.identity, None, self._request["boot"]))
+        self.state(life.identity, None)
 
-    def record(self, record: Dict[str, Any]) -> None:
-        """Tell the state of the attempt."""
-        self.tell({"k": "record", "record": record, "supervisor": os.getpid()})
+    def state(self, identity: Dict[str, Any], ending: Optional[Dict[str, Any]]) -> None:
+        """Tell what is on disk now."""
+        self.tell({"k": "state", "identity": identity, "ending": ending})
 
     def refused(self, refused: start.Refused) -> None:
         """Tell that this start will not happen."""

@@ -211,7 +211,7 @@ def test_the_spawner_killed_at_random_instants(state_dir: Path, seed: int) -> No
         fleet.listen(fleet.random.uniform(0.0, 0.03))
         pid = fleet.agent.process.pid
         for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            os.kill(int(child), signal.SIGKILL)
+            kill(int(child))
     fleet.finish()
     assert runs(fleet.ran) == dict.fromkeys(fleet.codes, 1)
     assert {name: end["exit"]["code"] for name, end in fleet.ends.items()} == fleet.codes
