@@ -56,13 +56,14 @@ def runs(path: Path) -> Counter[str]:
     return Counter(path.read_text().split() if path.exists() else [])
 
 
-def marked(attempt: str) -> list[int]:
-    """Processes that carry an attempt's mark."""
-    needle = f"FLEXTUI_ATTEMPT={attempt}\0".encode()
+def marked(core_id: str, attempt: str) -> list[int]:
+    """Processes that carry an attempt's marks."""
+    marks = [f"FLEXTUI_ATTEMPT={attempt}\0".encode(), f"FLEXTUI_CORE={core_id}\0".encode()]
     found = []
     for path in Path("/proc").glob("[0-9]*/environ"):
         try:
-            if needle in path.read_bytes():
+            environ = path.read_bytes()
+            if all(mark in environ for mark in marks):
                 found.append(int(path.parent.name))
         except OSError:
             continue
@@ -94,7 +95,7 @@ def test_a_supervisor_killed_at_each_step_of_a_start(
         else:
             assert (end["state"], end["exit"]["why"]) == ("lost", "supervisor_lost")
             assert runs(ran)["x"] <= (step == "opened")
-        assert not marked(name)
+        assert not marked(agent.core_id, name)
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -239,7 +240,7 @@ def test_supervisors_killed_at_random_instants(state_dir: Path, seed: int) -> No
     assert set(ran) >= set(ended)
     assert all(fleet.ends[name]["exit"]["code"] is None for name in lost)
     for name in lost:
-        assert not marked(name)
+        assert not marked(fleet.agent.core_id, name)
 
 
 def supervisors(state: Path) -> list[int]:
