@@ -8,7 +8,6 @@ CREATE TABLE meta (
 
 CREATE TABLE jobs (
     seq          INTEGER PRIMARY KEY AUTOINCREMENT,
-    id           TEXT NOT NULL UNIQUE,
     name         TEXT NOT NULL,
     owner        TEXT NOT NULL,
     owner_uid    INTEGER NOT NULL,
@@ -26,13 +25,6 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_live ON jobs (seq) WHERE ended_at IS NULL;
 CREATE INDEX jobs_ended ON jobs (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX jobs_name ON jobs (name, seq);
-
-CREATE TABLE revisions (
-    job      INTEGER NOT NULL,
-    revision INTEGER NOT NULL,
-    spec     TEXT NOT NULL,
-    PRIMARY KEY (job, revision)
-) WITHOUT ROWID;
 
 CREATE TABLE tasks (
     job         INTEGER NOT NULL,
@@ -107,4 +99,3 @@ CREATE TABLE events (
     text    TEXT NOT NULL
 );
 CREATE INDEX events_job ON events (job, seq) WHERE job IS NOT NULL;
-CREATE INDEX events_at ON events (at);

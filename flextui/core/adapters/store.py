@@ -35,7 +35,6 @@ _PUT_TASK = rows.upsert("tasks", rows.TASK_COLUMNS)
 _PUT_ATTEMPT = rows.upsert("attempts", rows.ATTEMPT_COLUMNS)
 _PUT_NODE = rows.upsert("nodes", rows.NODE_COLUMNS)
 _PUT_EVENT = rows.upsert("events", rows.EVENT_COLUMNS)
-_PUT_REVISION = "INSERT OR IGNORE INTO revisions (job, revision, spec) VALUES (?, ?, ?)"
 
 
 class SqliteStore:
@@ -141,7 +140,10 @@ class SqliteStore:
         for step in (lambda: self._prune_jobs(before), lambda: self._prune_events(before_iso)):
             more = True
             while more:
-                more = await self._in(self._writer, step)
+                try:
+                    more = await self._in(self._writer, step)
+                except sqlite3.Error as error:
+                    raise StoreError(f"{self._path} can't be pruned: {error}") from error
                 await asyncio.sleep(_PRUNE_PAUSE_S)
 
     def _prune_jobs(self, before: float) -> bool:
@@ -152,21 +154,22 @@ class SqliteStore:
             (before, _PRUNE_STEP),
         ).fetchall()
         with _transaction(db):
-            for table in ("attempts", "tasks", "revisions"):
+            for table in ("attempts", "tasks"):
                 db.executemany(f"DELETE FROM {table} WHERE job = ?", old)
             db.executemany("DELETE FROM jobs WHERE seq = ?", old)
         return len(old) == _PRUNE_STEP
 
     def _prune_events(self, before_iso: str) -> bool:
+        """Events lie in the order of their time: what is old is at the beginning."""
         db = self._opened()
         step = _PRUNE_STEP * 10
+        first = db.execute("SELECT seq, at FROM events ORDER BY seq LIMIT ?", (step,)).fetchall()
         (last,) = db.execute("SELECT max(seq) FROM events").fetchone()
-        gone = db.execute(
-            "DELETE FROM events WHERE seq IN"
-            " (SELECT seq FROM events WHERE at < ? OR seq <= ? ORDER BY seq LIMIT ?)",
-            (before_iso, (last or 0) - MAX_EVENTS, step),
-        ).rowcount
-        return gone == step
+        bound = (last or 0) - MAX_EVENTS
+        old = [seq for seq, at in first if at < before_iso or seq <= bound]
+        if old:
+            db.execute("DELETE FROM events WHERE seq <= ?", (old[-1],))
+        return len(old) == step
 
     # ── reading ────────────────────────────────────────────────────────────────────────────────
 
@@ -223,7 +226,6 @@ class SqliteStore:
 
 def _statements(changes: Changes) -> Iterator[tuple[str, list[rows.Row]]]:
     yield _PUT_JOB, [rows.job_row(job) for job in changes.jobs]
-    yield _PUT_REVISION, [(job.seq, job.revision, job.spec_json) for job in changes.jobs]
     yield _PUT_TASK, [rows.task_row(task) for task in changes.tasks]
     yield _PUT_ATTEMPT, [rows.attempt_row(attempt) for attempt in changes.attempts]
     yield _PUT_NODE, [rows.node_row(node) for node in changes.nodes]

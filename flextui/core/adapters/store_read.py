@@ -9,6 +9,7 @@ from typing import Any, Self
 from flextui.core.adapters import store_rows as rows
 from flextui.core.adapters.store_open import DB_NAME, damaged, open_readonly
 from flextui.core.model.docs import EventDoc, JobDoc
+from flextui.core.model.ids import job_id
 from flextui.core.model.job_doc import job_doc
 from flextui.core.model.state import Job
 from flextui.core.ports import StoreError
@@ -46,21 +47,24 @@ class StoreReader:
             -1 if limit is None else limit,
         )
 
-    def job(self, job_id: str) -> JobDoc | None:
+    def job(self, job: str) -> JobDoc | None:
         """One job with its spec."""
-        found = self._docs(f"SELECT {rows.JOB_COLUMNS} FROM jobs WHERE id = ?", job_id, spec=True)
+        found = self._docs(
+            f"SELECT {rows.JOB_COLUMNS} FROM jobs WHERE seq = ?", rows.job_seq(job), spec=True
+        )
         return found[0] if found else None
 
     def named(self, name: str) -> list[tuple[str, str]]:
         """(id, owner) of all jobs of this name, newest first."""
-        return self._all("SELECT id, owner FROM jobs WHERE name = ? ORDER BY seq DESC", name)
+        found = self._all("SELECT seq, owner FROM jobs WHERE name = ? ORDER BY seq DESC", name)
+        return [(job_id(seq), owner) for seq, owner in found]
 
     def ended_attempts(self, ids: tuple[str, ...]) -> frozenset[str]:
         """Those of these attempts that are known here to have ended."""
         found: set[str] = set()
         for part in _parts(list(ids)):
             marks = ", ".join("?" * len(part))
-            seqs = [int(it.split(".")[0][1:]) for it in part if it.split(".")[0][1:].isdigit()]
+            seqs = [rows.job_seq(it.partition(".")[0]) for it in part]
             places = ", ".join("?" * len(seqs))
             found.update(
                 row[0]

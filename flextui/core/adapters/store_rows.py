@@ -23,7 +23,7 @@ from flextui.core.ports import NodeRecord
 Row = tuple[Any, ...]
 
 JOB_COLUMNS = (
-    "seq, id, name, owner, owner_uid, type, revision, spec, submitted_at, priority, count, state,"
+    "seq, name, owner, owner_uid, type, revision, spec, submitted_at, priority, count, state,"
     " reason, ended_at, stop"
 )
 TASK_COLUMNS = (
@@ -45,12 +45,17 @@ def upsert(table: str, columns: str) -> str:
     return f"INSERT OR REPLACE INTO {table} ({columns}) VALUES ({marks})"
 
 
+def job_seq(job: str) -> int:
+    """The number in a job's id; -1, which no job has, for anything else."""
+    return int(job[1:]) if job[:1] == "j" and job[1:].isdecimal() else -1
+
+
 # ── records to rows ────────────────────────────────────────────────────────────────────────────
 
 
 def job_row(job: Job) -> Row:
     return (
-        job.seq, job.id, job.name, job.owner, job.owner_uid, job.type, job.revision,
+        job.seq, job.name, job.owner, job.owner_uid, job.type, job.revision,
         job.spec_json, job.submitted_at, job.priority, job.count, job.state.value, job.reason,
         job.ended_at, _stop_text(job.stop),
     )  # fmt: skip
@@ -58,7 +63,7 @@ def job_row(job: Job) -> Row:
 
 def task_row(task: Task) -> Row:
     return (
-        int(task.key.job[1:]), task.key.index, task.state.value, task.reason, task.reason_code,
+        job_seq(task.key.job), task.key.index, task.state.value, task.reason, task.reason_code,
         task.node, task.attempts, task.active, json.dumps(task.failures), task.not_before,
         task.ready_at, task.retired, _stop_text(task.restart), task.ended_at, task.exit_code,
     )  # fmt: skip
@@ -66,7 +71,7 @@ def task_row(task: Task) -> Row:
 
 def attempt_row(it: Attempt) -> Row:
     return (
-        int(it.task.job[1:]), it.task.index, it.number, it.id, it.revision, it.node, it.host_id,
+        job_seq(it.task.job), it.task.index, it.number, it.id, it.revision, it.node, it.host_id,
         it.boot, it.root_id, json.dumps(it.gpus), it.cpus, it.memory_bytes, it.state.value,
         it.state.live, it.placed_at, it.started_at, it.ended_at, it.exit_code, it.signal,
         it.reason, it.why, _stop_text(it.stop), it.replaced, it.acked, it.lease_s, it.limit,
@@ -106,12 +111,12 @@ def _mark_text(mark: Mark | None) -> str | None:
 
 def job_of(row: Row) -> Job:
     (
-        seq, id_, name, owner, uid, type_, revision, spec, submitted, priority, count, state,
+        seq, name, owner, uid, type_, revision, spec, submitted, priority, count, state,
         reason, ended, stop,
     ) = row  # fmt: skip
     return Job(
-        id=id_, seq=seq, name=name, owner=owner, owner_uid=uid, type=type_, revision=revision,
-        spec_json=spec, submitted_at=submitted, priority=priority, count=count,
+        id=job_id(seq), seq=seq, name=name, owner=owner, owner_uid=uid, type=type_,
+        revision=revision, spec_json=spec, submitted_at=submitted, priority=priority, count=count,
         state=JobState(state), reason=reason, ended_at=ended, stop=_stop_of(stop),
     )  # fmt: skip
 

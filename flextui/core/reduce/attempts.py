@@ -138,7 +138,7 @@ def _keep_orphan(draft: Draft, node: str, record: Record) -> None:
 
 def _ended(draft: Draft, attempt: Attempt, record: Record) -> None:
     if record.state == "never":
-        ended = never(draft, attempt, "it didn't start")
+        ended = never(draft, attempt, attempt.reason or "it was abandoned before it started")
     else:
         ended = _verdict(draft, attempt, record)
     finish(draft, replace(ended, acked=True))
@@ -243,7 +243,7 @@ def start_refused(draft: Draft, event: StartRefused) -> None:
                 claim(draft, attempt.node, event.device, event.text)
             finish(draft, replace(never(draft, attempt, event.text), why="refused"))
         case _:
-            draft.put_attempt(replace(attempt, reason=event.text))
+            draft.put_attempt(replace(attempt, reason=f"{event.code}: {event.text}"))
             draft.send(attempt.node, AbandonAttempt(attempt.id))
 
 
