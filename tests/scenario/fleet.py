@@ -123,16 +123,20 @@ class Twin:
         await self.spawn()
         await self.ready()
 
-    async def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Send it a signal and wait for its end; its exit status."""
+    async def wait(self) -> int:
+        """Its exit status, once it has ended."""
         assert self._process is not None
-        if self._process.returncode is None:
-            self._process.send_signal(number)
         async with asyncio.timeout(WITHIN):
             status = await self._process.wait()
         assert self._reader is not None
         await self._reader
         return status
+
+    async def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send it a signal and wait for its end; its exit status."""
+        if self.running:
+            self.signal(number)
+        return await self.wait()
 
     async def kill(self) -> None:
         """kill -9, and wait until it is gone."""

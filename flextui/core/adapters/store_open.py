@@ -41,12 +41,11 @@ def open_writable(folder: Path) -> sqlite3.Connection:
         _create(path)
     _check_header(path)
     try:
+        _inspected(path).close()
         connection = _connect(path)
         connection.execute("PRAGMA synchronous = FULL")
-        _check_version(connection, path)
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         _check_length(path)
-        _check_pages(connection, path)
     except sqlite3.DatabaseError as error:
         raise damaged(path, str(error)) from error
     return connection
@@ -59,11 +58,24 @@ def open_readonly(folder: Path) -> sqlite3.Connection:
         raise StoreError(f"there is no database in {folder}: no core has run with this state")
     _check_header(path)
     try:
-        connection = _connect(path, "ro")
-        _check_version(connection, path)
-        connection.execute("SELECT count(*) FROM meta").fetchone()
+        return _inspected(path)
     except sqlite3.DatabaseError as error:
         raise damaged(path, str(error)) from error
+
+
+def _inspected(path: Path) -> sqlite3.Connection:
+    """A connection that only reads, after all checks that need no other.
+
+    Nothing may be written before: a connection that can write works the -wal file in as it ends.
+    """
+    connection = _connect(path, "ro")
+    try:
+        _check_version(connection, path)
+        _check_length(path)
+        _check_pages(connection, path)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -137,7 +149,7 @@ def _check_length(path: Path) -> None:
     """The header knows how many pages there are. Holds once the -wal file is worked in."""
     wal = path.with_name(f"{DB_NAME}-wal")
     if wal.exists() and wal.stat().st_size:
-        return  # a reader holds it; the check of the pages finds what is missing
+        return  # the check of the pages finds what is missing
     with path.open("rb") as file:
         head = file.read(100)
     (page,) = struct.unpack(">H", head[16:18])
