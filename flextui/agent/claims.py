@@ -15,6 +15,7 @@ import time
 
 from . import fastjson
 from .attempt import valid_name
+from .root import keep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,28 +57,24 @@ class Claims:
         if not devices:
             return
         folder = _open_folder(self._path)
+        keep(folder)
+        self.fds.append(folder)  # the workload holds the folder's lock as it holds the claims'
         try:
             arbiter = _arbitrate(folder)
             try:
                 for device in devices:
                     self._take_one(folder, device, holder)
-            except BaseException:
-                self._drop(folder)
-                raise
             finally:
                 os.close(arbiter)
-        finally:
-            os.close(folder)
+        except BaseException:
+            self._drop(folder)
+            raise
 
     def release(self) -> None:
         """Remove the claims' files; call only when no process of the attempt is left."""
         if not self._names:
             return
-        folder = _open_folder(self._path)
-        try:
-            self._drop(folder)
-        finally:
-            os.close(folder)
+        self._drop(self.fds[0])
 
     def _take_one(self, folder: int, device: Device, holder: Dict[str, Any]) -> None:
         uuid, amount = str(device["uuid"]), float(device.get("amount", 1.0))

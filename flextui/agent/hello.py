@@ -51,6 +51,8 @@ class Home:
     def _enter(self, hello: Message) -> None:
         os.makedirs(self.path, mode=0o700, exist_ok=True)
         flags = os.O_RDONLY | os.O_DIRECTORY
+        self.root_fd = os.open(self.root.path, flags)
+        root.keep(self.root_fd)
         self.host_fd = os.open(os.path.dirname(self.path), flags)
         self.core_fd = os.open(self.path, flags)
         self.driver = Driver(self.host_fd, self.core_fd, hello, self.boot)

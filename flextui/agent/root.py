@@ -8,6 +8,7 @@ believed from a state folder that holds the root_id the core was told when it wa
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 from _blake2 import blake2b
@@ -186,6 +187,17 @@ def _new_root(fd: int) -> records.Record:
     if found is None:
         raise FileNotFoundError(2, "root.json vanished or is damaged")
     return found
+
+
+def keep(folder: int) -> None:
+    """Keep those who tidy /var/tmp by age out of an open folder, for as long as it stays open.
+
+    systemd-tmpfiles leaves a folder alone, with all below it, while somebody holds a lock on it.
+    """
+    try:
+        fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        pass  # some network filesystems lock no folders; nobody tidies those
 
 
 def is_local(path: str) -> bool:

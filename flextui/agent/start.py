@@ -14,7 +14,7 @@ import fcntl
 import os
 import pwd
 
-from . import attempt, claims, memory, procs, records
+from . import attempt, claims, memory, procs, records, root
 from .light import AF_UNIX, SOCK_DGRAM, Socket, signal
 
 TYPE_CHECKING = False
@@ -52,6 +52,7 @@ class Life:
     def __init__(self, folder: int, lock: int) -> None:
         self.folder = folder
         self.lock = lock
+        self.root = -1
         self.claims = claims.Claims("")
         self.control = Socket(AF_UNIX, SOCK_DGRAM)
         self.identity: Dict[str, Any] = {}
@@ -83,7 +84,7 @@ def begin(request: Request, tell: Tell, at_step: Step) -> Optional[Life]:
     life = Life(folder, lock)
     try:
         _prepare(life, request, tell, at_step)
-    except (Refused, OSError) as error:
+    except Exception as error:
         refused = error if isinstance(error, Refused) else _explain(error)
         _clear(life)
         _bury(folder, refused)
@@ -103,6 +104,8 @@ def _open(request: Request) -> int:
 
 
 def _prepare(life: Life, request: Request, tell: Tell, at_step: Step) -> None:
+    life.root = os.open("../../..", os.O_RDONLY | os.O_DIRECTORY, dir_fd=life.folder)
+    root.keep(life.root)
     life.claims = claims.Claims(request["claims_dir"])
     try:
         life.claims.take(request.get("devices") or [], _holder(request))
@@ -170,12 +173,19 @@ def _let_go(life: Life, request: Request, gate: int, tell: Tell, at_step: Step) 
             at_step("identified")
             tell(life)
             at_step("told")
-            os.write(gate, b"g")
+            _open_gate(gate)
         finally:
             os.close(fence)
     finally:
         os.close(gate)
     at_step("opened")
+
+
+def _open_gate(gate: int) -> None:
+    try:
+        os.write(gate, b"g")
+    except BrokenPipeError:
+        pass  # the child was killed at the gate: waitpid will tell
 
 
 def _driver_lock(folder: int) -> int:
@@ -218,7 +228,9 @@ def _bury(folder: int, refused: Refused) -> None:
         pass  # a full disk: the late request is refused by it as well
 
 
-def _explain(error: OSError) -> Refused:
+def _explain(error: Exception) -> Refused:
+    if not isinstance(error, OSError):
+        return Refused("failed", "%s: %s" % (type(error).__name__, error))
     text = error.strerror or str(error)
     if error.errno in _FULL:
         return Refused("no_space", "the state folder's disk is full: %s" % text)

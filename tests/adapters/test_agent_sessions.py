@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -687,3 +688,34 @@ def test_a_check_answers_and_holds_nothing_up(open_agent: Callable[..., Agent]) 
     answer = agent.wait(lambda m: m.get("id") == "c")
     assert answer["now_at"] > 0
     assert {"state", "disk", "claims"} <= {check["name"] for check in answer["checks"]}
+
+
+def test_who_tidies_by_age_is_kept_out_while_anything_lives(
+    open_agent: Callable[..., Agent], state_dir: Path
+) -> None:
+    """A state folder in /var/tmp outlives the age at which systemd-tmpfiles removes files."""
+    agent = open_agent()
+    agent.start("a1", ["/bin/sleep", "100"])
+    known = identity(state_dir, "a1")
+    fd = os.open(state_dir / "root", os.O_RDONLY)
+    with pytest.raises(BlockingIOError):
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    agent.kill()
+    with pytest.raises(BlockingIOError):
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    for process in (known["supervisor"], known):
+        os.kill(process["pid"], signal.SIGKILL)
+    until(lambda: not alive(known["supervisor"]["pid"]))
+    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(fd)
+
+
+def test_a_request_that_makes_no_sense_is_refused_with_its_fault(
+    open_agent: Callable[..., Agent],
+) -> None:
+    agent = open_agent()
+    refused = agent.start("a1", ["/bin/true"], devices=[{"uuid": "GPU-1", "amount": "all"}])
+    assert refused["code"] == "failed"
+    assert "all" in refused["text"]
+    assert agent.start("a2", [])["code"] == "failed"
+    assert agent.ask("tail", attempt="a1")["t"] == "error"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import stat
@@ -136,3 +137,14 @@ def test_another_accounts_claim_counts_and_cannot_be_removed(folder: str) -> Non
     take(folder, ("GPU-1", 1.0))
     os.close(reading)
     os.close(release)
+
+
+def test_who_tidies_by_age_is_kept_out_while_a_claim_lives(folder: str) -> None:
+    """A claim in /var/tmp outlives the age at which systemd-tmpfiles removes what lies there."""
+    claims = take(folder, ("GPU-1", 1.0))
+    fd = os.open(folder, os.O_RDONLY)
+    with pytest.raises(BlockingIOError):
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    claims.release()
+    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(fd)
