@@ -110,13 +110,13 @@ async def test_a_damaged_or_newer_database_is_refused_and_kept(
         "empty": (cut_to(0), "is damaged"),
         "a piece of its head": (cut_to(60), "is damaged"),
         "a tenth": (cut_to(0.1), "is damaged"),
-        "overwritten": (overwrite, "is damaged"),
         "newer": (make_newer, "written by a newer flextui"),
         "newer, crashed": (make_newer_and_crash, "written by a newer flextui"),
     }
     if killed:
         damages["lost"] = (lose, "is damaged")
-    else:  # after a crash, the log may hold all that a smaller cut took
+    else:  # after a crash, the log may hold all that smaller damage took
+        damages["overwritten"] = (overwrite, "is damaged")
         damages["half"] = (cut_to(0.5), "is damaged")
         damages["all but its end"] = (cut_to(0.95), "is damaged")
     for name, (damage, said) in damages.items():
