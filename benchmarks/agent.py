@@ -121,21 +121,26 @@ def measure_slurm(folder: Path) -> dict[str, float]:
     with Slurm(folder, slots=2) as slurm:
         slurm.run("sbatch", "-Q", "-o", "/dev/null", "--wrap", "exec sleep 600")
         deadline = time.monotonic() + 20
-        while "RUNNING" not in slurm.run("squeue", "-h", "-o", "%T"):
+        while not (jobs := [pid for pid in _all() if _is_sleep(pid, folder)]):
             assert time.monotonic() < deadline, "the job doesn't start"
-        steps = [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and _is_step(pid, folder)]
+            time.sleep(0.1)
         found = {
             "rss": memory_mb(slurm.pid("slurmd"))["rss"],
-            "supervisor": memory_mb(steps[0])["own"],
+            "supervisor": memory_mb(_parent(jobs[0]))["own"],
         }
         slurm.cancel_all()
     return found
 
 
-def _is_step(pid: str, folder: Path) -> bool:
+def _all() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _is_sleep(pid: int, folder: Path) -> bool:
+    """Whether it is the job of this Slurm."""
     try:
-        named = Path(f"/proc/{pid}/comm").read_text().startswith("slurmstepd")
-        return named and str(folder).encode() in Path(f"/proc/{pid}/environ").read_bytes()
+        asleep = Path(f"/proc/{pid}/comm").read_text() == "sleep\n"
+        return asleep and str(folder).encode() in Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
         return False
 

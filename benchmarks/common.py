@@ -39,7 +39,11 @@ _READY = b"flextui: ready"
 
 @contextmanager
 def workplace() -> Iterator[Path]:
-    """An empty folder with a path short enough for a Unix socket, gone afterwards."""
+    """An empty folder with a path short enough for a Unix socket, gone afterwards.
+
+    SIGTERM ends a benchmark as Ctrl-C does: with everything that it started.
+    """
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     with tempfile.TemporaryDirectory(prefix="fx-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 

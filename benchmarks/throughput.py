@@ -25,7 +25,7 @@ SUBMITTERS = 4
 """How many submit at a time, where each job is handed in by itself."""
 BY_COMMAND = 60
 POLL_S = 0.02
-SLURM_WITHIN_S = 20.0
+SLURM_WITHIN_S = 12.0
 GOAL = 200
 
 Hand = Callable[[SocketClient], Awaitable[None]]
