@@ -22,7 +22,7 @@ import pytest
 from tests.bench.namespace import NodeProcess
 from tests.bench.nodes import SshFleet, SshNode
 from tests.faults.work import LEDGER, log_of, three_nodes, workload
-from tests.scenario.fleet import Twin, View, eventually, twin, view
+from tests.scenario.fleet import Twin, View, eventually, over, view
 
 pytestmark = [pytest.mark.requires("sshd"), pytest.mark.timeout(600)]
 
@@ -37,9 +37,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 @contextlib.asynccontextmanager
 async def running(fleet: SshFleet, state: Path) -> AsyncIterator[tuple[Twin, View]]:
     """A twin over the fleet, and what it shows, once all nodes are ready."""
-    home = fleet.write_home(state / "home")
-    inventory = fleet.inventory(state / "i.yaml")
-    async with twin(state / "core", inventory, home) as core, view(core) as seen:
+    async with over(fleet, state) as core, view(core) as seen:
         await seen.ready()
         yield core, seen
 
