@@ -248,9 +248,9 @@ class Supervisor:
                 if not patience:
                     raise
                 time.sleep(1.0)
-        self._teller.state(self._life.identity, ending)
         if self._childless:
-            self._life.claims.release()
+            self._life.claims.release()  # before it is told: the next may want them at once
+        self._teller.state(self._life.identity, ending)
 
     def _outlast(self) -> None:
         """Stay with processes that could not be killed yet: they still hold their devices."""

@@ -558,6 +558,16 @@ def test_independent_cores_cannot_double_book_a_device(
         second.end_of("b2")
 
 
+def test_a_device_is_free_the_moment_its_attempt_is_told_to_have_ended(
+    open_agent: Callable[..., Agent],
+) -> None:
+    uuid = f"GPU-{os.getpid()}-{time.time_ns()}"
+    agent = open_agent()
+    for number in range(40):
+        assert agent.start(f"a{number}", ["/bin/true"], devices=claim(uuid))["t"] == "ok"
+        agent.end_of(f"a{number}")
+
+
 def test_shares_of_a_device_add_up_to_one(open_agent: Callable[..., Agent]) -> None:
     uuid = f"GPU-{os.getpid()}-{time.time_ns()}"
     agent = open_agent()
