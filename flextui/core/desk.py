@@ -187,9 +187,10 @@ class Desk:
             *(sessions[name].check() for name in names if name in sessions)
         )
         checks: list[CheckDoc] = [row for rows in found for row in rows]
+        after = self.engine.snapshot
         for name in names:
-            if name not in sessions:
-                reason = snapshot.nodes[name].reason
+            if name not in self.engine.sessions and name in after.nodes:
+                reason = after.nodes[name].reason
                 checks.append({"node": name, "name": "session", "ok": False, "text": reason})
         return {"checks": checks}
 

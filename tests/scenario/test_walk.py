@@ -102,9 +102,9 @@ def lab(people: tuple[str, str, str], ssh_fleet: SshFleet, state_dir: Path) -> I
     folder.chmod(0o755)
     subprocess.run(["groupadd", "-f", GROUP], check=True)
     home = ssh_fleet.shared_homes()
-    ssh_fleet.add("gpu1", user="alice", gpus=2, gpu_model="h100", labels={"rack": "a"})
-    ssh_fleet.add("gpu2", user="alice", gpus=2, gpu_model="a100", homes=home, labels={"rack": "b"})
-    ssh_fleet.add("gpu3", user="alice", homes=home, labels={"rack": "c"})
+    ssh_fleet.add("gpu1", user="lab", gpus=2, gpu_model="h100", labels={"rack": "a"})
+    ssh_fleet.add("gpu2", user="lab", gpus=2, gpu_model="a100", homes=home, labels={"rack": "b"})
+    ssh_fleet.add("gpu3", user="lab", homes=home, labels={"rack": "c"})
     inventory = ssh_fleet.inventory(
         folder / "inventory.yaml", fleet="walk", users={"admins": ["alice"]}
     )
@@ -224,7 +224,7 @@ def test_the_walk(lab: Lab) -> None:
     screen.see("gpu1")
 
     # Training ends by itself; what waited for it runs.
-    gpu1.run("touch ~alice/stop", account="alice")
+    gpu1.run("touch ~lab/stop", account="lab")
     assert "done=0" in bob.run(f"{use} wait train")
     assert "done=0" in carol.run(f"{use} wait eval")
     assert "evaluated on GPU-" in carol.run(f"{use} logs eval")
