@@ -62,9 +62,14 @@ def test_new_host_keys_are_filed_on_a_yes_and_changed_ones_never(
 @pytest.fixture
 def head(ssh_fleet: SshFleet, place: Place) -> SshNode:
     """A machine on which a core runs, and a place from which ssh reaches it as `head`."""
-    node = ssh_fleet.add("head", user="alice", python=sys.base_prefix)
     _, variables = python_for_everybody()
-    shown = " ".join(f"{name}={value}" for name, value in variables)
+    shared = dict(variables)
+    # Our modules may lie below a folder that the node has of its own, such as /tmp.
+    folders = [Path(path) for path in shared["PYTHONPATH"].split(":")]
+    binds = {folder: f"/run/modules-{number}" for number, folder in enumerate(folders)}
+    shared["PYTHONPATH"] = ":".join(binds.values())
+    node = ssh_fleet.add("head", user="alice", python=sys.base_prefix, binds=binds)
+    shown = " ".join(f"{name}={value}" for name, value in shared.items())
     remote = f"env {shown} python3 -m flextui --state-dir s"
     started = ssh_fleet.ssh(node, f"{remote} run -q --name first -- true")
     assert started.returncode == 0, started.stderr
