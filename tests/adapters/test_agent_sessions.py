@@ -585,6 +585,7 @@ def test_a_claim_survives_its_supervisor_with_the_workload(
     agent = open_agent()
     agent.start("a1", ["/bin/sleep", "100"], devices=claim(uuid))
     known = identity(state_dir, "a1")
+    until(lambda: b"sleep" in Path(f"/proc/{known['pid']}/comm").read_bytes())
     agent.process.send_signal(signal.SIGSTOP)  # so that it does not clean up
     os.kill(known["supervisor"]["pid"], signal.SIGKILL)
     until(lambda: not alive(known["supervisor"]["pid"]))
