@@ -4,9 +4,16 @@ This package needs the standard library of Python 3.8 and nothing else, and impo
 relatively: it travels to a node as a zipapp in which it is called ``flextui_agent``. One process
 each, for reasons that failures taught:
 
-* the **agent** (``session``) talks to the core and may die at any time;
+* the **agent** talks to the core and may die at any time: ``session`` over ``channel``, ``wire``
+  and ``loop``; ``hello``, ``root`` and ``driver`` say where state lies and who drives; ``requests``
+  is what the core may ask for, ``starts``, ``registry`` and ``tail`` what becomes of it;
 * the **spawner** is forked before anything could make forking unsafe, and only forks;
-* a **supervisor** owns one attempt and outlives agent, connection and core.
+* a **supervisor** owns one attempt and outlives agent, connection and core: ``start`` brings the
+  workload up exactly once, ``supervisor`` keeps it with ``logs``, ``memory``, ``lease`` and
+  ``claims``, ``teller`` says what is on disk;
+* a child of the agent asks NVML, where calls may hang: ``telemetry`` and ``sample`` over ``nvml``.
+
+``attempt`` and ``records`` are the layout on disk, ``procs`` what the kernel knows of processes.
 """
 
 VERSION = "0.1.0"

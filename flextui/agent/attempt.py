@@ -31,10 +31,13 @@ _LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 
 
 def valid_name(name: object) -> bool:
-    """Whether this may be an attempt's or a core's id: it becomes a folder's name."""
+    """Whether this may be an attempt's or a core's id.
+
+    It becomes a folder's name, and part of a socket's address, which may have 108 bytes.
+    """
     return (
         isinstance(name, str)
-        and 0 < len(name) <= 128
+        and 0 < len(name) <= 64
         and name[0] not in ".-"
         and name != DONE
         and _LETTERS.issuperset(name)

@@ -78,12 +78,13 @@ class Claims:
 
     def _take_one(self, folder: int, device: Device, holder: Dict[str, Any]) -> None:
         uuid, amount = str(device["uuid"]), float(device.get("amount", 1.0))
-        if not valid_name(uuid):
+        label = uuid.replace("/", "_")  # old drivers name MIG slices MIG-GPU-…/1/0
+        if not valid_name(label):
             raise OSError(errno.EINVAL, "%r is no device's UUID" % uuid)
-        taken, by = _held(folder, uuid)
+        taken, by = _held(folder, label)
         if taken + amount > 1.0 + _SLACK:
             raise Claimed(uuid, by)
-        name = "%s@%s" % (uuid, os.urandom(6).hex())
+        name = "%s@%s" % (label, os.urandom(6).hex())
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         fd = os.open(name, flags, 0o644, dir_fd=folder)
         self._names.append(name)
@@ -141,11 +142,11 @@ def _arbitrate(folder: int) -> int:
         time.sleep(0.005)
 
 
-def _held(folder: int, uuid: str) -> Tuple[float, str]:
+def _held(folder: int, label: str) -> Tuple[float, str]:
     """How much of a device is claimed by living processes, and by whom."""
     total, by = 0.0, []
     for name in os.listdir(folder):
-        if not name.startswith(uuid + "@"):
+        if not name.startswith(label + "@"):
             continue
         claim = _living(folder, name)
         if claim is not None:

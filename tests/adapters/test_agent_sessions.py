@@ -535,15 +535,23 @@ def test_a_clean_shutdown_of_the_core_suspends_leases_until_it_returns(
 # devices
 
 
+@pytest.fixture
+def uuid() -> Iterator[str]:
+    """A device that no other test has; what killed supervisors leave of its claims goes."""
+    name = f"GPU-{os.getpid()}-{time.time_ns()}"
+    yield name
+    for litter in Path("/var/tmp/flextui-claims").glob(f"*/{name}@*"):
+        litter.unlink(missing_ok=True)
+
+
 def claim(uuid: str, amount: float = 1.0) -> list[dict[str, Any]]:
     return [{"uuid": uuid, "amount": amount}]
 
 
 def test_independent_cores_cannot_double_book_a_device(
-    open_agent: Callable[..., Agent], tmp_path_factory: pytest.TempPathFactory, state_dir: Path
+    open_agent: Callable[..., Agent], tmp_path_factory: pytest.TempPathFactory, uuid: str
 ) -> None:
     """NODE.md, starting: a claim is refused as `device claimed by X`."""
-    uuid = f"GPU-{os.getpid()}-{time.time_ns()}"
     first = open_agent()
     assert first.start("a1", ["/bin/sleep", "100"], devices=claim(uuid))["t"] == "ok"
     other_state = tmp_path_factory.mktemp("other")
@@ -559,17 +567,15 @@ def test_independent_cores_cannot_double_book_a_device(
 
 
 def test_a_device_is_free_the_moment_its_attempt_is_told_to_have_ended(
-    open_agent: Callable[..., Agent],
+    open_agent: Callable[..., Agent], uuid: str
 ) -> None:
-    uuid = f"GPU-{os.getpid()}-{time.time_ns()}"
     agent = open_agent()
     for number in range(40):
         assert agent.start(f"a{number}", ["/bin/true"], devices=claim(uuid))["t"] == "ok"
         agent.end_of(f"a{number}")
 
 
-def test_shares_of_a_device_add_up_to_one(open_agent: Callable[..., Agent]) -> None:
-    uuid = f"GPU-{os.getpid()}-{time.time_ns()}"
+def test_shares_of_a_device_add_up_to_one(open_agent: Callable[..., Agent], uuid: str) -> None:
     agent = open_agent()
     for number in range(2):
         answer = agent.start(f"a{number}", ["/bin/sleep", "100"], devices=claim(uuid, 0.5))
@@ -578,10 +584,9 @@ def test_shares_of_a_device_add_up_to_one(open_agent: Callable[..., Agent]) -> N
 
 
 def test_a_claim_survives_its_supervisor_with_the_workload(
-    open_agent: Callable[..., Agent], state_dir: Path
+    open_agent: Callable[..., Agent], state_dir: Path, uuid: str
 ) -> None:
     """NODE.md, starting: the workload inherits the lock; it survives a supervisor's kill -9."""
-    uuid = f"GPU-{os.getpid()}-{time.time_ns()}"
     agent = open_agent()
     agent.start("a1", ["/bin/sleep", "100"], devices=claim(uuid))
     known = identity(state_dir, "a1")

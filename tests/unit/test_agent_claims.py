@@ -100,9 +100,17 @@ def test_links_are_not_followed(folder: str, tmp_path: Path) -> None:
     assert not list(target.iterdir())
 
 
+def test_a_slice_of_an_old_driver_can_be_claimed(folder: str) -> None:
+    slice_name = "MIG-GPU-5c8f4d5e-0000-1111-2222-333344445555/13/0"
+    take(folder, (slice_name, 1.0))
+    with pytest.raises(Claimed) as taken:
+        take(folder, (slice_name, 1.0))
+    assert taken.value.device == slice_name
+
+
 def test_a_name_that_is_no_device_is_refused(folder: str) -> None:
     with pytest.raises(OSError, match="UUID"):
-        take(folder, ("../GPU-1", 1.0))
+        take(folder, (".GPU 1", 1.0))
 
 
 @pytest.mark.requires("root")
