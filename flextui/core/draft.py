@@ -7,7 +7,7 @@ go out once the changes are durable. Thrown away, it leaves no trace.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,14 +49,21 @@ class Draft:
     """What one turn makes of a Snapshot."""
 
     def __init__(
-        self, base: Snapshot, now: Now, counters: Counters, shared: Shared | None = None
+        self,
+        base: Snapshot,
+        now: Now,
+        counters: Counters,
+        token: Callable[[], str],
+        shared: Shared | None = None,
     ) -> None:
         self.base = base
         self.now = now
         self.counters = counters
+        self.token = token
+        """Gives a new random text each time: the nonces of attempts."""
         self.shared = shared
-        self.settled: frozenset[str] = frozenset()
-        """Attempts that memory has forgotten and the store knows to have ended."""
+        self.settled: Mapping[str, str] = {}
+        """Attempts that memory has forgotten and the store knows to have ended → their nonces."""
         self.inventory = base.inventory
         self.jobs: Table[str, Job] = Table(base.jobs)
         self.recent: Table[str, Job] = Table(base.recent)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -206,13 +207,13 @@ class Engine:
             _reply(ask, answer, self.snapshot)
 
     def _fold(
-        self, items: Sequence[Item], now: Now, settled: frozenset[str]
+        self, items: Sequence[Item], now: Now, settled: Mapping[str, str]
     ) -> tuple[Draft, list[tuple[Ask, Answer]]]:
         """All items into a fresh draft. One that raises is left out, and the rest folded anew."""
         good = list(items)
         self._stalled = self._clock.stalled() or self._stalled
         while True:
-            draft = Draft(self.snapshot, now, self._counters, self._shared)
+            draft = Draft(self.snapshot, now, self._counters, _token, self._shared)
             draft.settled = settled
             forget_old_jobs(draft)
             if self._stalled:
@@ -259,7 +260,7 @@ class Engine:
         self._deadlines.planned(decision.next_wall, decision.next_mono)
         return True
 
-    async def _settled(self, items: Sequence[Item]) -> frozenset[str]:
+    async def _settled(self, items: Sequence[Item]) -> Mapping[str, str]:
         """Which records that memory doesn't know are of attempts that the store saw end."""
         told: list[Record] = []
         for item in items:
@@ -269,11 +270,11 @@ class Engine:
                 told.append(item.record)
         unknown = tuple(it.attempt for it in told if it.attempt not in self.snapshot.attempts)
         if not unknown:
-            return frozenset()
+            return {}
         try:
             return await self.store.ended_attempts(unknown)
         except StoreError:
-            return frozenset()
+            return {}
 
     def _publish(self, draft: Draft) -> None:
         paused = draft.suspended != self.snapshot.suspended_until_answer
@@ -323,7 +324,7 @@ class Engine:
         items: Sequence[Item],
         answers: Sequence[tuple[Ask, Answer]],
         now: Now,
-        settled: frozenset[str],
+        settled: Mapping[str, str],
     ) -> None:
         """Nothing of this turn happened, but for the facts: those are kept for the next commit."""
         log.error("read-only: %s", error)
@@ -355,6 +356,10 @@ class Engine:
         leases = [it for it in draft.effects if isinstance(it[1], GrantLease)]
         self._carry_out(leases, ())
         self._publish(draft)
+
+
+def _token() -> str:
+    return secrets.token_hex(8)
 
 
 def facts(items: Sequence[Item]) -> list[Item]:

@@ -40,6 +40,8 @@ class Record:
     devices: tuple[str, ...] = ()
     limit: str = ""
     log_bytes: Mapping[str, int] = field(default_factory=dict)
+    nonce: str = ""
+    """That of the start it came from; "" from older agents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class NodeReady:
     granted: bool
     driver: str = ""
     """user@host of the core that drives the node when granted is False."""
+    adopted: bool = False
+    """The folders of the cores that this one's state was copied from are now this core's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,10 @@ class AttemptReported:
 
 @dataclass(frozen=True, slots=True)
 class StartRefused:
-    """The node refused a start and nothing ran. Codes: see docs/dev/agent-protocol.md."""
+    """The node refused a start and nothing ran. Codes: see docs/dev/agent-protocol.md.
+
+    `taken` answers a stop or an abandoning as well: the folder is of another attempt of this id.
+    """
 
     node: str
     attempt: str

@@ -34,6 +34,7 @@ class StartAttempt:
     lease_s: float | None
     devices: tuple[tuple[str, float], ...]
     """(UUID, amount): 1.0 is the whole device."""
+    nonce: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class StopAttempt:
     attempt: str
     grace_s: float
     why: str
+    nonce: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class AbandonAttempt:
     """Make sure it never runs: tombstone, unless it exists already (then it is reported)."""
 
     attempt: str
+    nonce: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +197,8 @@ class Store(Protocol):
     async def named(self, name: str) -> list[tuple[str, str]]:
         """(id, owner) of all jobs of this name, newest first."""
 
-    async def ended_attempts(self, ids: tuple[str, ...]) -> frozenset[str]:
-        """Those of these attempts that are known to have ended."""
+    async def ended_attempts(self, ids: tuple[str, ...]) -> Mapping[str, str]:
+        """Those of these attempts that are known to have ended, with their nonces."""
 
     async def events(
         self, *, after: int = 0, job: str | None = None, limit: int = 1000

@@ -74,6 +74,8 @@ class FakeNode:
     runs: Counter[str] = field(default_factory=Counter)
     stops: list[str] = field(default_factory=list)
     acks: list[str] = field(default_factory=list)
+    done: dict[str, Record] = field(default_factory=dict)
+    """Records that were acknowledged: no hello lists them, and an abandoning finds them."""
     abandoned: set[str] = field(default_factory=set)
     granted: list[tuple[str, int]] = field(default_factory=list)
     starts: dict[str, StartAttempt] = field(default_factory=dict)
@@ -164,21 +166,24 @@ class FakeNode:
             case StopAttempt():
                 self._stop(effect)
             case AbandonAttempt():
-                self._abandon(effect.attempt)
+                self._abandon(effect)
             case AckAttempts():
                 for key in effect.attempts:
                     self.acks.append(key)
-                    self.records.pop(key, None)
+                    if (record := self.records.pop(key, None)) is not None:
+                        self.done[key] = record
             case GrantLease():
                 self.granted.append((effect.attempt, effect.seq))
 
     def _start(self, effect: StartAttempt) -> None:
         key = effect.attempt
-        known = self.records.get(key)
+        if self._taken(key, effect.nonce):
+            return
+        known = self._known(key)
         if known is not None:
             self.push(AttemptReported(self.name, known))
             return
-        if key in self.abandoned or key in self.acks:
+        if key in self.abandoned:
             self.push(StartRefused(self.name, key, "tombstone", "it was abandoned"))
             return
         if effect.boot != self.boot:
@@ -191,7 +196,7 @@ class FakeNode:
             return
         self.starts[key] = effect
         self.runs[key] += 1
-        record = Record(key, "running", effect.job, 100, 0.0, None)
+        record = Record(key, "running", effect.job, 100, 0.0, None, nonce=effect.nonce)
         self.records[key] = record
         self.push(AttemptReported(self.name, record))
         if self.instant and line.startswith("exit "):
@@ -199,17 +204,33 @@ class FakeNode:
 
     def _stop(self, effect: StopAttempt) -> None:
         self.stops.append(effect.attempt)
+        if self._taken(effect.attempt, effect.nonce):
+            return
         if effect.attempt not in self.records:
             self.push(AttemptUnknown(self.name, effect.attempt))
         elif not self.ignores_stop:
             self.end(effect.attempt, 143, "stopped")
 
-    def _abandon(self, key: str) -> None:
-        if key not in self.records:
+    def _abandon(self, effect: AbandonAttempt) -> None:
+        key = effect.attempt
+        if self._taken(key, effect.nonce):
+            return
+        known = self._known(key)
+        if known is None:
             self.abandoned.add(key)
-            self.push(AttemptReported(self.name, Record(key, "never")))
-        else:
-            self.push(AttemptReported(self.name, self.records[key]))
+            known = Record(key, "never", nonce=effect.nonce)
+        self.push(AttemptReported(self.name, known))
+
+    def _known(self, key: str) -> Record | None:
+        return self.records.get(key) or self.done.get(key)
+
+    def _taken(self, key: str, nonce: str) -> bool:
+        """Say so if the folder is another attempt's of this id."""
+        known = self._known(key)
+        if known is None or known.nonce in ("", nonce):
+            return False
+        self.push(StartRefused(self.name, key, "taken", f"{key} is another attempt's here"))
+        return True
 
 
 class FakeSession:
@@ -236,7 +257,8 @@ class FakeSession:
         node = self.node
         granted = not node.driver
         records = tuple(node.records.values())
-        self.tell(NodeReady(node.name, node.facts, records, granted, node.driver))
+        adopted = granted and bool(self.identity.adopt)
+        self.tell(NodeReady(node.name, node.facts, records, granted, node.driver, adopted))
         node.sample()
 
     def send(self, effect: Effect) -> None:

@@ -529,3 +529,43 @@ async def test_check_shows_the_way_the_agents_rows_and_the_clock() -> None:
     assert rows["driver"]["ok"] is None
     assert rows["clock"]["ok"] is None
     assert "behind" in rows["clock"]["text"]
+
+
+async def test_an_abandoning_that_failed_is_asked_for_again() -> None:
+    answers = [
+        {"t": "error", "code": "failed", "text": "disk"},
+        {"t": "ok", "record": {"attempt": "j1.0.1", "state": "never", "nonce": "n1"}},
+    ]
+
+    def on_message(agent: StandInAgent, message: dict[str, Any]) -> None:
+        if message["t"] == "abandon":
+            agent.say({**answers.pop(0), "id": message["id"]})
+
+    agent = StandInAgent(on_message=on_message)
+    async with linked(lambda: agent, pace=replace(FAST, again_s=0.01)) as (link, events, _):
+        await events.wait(NodeReady)
+        link.send(AbandonAttempt("j1.0.1", "n1"))
+        reported = await events.wait(AttemptReported)
+    assert (reported.record.state, reported.record.nonce) == ("never", "n1")
+    asked = [it["nonce"] for it in agent.received if it["t"] == "abandon"]
+    assert asked == ["n1", "n1"]
+
+
+async def test_a_stop_of_what_has_ended_tells_its_end_and_one_of_anothers_is_refused() -> None:
+    ended = {"attempt": "j1.0.1", "state": "ended", "exit": {"code": 3}, "nonce": "n1"}
+    answers = [{"t": "ok", "record": ended}, {"t": "error", "code": "taken", "text": "not yours"}]
+
+    def on_message(agent: StandInAgent, message: dict[str, Any]) -> None:
+        if message["t"] == "stop":
+            agent.say({**answers.pop(0), "id": message["id"]})
+
+    agent = StandInAgent(on_message=on_message)
+    async with linked(lambda: agent) as (link, events, _):
+        await events.wait(NodeReady)
+        link.send(StopAttempt("j1.0.1", 1.0, "stopped", "n1"))
+        reported = await events.wait(AttemptReported)
+        assert reported.record.exit is not None
+        assert reported.record.exit.code == 3
+        link.send(StopAttempt("j1.0.2", 1.0, "stopped", "n2"))
+        refused = await events.wait(StartRefused)
+    assert (refused.attempt, refused.code, refused.text) == ("j1.0.2", "taken", "not yours")

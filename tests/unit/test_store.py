@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import sqlite3
 import time
@@ -14,6 +15,7 @@ import pytest
 from flextui.core.adapters import store_open
 from flextui.core.adapters.filesystem import type_in
 from flextui.core.adapters.store import SqliteStore
+from flextui.core.adapters.store_open import DB_NAME, open_readonly
 from flextui.core.adapters.store_read import StoreReader
 from flextui.core.model.docs import EventDoc
 from flextui.core.model.ids import TaskKey, attempt_id
@@ -86,7 +88,9 @@ async def test_what_was_committed_is_there_after_the_next_start(tmp_path: Path) 
     store, first = await load(tmp_path)
     job = a_job(1, stop=StopRequest("ann", 7.0, "enough"))
     task = a_task(1, failures=(1.5, 2.5), restart=StopRequest("bob", 8.0, ""))
-    attempt = an_attempt(1, stop=StopRequest("flextui", 9.0, "x"), lease_s=30.0, limit="scope")
+    attempt = an_attempt(
+        1, stop=StopRequest("flextui", 9.0, "x"), lease_s=30.0, limit="scope", nonce="n0"
+    )
     mark = Mark("root", 3.0, "smoke")
     node = Node(
         "n1", NodeSpec(host="n1", name="n1"), host_id="h1", root_path="/s", root_id="r1",
@@ -157,7 +161,7 @@ async def test_ended_jobs_come_newest_first_and_a_job_by_id_with_its_spec(tmp_pa
     assert doc["spec"]["run"] == "true"
     assert doc["tasks"][0]["attempts"][0]["exit_code"] == 0
     assert await store.named("work") == [("j3", "ann"), ("j2", "ann"), ("j1", "ann")]
-    assert await store.ended_attempts(("j1.0.1", "j9.0.1", "odd")) == {"j1.0.1"}
+    assert await store.ended_attempts(("j1.0.1", "j9.0.1", "odd")) == {"j1.0.1": ""}
     await store.close()
 
 
@@ -345,3 +349,22 @@ async def test_opening_is_quick_with_ten_thousand_ended_jobs(tmp_path: Path) -> 
     took = time.perf_counter() - begun
     assert len(loaded.jobs) == 200
     print(f"opened in {took:.3f} s")
+
+
+async def test_a_database_of_the_first_format_is_brought_up_to_date(tmp_path: Path) -> None:
+    store, _ = await load(tmp_path)
+    await store.commit(Changes(jobs=[a_job(1)], tasks=[a_task(1)], attempts=[an_attempt(1)]))
+    await store.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / DB_NAME)) as db:
+        db.execute("ALTER TABLE attempts DROP COLUMN nonce")
+        db.execute("PRAGMA user_version = 1")
+        db.commit()
+    with pytest.raises(StoreError, match="start the core once"):
+        open_readonly(tmp_path)
+    store, loaded = await load(tmp_path)
+    assert [it.nonce for it in loaded.attempts] == [""]
+    await store.commit(Changes(attempts=[an_attempt(1, nonce="n1")]))
+    await store.close()
+    store, loaded = await load(tmp_path)
+    assert [it.nonce for it in loaded.attempts] == ["n1"]
+    await store.close()

@@ -30,6 +30,8 @@ class Pace:
     tick_s: float = 2.5
     answer_s: float = 90.0
     """A request may wait this long for its answer before the link is made anew."""
+    again_s: float = 5.0
+    """An abandoning that the agent couldn't do is asked for again after this."""
     observe_s: float = 60.0
     """How often an observer asks anew whether the node has become free."""
 

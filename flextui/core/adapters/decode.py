@@ -115,6 +115,7 @@ def record(message: object) -> Record | None:
             for k, v in _dict(message.get("log")).items()
             if k in ("out", "err")
         },
+        nonce=_text(message.get("nonce"), 64),
     )  # fmt: skip
 
 

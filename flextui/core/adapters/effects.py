@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 from flextui.core.adapters import decode
 from flextui.core.events import AttemptReported, AttemptUnknown, NodeEvent, StartRefused
@@ -30,9 +30,10 @@ def request(effect: Effect, epoch: int) -> Message:
                 "attempt": effect.attempt,
                 "grace_s": effect.grace_s,
                 "why": effect.why,
+                "nonce": effect.nonce,
             }
         case AbandonAttempt():
-            return {"t": "abandon", "attempt": effect.attempt}
+            return {"t": "abandon", "attempt": effect.attempt, "nonce": effect.nonce}
         case AckAttempts():
             return {"t": "ack", "attempts": list(effect.attempts)}
         case GrantLease():
@@ -43,6 +44,7 @@ def _start(effect: StartAttempt, epoch: int) -> Message:
     return {
         "t": "start",
         "attempt": effect.attempt,
+        "nonce": effect.nonce,
         "boot": effect.boot,
         "epoch": epoch,
         "job": effect.job,
@@ -58,7 +60,7 @@ def _start(effect: StartAttempt, epoch: int) -> Message:
     }
 
 
-def answered(effect: Effect) -> bool:
+def answered(effect: Effect) -> TypeGuard[StartAttempt | StopAttempt | AbandonAttempt]:
     """Whether the agent answers this one."""
     return isinstance(effect, StartAttempt | StopAttempt | AbandonAttempt)
 
@@ -66,11 +68,15 @@ def answered(effect: Effect) -> bool:
 def event(node: str, effect: Effect, answer: Message) -> NodeEvent | None:
     """What an answer says, None where it says nothing new. Raises ValueError for nonsense."""
     ok = answer.get("t") == "ok"
-    if isinstance(effect, StopAttempt):
-        unknown = not ok and answer.get("code") == "unknown_attempt"
+    if not ok and answer.get("code") == "taken" and answered(effect):
+        return StartRefused(node, effect.attempt, *decode.complaint(answer))
+    if isinstance(effect, StopAttempt) and not ok:
+        unknown = answer.get("code") == "unknown_attempt"
         return AttemptUnknown(node, effect.attempt) if unknown else None
     if ok:
         reported = decode.record(answer.get("record"))
+        if reported is None and isinstance(effect, StopAttempt):
+            return None  # it hasn't ended yet: its end comes as a push
         if reported is None:
             raise ValueError(f"{answer!r:.200}")
         return AttemptReported(node, reported)

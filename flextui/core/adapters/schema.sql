@@ -1,4 +1,4 @@
--- The durable state of one core, version 1. State tables are the truth; events are history.
+-- The durable state of one core, version 2. State tables are the truth; events are history.
 -- Times are Unix seconds (REAL), except events.at, which is ISO 8601 as it is shown.
 
 CREATE TABLE meta (
@@ -73,6 +73,7 @@ CREATE TABLE attempts (
     lease_s      REAL,
     mem_limit    TEXT NOT NULL,
     last_lines   TEXT NOT NULL,
+    nonce        TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (job, idx, number)
 ) WITHOUT ROWID;
 CREATE INDEX attempts_live ON attempts (job) WHERE live;

@@ -35,7 +35,7 @@ from flextui.core.events import (
     StartRefused,
 )
 from flextui.core.model.docs import CheckDoc, LogEvent
-from flextui.core.ports import CoreIdentity, Effect, StartAttempt, TailRequest
+from flextui.core.ports import AbandonAttempt, CoreIdentity, Effect, StartAttempt, TailRequest
 
 log = logging.getLogger(__name__)
 
@@ -255,7 +255,9 @@ class NodeLink:
         channel = Channel(stream, self._pushed)
         self._channel, self._greeting, self._failure = channel, greeting, None
         driver = "" if granted else decode.driver(greeting.hello)
-        self._emit(NodeReady(self._name, facts, decode.records(greeting.hello), granted, driver))
+        records = decode.records(greeting.hello)
+        adopted = granted and bool(self._identity.adopt)
+        self._emit(NodeReady(self._name, facts, records, granted, driver, adopted))
         self._changed.set()
         since = self._loop.time()
         watchdog = Watchdog(channel, self._pace)
@@ -333,6 +335,13 @@ class NodeLink:
             return
         if event is not None:
             self._emit(event)
+        elif isinstance(effect, AbandonAttempt):
+            self._loop.call_later(self._pace.again_s, self._again, channel, effect)
+
+    def _again(self, channel: Channel, effect: Effect) -> None:
+        """Ask once more what the agent couldn't do; after a new hello the engine asks itself."""
+        if self._channel is channel:
+            self.send(effect)
 
     def _because(self) -> str:
         return f": {self._failure.text}" if self._failure is not None else ""

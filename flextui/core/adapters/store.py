@@ -11,7 +11,7 @@ import contextlib
 import json
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -185,8 +185,8 @@ class SqliteStore:
         """(id, owner) of all jobs of this name, newest first."""
         return await self._in(self._reader, lambda: self._reading().named(name))
 
-    async def ended_attempts(self, ids: tuple[str, ...]) -> frozenset[str]:
-        """Those of these attempts that are known here to have ended."""
+    async def ended_attempts(self, ids: tuple[str, ...]) -> Mapping[str, str]:
+        """Those of these attempts that are known here to have ended, with their nonces."""
         return await self._in(self._reader, lambda: self._reading().ended_attempts(ids))
 
     async def events(

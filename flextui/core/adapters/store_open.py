@@ -21,7 +21,7 @@ from flextui.core.adapters.filesystem import local_suggestion, network_type
 from flextui.core.ports import StoreError
 
 DB_NAME = "flextui.db"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x666C7874  # "flxt"
 CHECK_BUDGET_S = 0.3
 """The integrity check at open stops after this long: opening stays quick however big it is."""
@@ -44,6 +44,7 @@ def open_writable(folder: Path) -> sqlite3.Connection:
         _inspected(path).close()
         connection = _connect(path)
         connection.execute("PRAGMA synchronous = FULL")
+        _migrate(connection)
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         _check_length(path)
     except sqlite3.DatabaseError as error:
@@ -58,9 +59,13 @@ def open_readonly(folder: Path) -> sqlite3.Connection:
         raise StoreError(f"there is no database in {folder}: no core has run with this state")
     _check_header(path)
     try:
-        return _inspected(path)
+        connection = _inspected(path)
+        if _version(connection) == SCHEMA_VERSION:
+            return connection
+        connection.close()
     except sqlite3.DatabaseError as error:
         raise damaged(path, str(error)) from error
+    raise StoreError(f"{path} was written by an older flextui: start the core once, to convert it")
 
 
 def _inspected(path: Path) -> sqlite3.Connection:
@@ -162,7 +167,7 @@ def _check_length(path: Path) -> None:
 
 def _check_version(connection: sqlite3.Connection, path: Path) -> None:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    version = _version(connection)
     if application != APPLICATION_ID:
         raise StoreError(f"{path} is a database of another program: use another --state-dir")
     if version > SCHEMA_VERSION:
@@ -170,6 +175,22 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> None:
             f"{path} was written by a newer flextui (format {version}, this one knows "
             f"{SCHEMA_VERSION}). Nothing was changed. Install that version again, or use another "
             "--state-dir"
+        )
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Bring the format of an older version up to date, in one transaction."""
+    if _version(connection) < 2:
+        connection.executescript(
+            "BEGIN IMMEDIATE;"
+            "ALTER TABLE attempts ADD COLUMN nonce TEXT NOT NULL DEFAULT '';"
+            "PRAGMA user_version = 2;"
+            "COMMIT;"
         )
 
 

@@ -59,23 +59,22 @@ class StoreReader:
         found = self._all("SELECT seq, owner FROM jobs WHERE name = ? ORDER BY seq DESC", name)
         return [(job_id(seq), owner) for seq, owner in found]
 
-    def ended_attempts(self, ids: tuple[str, ...]) -> frozenset[str]:
-        """Those of these attempts that are known here to have ended."""
-        found: set[str] = set()
+    def ended_attempts(self, ids: tuple[str, ...]) -> dict[str, str]:
+        """Those of these attempts that are known here to have ended, with their nonces."""
+        found: dict[str, str] = {}
         for part in _parts(list(ids)):
             marks = ", ".join("?" * len(part))
             seqs = [rows.job_seq(it.partition(".")[0]) for it in part]
             places = ", ".join("?" * len(seqs))
             found.update(
-                row[0]
-                for row in self._all(
-                    f"SELECT id FROM attempts WHERE job IN ({places}) AND id IN ({marks})"
+                self._all(
+                    f"SELECT id, nonce FROM attempts WHERE job IN ({places}) AND id IN ({marks})"
                     " AND NOT live",
                     *seqs,
                     *part,
                 )
             )
-        return frozenset(found)
+        return found
 
     def events(
         self, *, after: int = 0, job: str | None = None, limit: int = 1000

@@ -33,7 +33,7 @@ TASK_COLUMNS = (
 ATTEMPT_COLUMNS = (
     "job, idx, number, id, revision, node, host_id, boot, root_id, gpus, cpus, memory_bytes,"
     " state, live, placed_at, started_at, ended_at, exit_code, signal, reason, why, stop,"
-    " replaced, acked, lease_s, mem_limit, last_lines"
+    " replaced, acked, lease_s, mem_limit, last_lines, nonce"
 )
 NODE_COLUMNS = "name, host_id, root_path, root_id, drain, cordon, cordoned_gpus"
 EVENT_COLUMNS = "seq, at, kind, actor, job, task, attempt, node, text"
@@ -75,7 +75,7 @@ def attempt_row(it: Attempt) -> Row:
         it.boot, it.root_id, json.dumps(it.gpus), it.cpus, it.memory_bytes, it.state.value,
         it.state.live, it.placed_at, it.started_at, it.ended_at, it.exit_code, it.signal,
         it.reason, it.why, _stop_text(it.stop), it.replaced, it.acked, it.lease_s, it.limit,
-        it.last_lines,
+        it.last_lines, it.nonce,
     )  # fmt: skip
 
 
@@ -138,7 +138,7 @@ def attempt_of(row: Row) -> Attempt:
     (
         job, index, number, id_, revision, node, host_id, boot, root_id, gpus, cpus, memory,
         state, _, placed, started, ended, exit_code, signal, reason, why, stop, replaced, acked,
-        lease, limit, last_lines,
+        lease, limit, last_lines, nonce,
     ) = row  # fmt: skip
     return Attempt(
         id=id_, task=TaskKey(job_id(job), index), number=number, revision=revision, node=node,
@@ -146,7 +146,7 @@ def attempt_of(row: Row) -> Attempt:
         memory_bytes=memory, state=AttemptState(state), placed_at=placed, started_at=started,
         ended_at=ended, exit_code=exit_code, signal=signal, reason=reason, why=why,
         stop=_stop_of(stop), replaced=bool(replaced), acked=bool(acked), lease_s=lease,
-        limit=limit, last_lines=last_lines,
+        limit=limit, last_lines=last_lines, nonce=nonce,
     )  # fmt: skip
 
 

@@ -182,6 +182,13 @@ class Attempt:
     """The end of its output when it failed, so that it shows when the node is gone."""
     limit: str = ""
     """How memory is limited on the node: scope, soft or nothing."""
+    nonce: str = ""
+    """Random, made when placed: tells this attempt from another of the same id that a state of
+    ours which was since replaced by a backup may have left on a node. "" from older versions."""
+
+    def owns(self, nonce: str) -> bool:
+        """Whether a node's record with this nonce is of this attempt; older ones have none."""
+        return not nonce or nonce == self.nonce
 
 
 class NodeStatus(StrEnum):

@@ -19,8 +19,9 @@ from flextui.core.events import (
     StartRefused,
 )
 from flextui.core.model.state import Attempt, AttemptState, JobState, Orphan, Task
-from flextui.core.ports import AbandonAttempt, AckAttempts, GrantLease, StopAttempt
-from flextui.core.reduce.devices import claim, lost_device
+from flextui.core.ports import AckAttempts, GrantLease, StopAttempt
+from flextui.core.reduce.devices import claim, device_named, lost_device
+from flextui.core.reduce.starts import abandon
 from flextui.core.scheduler.restart import after_attempt
 
 NEVER_RAN = frozenset({"never", "refused"})
@@ -52,9 +53,10 @@ def attempt_reported(draft: Draft, event: AttemptReported) -> None:
 def take_record(draft: Draft, node: str, record: Record) -> None:
     """One record of a node against what we know."""
     attempt = draft.attempts.get(record.attempt)
-    if record.attempt in draft.settled:
+    settled = draft.settled.get(record.attempt)
+    if settled is not None and record.nonce in ("", settled):
         draft.send(node, AckAttempts((record.attempt,)))
-    elif attempt is None or attempt.node != node:
+    elif attempt is None or attempt.node != node or not attempt.owns(record.nonce):
         _keep_orphan(draft, node, record)
     elif not attempt.state.live:
         _late(draft, attempt, record)
@@ -71,7 +73,7 @@ def _late(draft: Draft, attempt: Attempt, record: Record) -> None:
     if record.state in _ENDED_RECORDS:
         draft.send(attempt.node, AckAttempts((attempt.id,)))
     else:
-        draft.send(attempt.node, StopAttempt(attempt.id, 0.0, "it has ended for its core"))
+        draft.send(attempt.node, _stop(attempt, 0.0, "it has ended for its core"))
 
 
 def _running(draft: Draft, attempt: Attempt, record: Record) -> None:
@@ -110,7 +112,11 @@ def send_owed_stop(draft: Draft, attempt: Attempt) -> None:
     stop = attempt.stop
     if stop is not None or attempt.replaced:
         why = stop.why if stop else "replaced"
-        draft.send(attempt.node, StopAttempt(attempt.id, grace_of(draft, attempt), why))
+        draft.send(attempt.node, _stop(attempt, grace_of(draft, attempt), why))
+
+
+def _stop(attempt: Attempt, grace_s: float, why: str) -> StopAttempt:
+    return StopAttempt(attempt.id, grace_s, why, attempt.nonce)
 
 
 def grace_of(draft: Draft, attempt: Attempt) -> float:
@@ -125,7 +131,8 @@ def _keep_orphan(draft: Draft, node: str, record: Record) -> None:
     if known is None:
         return
     others = tuple(it for it in known.orphans if it.attempt != record.attempt)
-    orphan = Orphan(record.attempt, record.job, record.state, record.devices)
+    gpus = tuple(device_named(known, name) for name in record.devices)
+    orphan = Orphan(record.attempt, record.job, record.state, gpus)
     if record.state in _ENDED_RECORDS and len(others) == len(known.orphans):
         draft.note(
             "node.orphan", f"{node} holds the result of {record.attempt}, unknown here", node=node
@@ -138,7 +145,7 @@ def _keep_orphan(draft: Draft, node: str, record: Record) -> None:
 
 def _ended(draft: Draft, attempt: Attempt, record: Record) -> None:
     if record.state == "never":
-        ended = never(draft, attempt, attempt.reason or "it was abandoned before it started")
+        ended = _without_record(draft, attempt, "it was abandoned before it started")
     else:
         ended = _verdict(draft, attempt, record)
     finish(draft, replace(ended, acked=True))
@@ -233,8 +240,10 @@ def start_refused(draft: Draft, event: StartRefused) -> None:
     if attempt is None or not attempt.state.live:
         return
     match event.code:
-        case "boot_mismatch" | "tombstone":
+        case "boot_mismatch" | "tombstone" | "stale":
             finish(draft, never(draft, attempt, event.text))
+        case "taken":
+            finish(draft, _without_record(draft, attempt, event.text))
         case "no_workdir" | "too_big":
             failed = replace(never(draft, attempt, event.text), state=AttemptState.FAILED)
             finish(draft, replace(failed, why=event.code))
@@ -244,7 +253,7 @@ def start_refused(draft: Draft, event: StartRefused) -> None:
             finish(draft, replace(never(draft, attempt, event.text), why="refused"))
         case _:
             draft.put_attempt(replace(attempt, reason=f"{event.code}: {event.text}"))
-            draft.send(attempt.node, AbandonAttempt(attempt.id))
+            abandon(draft, attempt)
 
 
 def _back_off(draft: Draft, attempt: Attempt) -> None:
@@ -264,25 +273,23 @@ def _back_off(draft: Draft, attempt: Attempt) -> None:
 
 
 def attempt_unknown(draft: Draft, event: AttemptUnknown) -> None:
-    """A node that knows its folder has no such attempt."""
+    """A node has no such attempt to stop. What became of it is told when it is abandoned."""
     attempt = draft.attempts.get(event.attempt)
     if attempt is not None and attempt.state.live:
-        absent(draft, attempt)
+        abandon(draft, attempt)
 
 
-def absent(draft: Draft, attempt: Attempt) -> None:
-    """Under the same root the node has no record of it: it never ran, or its folder was removed."""
+def _without_record(draft: Draft, attempt: Attempt, reason: str) -> Attempt:
+    """It certainly won't start: it never ran, or it was seen running and its folder is gone."""
     if attempt.started_at is None:
-        finish(draft, never(draft, attempt, f"{attempt.node} knows nothing of it"))
-        return
-    gone = replace(
+        return never(draft, attempt, attempt.reason or reason)
+    return replace(
         attempt,
         state=AttemptState.LOST,
         why="supervisor_lost",
         reason=f"its record is gone from {attempt.node}",
         ended_at=draft.now.wall,
     )
-    finish(draft, gone)
 
 
 def lease_asked(draft: Draft, event: LeaseAsked) -> None:

@@ -12,9 +12,8 @@ from flextui.core.draft import Draft
 from flextui.core.forget import forget_old_attempt
 from flextui.core.model.ids import attempt_id
 from flextui.core.model.state import Attempt, AttemptState, Job, Node, NodeStatus, Task
-from flextui.core.ports import AbandonAttempt
 from flextui.core.reduce.attempts import send_owed_stop
-from flextui.core.reduce.starts import start_effect
+from flextui.core.reduce.starts import abandon, start_effect
 from flextui.core.scheduler.decision import Decision, GiveUp, Kill, Placement
 from flextui.core.scheduler.loss import FENCE_MARGIN_S
 
@@ -72,7 +71,7 @@ def _send_kill(draft: Draft, attempt: Attempt) -> None:
     if node is None or node.status is not NodeStatus.READY:
         return
     if attempt.started_at is None:
-        draft.send(attempt.node, AbandonAttempt(attempt.id))
+        abandon(draft, attempt)
     else:
         send_owed_stop(draft, attempt)
 
@@ -125,6 +124,7 @@ def _place(draft: Draft, placement: Placement) -> str:
         state=AttemptState.PLACED,
         placed_at=draft.now.wall,
         lease_s=_lease(draft, job),
+        nonce=draft.token(),
     )
     draft.put_attempt(attempt)
     if attempt.lease_s is not None:

@@ -52,7 +52,7 @@ def sampled(draft: Draft, event: Sampled) -> None:
 def _usable(draft: Draft, node: Node, gpus: tuple[Gpu, ...]) -> tuple[Gpu, ...]:
     """Telemetry as the inventory and other cores' claims let us see it."""
     if not gpus and node.spec.gpus.declared:
-        return declared_gpus(node)
+        gpus = declared_gpus(node)
     if not node.claims:
         return gpus
     now = draft.now.wall
@@ -78,6 +78,21 @@ def declared_gpus(node: Node) -> tuple[Gpu, ...]:
         )
         for it in node.spec.gpus.declared or ()
     )
+
+
+def claim_name(node: Node, uuid: str) -> str:
+    """What the node's agent calls a device: a declared one by its number on that machine.
+
+    Claims are per machine, so two inventories that name it differently must agree there.
+    """
+    gpu = next((it for it in declared_gpus(node) if it.uuid == uuid), None)
+    return uuid if gpu is None else f"index-{gpu.index}"
+
+
+def device_named(node: Node, name: str) -> str:
+    """The UUID here of what the node's agent calls so."""
+    found = (gpu.uuid for gpu in declared_gpus(node) if f"index-{gpu.index}" == name)
+    return next(found, name)
 
 
 def _signature(gpus: tuple[Gpu, ...]) -> tuple[object, ...]:
@@ -215,6 +230,7 @@ def claim(draft: Draft, name: str, uuid: str, by: str) -> None:
     node = draft.nodes.get(name)
     if node is None:
         return
+    uuid = device_named(node, uuid)
     claims = {**node.claims, uuid: (by, draft.now.wall + CLAIM_KEPT_S)}
     gpus = tuple(
         replace(gpu, state="claimed", text=by) if gpu.uuid == uuid and gpu.state == "ok" else gpu

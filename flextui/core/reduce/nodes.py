@@ -13,10 +13,9 @@ from dataclasses import replace
 from flextui.core.draft import Draft
 from flextui.core.events import NodeConnecting, NodeDown, NodeFenced, NodeReady, Record
 from flextui.core.model.state import Attempt, AttemptState, JobState, Node, NodeStatus
-from flextui.core.ports import AbandonAttempt
-from flextui.core.reduce.attempts import absent, active_task, finish, never, take_record
+from flextui.core.reduce.attempts import active_task, take_record
 from flextui.core.reduce.devices import declared_gpus, refuse_alias
-from flextui.core.reduce.starts import start_effect
+from flextui.core.reduce.starts import abandon, start_effect
 
 _DOWN = (NodeStatus.LOST, NodeStatus.UNREACHABLE)
 
@@ -123,8 +122,9 @@ def _reconcile(draft: Draft, node: Node, event: NodeReady) -> None:
     records = {record.attempt: record for record in event.records}
     _follow_rename(draft, node, records)
     for attempt in draft.live_on(node.name):
-        record = records.pop(attempt.id, None)
-        if record is not None:
+        record = records.get(attempt.id)
+        if record is not None and attempt.owns(record.nonce):
+            del records[attempt.id]
             _adopt(draft, attempt, record, event)
         elif not event.granted:
             doubt(draft, attempt, node.reason)
@@ -140,6 +140,8 @@ def _follow_rename(draft: Draft, node: Node, records: dict[str, Record]) -> None
         attempt = draft.attempts.get(key)
         if attempt is None or attempt.node == node.name or attempt.host_id != node.host_id:
             continue
+        if not attempt.owns(records[key].nonce):
+            continue
         if draft.inventory.node(attempt.node) is None:
             draft.put_attempt(replace(attempt, node=node.name))
 
@@ -152,32 +154,43 @@ def _adopt(draft: Draft, attempt: Attempt, record: Record, event: NodeReady) -> 
     take_record(draft, event.node, record)
     now = draft.attempts[attempt.id]
     if now.state is AttemptState.STARTING and (now.stop or now.replaced):
-        draft.send(event.node, AbandonAttempt(attempt.id))
+        abandon(draft, now)
 
 
 def _missing(draft: Draft, attempt: Attempt, event: NodeReady) -> None:
-    """The node has no record of an attempt that we hold for live."""
+    """The node lists no record of an attempt that we hold for live.
+
+    That alone proves nothing: the record may be put away as acknowledged, by a state of ours that
+    a backup has since replaced. The node is asked to abandon the attempt, and what it answers
+    settles it: the record wherever it lies, or that it never ran and now never will.
+    """
     facts = event.facts
-    if (attempt.root_id, attempt.host_id) != (facts.root_id, facts.host_id):
+    if event.adopted and not attempt.root_id and attempt.host_id == facts.host_id:
+        attempt = replace(attempt, root_id=facts.root_id)
+        _ask_what_became(draft, attempt)
+    elif (attempt.root_id, attempt.host_id) != (facts.root_id, facts.host_id):
         why = f"{event.node} has another state folder than when it was placed"
         if not attempt.root_id:
             why = "it belongs to the core that this state was copied from, until `flextui takeover`"
         doubt(draft, attempt, why)
     elif attempt.started_at is not None:
-        absent(draft, attempt)
-    elif attempt.boot != facts.boot:
-        finish(draft, never(draft, attempt, f"{event.node} restarted before it could start"))
-    elif attempt.stop or attempt.replaced:
-        draft.send(event.node, AbandonAttempt(attempt.id))
+        _ask_what_became(draft, attempt)
+    elif attempt.boot != facts.boot or attempt.stop or attempt.replaced:
+        abandon(draft, attempt)
     else:
         _start_again(draft, attempt)
+
+
+def _ask_what_became(draft: Draft, attempt: Attempt) -> None:
+    doubt(draft, attempt, f"{attempt.node} lists no record of it and is asked what became of it")
+    abandon(draft, draft.attempts[attempt.id])
 
 
 def _start_again(draft: Draft, attempt: Attempt) -> None:
     """The same start once more, if it would still be the same; else it is never to run."""
     effect = start_effect(draft, attempt)
     if effect is None:
-        draft.send(attempt.node, AbandonAttempt(attempt.id))
+        abandon(draft, attempt)
         return
     if attempt.state is AttemptState.UNKNOWN:
         draft.put_attempt(replace(attempt, state=AttemptState.PLACED, reason=""))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from flextui.core.draft import Draft
 from flextui.core.model.state import Attempt, Job, Node
-from flextui.core.ports import StartAttempt
+from flextui.core.ports import AbandonAttempt, StartAttempt
+from flextui.core.reduce.devices import claim_name
 
 
 def start_effect(draft: Draft, attempt: Attempt) -> StartAttempt | None:
@@ -28,8 +29,14 @@ def start_effect(draft: Draft, attempt: Attempt) -> StartAttempt | None:
         grace_s=spec.grace,
         memory_bytes=spec.resources.memory,
         lease_s=attempt.lease_s,
-        devices=tuple((uuid, 1.0) for uuid in attempt.gpus),
+        devices=tuple((claim_name(node, uuid), 1.0) for uuid in attempt.gpus),
+        nonce=attempt.nonce,
     )
+
+
+def abandon(draft: Draft, attempt: Attempt) -> None:
+    """Have its node make sure that it never starts, or tell what became of it."""
+    draft.send(attempt.node, AbandonAttempt(attempt.id, attempt.nonce))
 
 
 def _environment(job: Job, attempt: Attempt, node: Node) -> dict[str, str]:
