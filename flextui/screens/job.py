@@ -117,7 +117,7 @@ def facts(job: JobDoc, now: float) -> str:
     state = fmt.plain(fmt.state_cell(job["state"]))
     head = f"{job['owner']}/{job['name']}  {state}  {job['type']}  rev {job['revision']}"
     head += f"  submitted {fmt.age(job['submitted_at'], now)} ago"
-    if job["reason"]:
+    if job["reason"] and job["state"] != "pending":  # else the panel below says it whole
         head += f"\n{job['reason']}"
     wants = job["resources"]
     parts = [f"cpus {wants.get('cpus', '–')}"]

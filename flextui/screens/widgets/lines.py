@@ -81,7 +81,8 @@ class TopLine(_Line):
                  Span(f"{fleet['running']} running"), Span(" · ", "dim"),
                  Span(f"{fleet['pending']} pending ")]  # fmt: skip
         if fleet["problems"]:
-            right += [Span("· ", "dim"), Span(f"{fleet['problems']} problems ", "bad")]
+            word = "problem" if fleet["problems"] == 1 else "problems"
+            right += [Span("· ", "dim"), Span(f"{fleet['problems']} {word} ", "bad")]
         if fleet["read_only"]:
             right = [Span(f"read-only: {fleet['read_only']} ", "bad")]
         elif fleet["replacement_paused"]:
