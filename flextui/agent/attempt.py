@@ -69,9 +69,16 @@ def find(core_fd: int, name: str) -> int:
 def lock(folder: int, patience: float = 0.0) -> Optional[int]:
     """Take the attempt's lock; None when somebody holds it for longer than `patience` seconds.
 
-    Whoever holds it decides about the attempt; it frees itself when the holder dies.
+    Whoever holds it decides about the attempt; it frees itself when the holder dies. Once there is
+    an identity the lock isn't made again: one whose file is gone may be held all the same.
     """
-    fd = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600, dir_fd=folder)
+    flags = os.O_RDWR | os.O_NOFOLLOW
+    if not exists(folder, "identity.json"):
+        flags |= os.O_CREAT
+    try:
+        fd = os.open("lock", flags, 0o600, dir_fd=folder)
+    except FileNotFoundError:
+        return None
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -110,9 +117,10 @@ def settled(folder: int) -> bool:
     return identity(folder) is not None or exists(folder, "tombstone")
 
 
-def bury(folder: int, code: str, text: str) -> None:
+def bury(folder: int, code: str, text: str, nonce: str = "") -> None:
     """Make sure that this attempt never runs. The caller holds the lock. Raises OSError."""
-    records.write(folder, "tombstone", {"code": code, "text": _fit(text, 400)})
+    grave = {"code": code, "text": _fit(text, 400), "nonce": nonce}
+    records.write(folder, "tombstone", grave)
     os.fsync(folder)
 
 
@@ -121,6 +129,7 @@ def new_identity(request: Record, pid: int, ticks: int, own_ticks: int) -> Recor
     return {
         "format": FORMAT,
         "attempt": request["attempt"],
+        "nonce": request.get("nonce") or "",
         "job": request.get("job"),
         "task": request.get("task"),
         "labels": request.get("labels") or {},
@@ -172,20 +181,29 @@ def record(name: str, folder: int, boot: str) -> Optional[Record]:
     """The wire's RECORD of an attempt that ran, runs or was buried; None if nothing is settled."""
     found = identity(folder)
     if found is not None:
-        return as_record(found, ending(folder), boot, logs.sizes(folder))
-    return never(name) if tombstone(folder) is not None else None
+        return as_record(name, found, ending(folder), boot, logs.sizes(folder))
+    grave = tombstone(folder)
+    return None if grave is None else never(name, grave.get("nonce"))
 
 
 def as_record(
-    found: Record, ended: Optional[Record], boot: str, log: Optional[Dict[str, int]] = None
+    name: str,
+    found: Record,
+    ended: Optional[Record],
+    boot: str,
+    log: Optional[Dict[str, int]] = None,
 ) -> Record:
-    """The wire's RECORD, from an identity and an ending."""
+    """The wire's RECORD, from an identity and an ending.
+
+    `name` is the folder's: an attempt that was adopted may have been called otherwise before.
+    """
     state = "running" if ended is None else "lost" if ended.get("why") in LOST else "ended"
     ago = None
     if found.get("boot") == boot:
         ago = time.clock_gettime(time.CLOCK_BOOTTIME) - float(found["started_boot"])
     return {
-        "attempt": found["attempt"],
+        "attempt": name,
+        "nonce": found.get("nonce") or "",
         "job": found.get("job"),
         "task": found.get("task"),
         "state": state,
@@ -199,10 +217,11 @@ def as_record(
     }
 
 
-def never(name: str) -> Record:
-    """The wire's RECORD of an attempt that will not run."""
+def never(name: str, nonce: Optional[str]) -> Record:
+    """The wire's RECORD of an attempt that will not run; nonce None: nobody knows whose it was."""
     return {
         "attempt": name,
+        "nonce": nonce,
         "job": None,
         "task": None,
         "state": "never",
@@ -214,6 +233,14 @@ def never(name: str) -> Record:
         "log": {"out": 0, "err": 0},
         "limit": None,
     }
+
+
+def is_of(record: Record, nonce: str) -> bool:
+    """Whether a record is that of the attempt with this nonce.
+
+    A tombstone that a full disk left empty answers for any: nobody ran there.
+    """
+    return record["nonce"] is None or bool(record["nonce"] == nonce)
 
 
 def names(core_fd: int) -> List[str]:

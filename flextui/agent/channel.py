@@ -19,6 +19,39 @@ SILENCE_S = 60.0
 """A core that says nothing for so long is gone; it sends a ping far more often."""
 
 _FLUSH_S = 2.0
+_BURST_S = 2.0
+
+
+class Silence:
+    """How old what is heard now may be: after a silence comes all that was said in it.
+
+    Times are seconds of one clock, which must go on while the machine sleeps.
+    """
+
+    def __init__(self, now: float) -> None:
+        self.restart(now)
+
+    def restart(self, now: float) -> None:
+        """All that comes from now on is said after this moment."""
+        self._began = self._heard = now
+        self._burst_until = now
+
+    def heard(self, now: float) -> None:
+        """Something came. What was held up may come in several pieces, all as old."""
+        if now - self._heard > _BURST_S:
+            self._burst_until = now + _BURST_S
+            self._began = self._heard
+        elif now >= self._burst_until:
+            self._began = self._heard
+        self._heard = now
+
+    def age(self, now: float) -> float:
+        """The most that the newest piece may have been under way."""
+        return now - self._began
+
+
+def _boottime() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Channel:
@@ -40,12 +73,20 @@ class Channel:
         self._outbox = Outbox(writing, logs)
         self._blocked = False
         self._heard_at = time.monotonic()
-        self.silence_s = 0.0
-        """How long the core had been silent before the message being handled."""
+        self._silence = Silence(_boottime())
         for fd in (reading, writing):
             os.set_blocking(fd, False)
         loop.reader(reading, self._on_input)
         loop.every(SILENCE_S / 12, self._on_silence)
+
+    @property
+    def silence_s(self) -> float:
+        """The most that the message being handled may have been under way."""
+        return self._silence.age(_boottime())
+
+    def greeted(self) -> None:
+        """Our hello is about to leave: what the core asks for comes after it."""
+        self._silence.restart(_boottime())
 
     def push(self, message: Message) -> None:
         """Send a message that must arrive."""
@@ -90,8 +131,8 @@ class Channel:
         if not data:
             self._loop.stop()
             return
-        now = time.monotonic()
-        self.silence_s, self._heard_at = now - self._heard_at, now
+        self._heard_at = time.monotonic()
+        self._silence.heard(_boottime())
         try:
             for line in self._lines.feed(data):
                 self._on_line(line)

@@ -82,8 +82,8 @@ class Driver:
                 continue
             try:
                 lock = end_agent(other)
-                self._move(other, "", attempt.names(other))
-                self._move(other, attempt.DONE + "/", _done_names(other))
+                self._move(other, core_id, "", attempt.names(other))
+                self._move(other, core_id, attempt.DONE + "/", _done_names(other))
                 os.close(lock)
             finally:
                 os.close(other)
@@ -186,12 +186,20 @@ class Driver:
         os.close(end_agent(other))
         os.close(other)
 
-    def _move(self, other: int, prefix: str, names: List[str]) -> None:
+    def _move(self, other: int, core_id: str, prefix: str, names: List[str]) -> None:
         if prefix and names:
             attempt.make_done(self._core)
         for name in names:
-            path = prefix + name
-            os.rename(path, path, src_dir_fd=other, dst_dir_fd=self._core)
+            path = prefix + self._free_name(name, core_id)
+            os.rename(prefix + name, path, src_dir_fd=other, dst_dir_fd=self._core)
+
+    def _free_name(self, name: str, core_id: str) -> str:
+        """What an adopted attempt is called here: we may have one of its name."""
+        found, number = name, 1
+        while any(attempt.exists(self._core, place + found) for place in ("", attempt.DONE + "/")):
+            found = "%s_%s%s" % (name, core_id[:8], "" if number == 1 else "_%d" % number)
+            number += 1
+        return found
 
 
 def end_agent(core_fd: int) -> int:

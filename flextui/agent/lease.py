@@ -29,12 +29,11 @@ class Lease:
         length = request.get("lease_s")
         self._length = None if length is None else float(length)
         self._teller = teller
-        self._name = name
+        self._who = {"attempt": name, "core_id": request["core_id"], "nonce": request.get("nonce")}
         self._seq = 0
         self._sent: Dict[int, float] = {}
-        # The core may have sent the start any time after its last word before it. The first
-        # renewal, asked for at once, needs a moment all the same.
-        age = min(float(request.get("lease_age_s") or 0.0), 0.8 * (self._length or 0.0))
+        # The core may have sent the start any time after its last word before it.
+        age = float(request.get("lease_age_s") or 0.0)
         self._until = _boottime() - age + (self._length or 0.0)
         self._suspended = False
         self.due: Optional[float] = None if length is None else time.monotonic()
@@ -54,8 +53,7 @@ class Lease:
             self._seq += 1
             self._sent[self._seq] = clock
             self._sent.pop(self._seq - 8, None)
-            message = {"k": "renew", "attempt": self._name, "seq": self._seq}
-            self._teller.tell(message, MSG_DONTWAIT)
+            self._teller.tell({"k": "renew", **self._who, "seq": self._seq}, MSG_DONTWAIT)
         # Timers stand still while the machine sleeps: look often enough to be late by little.
         self.due = now + min(_CHECK_S, self._length / 6, max(0.0, self._until - clock))
         return False

@@ -111,14 +111,14 @@ def _children_by_parent() -> Dict[int, List[int]]:
     return tree
 
 
-def marked(attempts: Iterable[Tuple[str, str]]) -> Dict[str, List[int]]:
+def marked(attempts: Iterable[Tuple[str, str]]) -> Dict[Tuple[str, str], List[int]]:
     """Live processes that carry the marks of one of these attempts, by attempt.
 
     An attempt is given as the core that started it, and its name. Processes of other users can't
     be read and are passed over.
     """
-    wanted = [(name, _setting(MARK, name), _setting(CORE, core)) for core, name in attempts]
-    found: Dict[str, List[int]] = {name: [] for name, _, _ in wanted}
+    wanted = [(one, _setting(CORE, one[0]), _setting(MARK, one[1])) for one in attempts]
+    found: Dict[Tuple[str, str], List[int]] = {one: [] for one, _, _ in wanted}
     prefix = ("\0%s=" % MARK).encode()
     for pid in pids():
         try:
@@ -127,9 +127,9 @@ def marked(attempts: Iterable[Tuple[str, str]]) -> Dict[str, List[int]]:
         except OSError:
             continue
         if prefix in environ:
-            for name, mark, core in wanted:
-                if mark in environ and core in environ:
-                    found[name].append(pid)
+            for one, core, name in wanted:
+                if core in environ and name in environ:
+                    found[one].append(pid)
     return found
 
 

@@ -15,7 +15,7 @@ from .light import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Dict, List, Optional
+    from typing import Callable, Dict, List, Optional, Tuple
 
     from .attempt import Record
 
@@ -27,7 +27,7 @@ _CLEAN_SCANS = 2
 class _Lost:
     """An attempt without a supervisor, whose processes are being ended."""
 
-    def __init__(self, folder: int, lock: int, identity: Record) -> None:
+    def __init__(self, folder: int, lock: Optional[int], identity: Record) -> None:
         self.folder = folder
         self.lock = lock
         self.identity = identity
@@ -46,7 +46,8 @@ class _Lost:
         return [member for member, born in self._kin.items() if procs.alive(member, born)]
 
     def close(self) -> None:
-        os.close(self.lock)
+        if self.lock is not None:
+            os.close(self.lock)
         os.close(self.folder)
 
 
@@ -64,6 +65,7 @@ class Registry:
         self._records: Dict[str, Record] = {}
         self._supervisors: Dict[str, int] = {}
         self._lost: Dict[str, _Lost] = {}
+        self._renamed: Dict[Tuple[str, str], str] = {}
 
     def load(self) -> None:
         """Read all folders that were not acknowledged. Raises OSError."""
@@ -72,8 +74,10 @@ class Registry:
             try:
                 found = attempt.identity(folder)
                 if found is not None:
-                    self._records[name] = self._full_record(folder, found)
+                    self._records[name] = self._full_record(name, folder, found)
                     self._supervisors[name] = int(found["supervisor"]["pid"])
+                    if name != found["attempt"]:
+                        self._renamed[_marks(found)] = name
             finally:
                 os.close(folder)
 
@@ -103,8 +107,13 @@ class Registry:
 
     def hear(self, identity: Record, ending: Optional[Record]) -> None:
         """Take a supervisor's word for what is on disk now."""
-        record = attempt.as_record(identity, ending, self._boot)
+        record = attempt.as_record(self.name_of(identity), identity, ending, self._boot)
         self._learn(record, int(identity["supervisor"]["pid"]))
+
+    def name_of(self, sender: Record) -> str:
+        """The folder's name of the attempt that a supervisor speaks for by its first name."""
+        name = str(sender["attempt"])
+        return self._renamed.get((str(sender.get("core_id")), name), name)
 
     def _learn(self, record: Record, supervisor: Optional[int] = None) -> None:
         """Take a newer record; what is over stays as it was."""
@@ -150,15 +159,20 @@ class Registry:
             found = attempt.identity(folder)
             if found is not None and (attempt.ending(folder) or name not in self._records):
                 pid = int(found["supervisor"]["pid"])
-                self._learn(self._full_record(folder, found), pid)
+                self._learn(self._full_record(name, folder, found), pid)
             if found is not None and not (self._driving and self._runs(name)):
                 return True
             lock = attempt.lock(folder)
-            if lock is None:
+            if lock is None and (found is None or attempt.exists(folder, "lock")):
                 return True
             found = attempt.identity(folder)
-            if found is None or attempt.ending(folder):
-                os.close(lock)
+            if (
+                found is None
+                or attempt.ending(folder)
+                or not self._is_dead(found, lock is not None)
+            ):
+                if lock is not None:
+                    os.close(lock)
                 return found is not None
             self._lost[name] = _Lost(folder, lock, found)
             keep = True
@@ -167,8 +181,12 @@ class Registry:
             if not keep:
                 os.close(folder)
 
-    def abandon(self, name: str) -> Optional[Record]:
+    def abandon(
+        self, name: str, nonce: str, code: str = "tombstone", text: str = "the start was abandoned"
+    ) -> Optional[Record]:
         """Make sure that an attempt never starts. None: somebody is at it now, ask again.
+
+        What is there already is told, whoever's it is.
 
         Raises OSError when the tombstone can't be written.
         """
@@ -182,15 +200,14 @@ class Registry:
                 return None
             try:
                 if not attempt.settled(folder):
-                    attempt.bury(folder, "tombstone", "the start was abandoned")
+                    attempt.bury(folder, code, text, nonce)
             finally:
                 os.close(lock)
-            if attempt.identity(folder) is None:
-                return attempt.never(name)
+            record = attempt.record(name, folder, self._boot)
         finally:
             os.close(folder)
         self.probe(name)
-        return self.get(name)
+        return record
 
     def tombstone(self, name: str) -> Optional[Record]:
         """Why an attempt will never run; None where nobody buried it."""
@@ -212,10 +229,12 @@ class Registry:
         """End processes of attempts without a supervisor; one step, to be repeated."""
         if not self._lost:
             return
-        mine = [(lost.identity["core_id"], name) for name, lost in self._lost.items()]
-        found = procs.marked(mine)
+        found = procs.marked([_marks(lost.identity) for lost in self._lost.values()])
         for name, lost in list(self._lost.items()):
-            targets = {*found[name], *lost.kin(lost.identity["boot"] == self._boot)}
+            targets = {
+                *found[_marks(lost.identity)],
+                *lost.kin(lost.identity["boot"] == self._boot),
+            }
             for pid in targets:
                 procs.send([pid, *procs.descendants(pid)], signal.SIGKILL)
             lost.clean = 0 if targets else lost.clean + 1
@@ -233,11 +252,28 @@ class Registry:
         records.write(lost.folder, "exit.json", ending)
         del self._lost[name]
         lost.close()
-        self._learn(attempt.as_record(lost.identity, ending, self._boot))
+        self._learn(attempt.as_record(name, lost.identity, ending, self._boot))
 
     def _runs(self, name: str) -> bool:
         return name in self._records and self._records[name]["state"] == "running"
 
-    def _full_record(self, folder: int, identity: Record) -> Record:
+    def _is_dead(self, identity: Record, free: bool) -> bool:
+        """Whether the supervisor is gone for certain; `free`: its lock could be taken.
+
+        Not even that is proof where the process is seen: the lock's file may be another one.
+        """
+        boot = str(identity["boot"])
+        if boot != self._boot:
+            # Another boot id: all of that boot is gone. Another container: only the lock can tell.
+            return free or boot.split(".")[0] != self._boot.split(".")[0]
+        supervisor = identity["supervisor"]
+        return not procs.alive(int(supervisor["pid"]), int(supervisor["ticks"]))
+
+    def _full_record(self, name: str, folder: int, identity: Record) -> Record:
         ended = attempt.ending(folder)
-        return attempt.as_record(identity, ended, self._boot, logs.sizes(folder))
+        return attempt.as_record(name, identity, ended, self._boot, logs.sizes(folder))
+
+
+def _marks(identity: Record) -> Tuple[str, str]:
+    """What its processes carry: the core that started it, and its name at that core."""
+    return str(identity["core_id"]), str(identity["attempt"])

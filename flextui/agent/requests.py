@@ -8,30 +8,26 @@ import time
 from . import attempt, root
 from .claims import default_folder
 from .light import signal
+from .starts import Taken
 from .tail import Tail
+from .wire import Wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict
 
+    from .attempt import Record
     from .session import Session
     from .wire import Message
 
 _ABANDON_AGAIN_S = 0.05
 _ABANDON_TRIES = 100
+_STALE = 0.8
+_STALE_TEXT = "the start came after a silence of most of its lease: it may be replaced by now"
 _START_FIELDS = (
     "attempt", "boot", "epoch", "job", "task", "argv", "env", "workdir", "time_limit_s", "grace_s",
     "memory_bytes", "log_bytes", "lease_s", "devices", "labels",
 )  # fmt: skip
-
-
-class Wrong(Exception):
-    """A request that can't be done: the wire's code and a text."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code
-        self.text = text
 
 
 def _attempt(message: Message) -> str:
@@ -39,6 +35,17 @@ def _attempt(message: Message) -> str:
     if not attempt.valid_name(name):
         raise Wrong("unknown_attempt", "%r is no attempt's id" % (name,))
     return str(name)
+
+
+def _nonce(message: Message) -> str:
+    return str(message.get("nonce") or "")
+
+
+def _own(record: Record, message: Message) -> Record:
+    """The record, if it is of the attempt that the message means. Raises Taken."""
+    if not attempt.is_of(record, _nonce(message)):
+        raise Taken(record["attempt"])
+    return dict(record, nonce=_nonce(message))
 
 
 def _as_driver(session: Session) -> None:
@@ -54,7 +61,7 @@ def start(session: Session, message: Message) -> None:
     home = session.home
     known = session.registry.get(name)
     if known is not None:
-        session.answer(message["id"], {"t": "ok", "record": known})
+        session.answer(message["id"], {"t": "ok", "record": _own(known, message)})
         return
     if message.get("boot") != home.boot:
         raise Wrong("boot_mismatch", "the node was started anew: its boot is %s" % home.boot)
@@ -64,7 +71,11 @@ def start(session: Session, message: Message) -> None:
         raise Wrong("state_missing", "the state folder %s is hidden or gone" % home.path)
     if not message.get("argv"):
         raise Wrong("failed", "argv is empty")
+    if session.channel.silence_s > _STALE * float(message.get("lease_s") or "inf"):
+        _refuse_stale(session, message)
+        return
     request: Dict[str, Any] = {key: message.get(key) for key in _START_FIELDS}
+    request["nonce"] = _nonce(message)
     request["core_dir"] = home.path
     request["core_id"] = home.core_id
     request["user"] = session.facts["user"]
@@ -74,30 +85,50 @@ def start(session: Session, message: Message) -> None:
     session.starts.begin(message["id"], request)
 
 
+def _refuse_stale(session: Session, message: Message, tries: int = _ABANDON_TRIES) -> None:
+    """A start that may be as old as its lease: the core may have replaced the attempt by now."""
+    name, nonce = _attempt(message), _nonce(message)
+    record = None
+    if not session.starts.pending(name, nonce):
+        record = session.registry.abandon(name, nonce, "stale", _STALE_TEXT)
+    if record is None and tries:
+        session.later(_ABANDON_AGAIN_S, _refuse_stale, message, tries - 1)
+    elif record is not None and _own(record, message)["state"] != "never":
+        session.answer(message["id"], {"t": "ok", "record": record})
+    else:
+        raise Wrong("stale", _STALE_TEXT)
+
+
 def stop(session: Session, message: Message) -> None:
-    """End an attempt; the end itself comes as a push."""
+    """End an attempt; an end that is still to come is told as a push."""
     _as_driver(session)
     name = _attempt(message)
     text = str(message.get("why") or "")[:200]
     order = {"grace_s": float(message.get("grace_s") or 0), "text": text}
-    if name in session.starts:
+    answer: Message = {"t": "ok"}
+    if session.starts.pending(name, _nonce(message)):
         session.starts.stop(name, order)
     else:
         known = session.registry.get(name)
         if known is None:
             raise Wrong("unknown_attempt", "no attempt %s is here" % name)
-        if known["state"] == "running":
+        record = _own(known, message)
+        if record["state"] == "running":
             session.tell_supervisor(name, {"stop": order})
-    session.answer(message["id"], {"t": "ok"})
+        else:
+            answer["record"] = record
+    session.answer(message["id"], answer)
 
 
 def abandon(session: Session, message: Message, tries: int = _ABANDON_TRIES) -> None:
     """Make sure that an attempt never runs, or tell that it does."""
     _as_driver(session)
     name = _attempt(message)
-    record = None if name in session.starts else session.registry.abandon(name)
+    nonce = _nonce(message)
+    pending = session.starts.pending(name, nonce)
+    record = None if pending else session.registry.abandon(name, nonce)
     if record is not None:
-        session.answer(message["id"], {"t": "ok", "record": record})
+        session.answer(message["id"], {"t": "ok", "record": _own(record, message)})
     elif tries == 0:
         raise Wrong("failed", "the attempt is neither started nor given up by its supervisor")
     else:

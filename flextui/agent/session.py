@@ -16,11 +16,12 @@ from .hello import Home, welcome
 from .light import AF_UNIX, SOCK_DGRAM, Socket, signal
 from .loop import Loop
 from .registry import KILL_S, PROBE_S, Registry
-from .requests import HANDLERS, Wrong
+from .requests import HANDLERS
 from .retention import Retention
 from .root import Problem
 from .starts import Starts
 from .tail import Tails
+from .wire import Wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,8 +111,7 @@ class Session:
         try:
             handler(self, message, *details)
         except Wrong as wrong:
-            error = {"t": "error", "code": wrong.code, "text": wrong.text}
-            self.answer(message.get("id"), error)
+            self.answer(message.get("id"), wrong.error())
         except Exception as fault:
             text = "%s: %s" % (type(fault).__name__, fault)
             self.answer(message.get("id"), {"t": "error", "code": "failed", "text": text})
@@ -132,6 +132,7 @@ class Session:
         self.tails = Tails(self._look_at_logs)
         self._greeted = True
         self.registry.load()
+        self.channel.greeted()
         for answer in welcome(home, self.facts, self.registry.records()):
             self.channel.push(answer)
         self.loop.reader(home.socket.fileno(), self._on_supervisors)
@@ -158,12 +159,11 @@ class Session:
     # what the node says
 
     def _changed(self, record: Record) -> None:
-        if record["attempt"] in self.starts:
-            stop = self.starts.running(record)
-            if stop is not None and record["state"] == "running":
-                self.tell_supervisor(record["attempt"], {"stop": stop})
-        else:
+        answered, stop = self.starts.running(record)
+        if not answered:
             self.channel.push({"t": "attempt", **record})
+        elif stop is not None and record["state"] == "running":
+            self.tell_supervisor(record["attempt"], {"stop": stop})
 
     def _on_supervisors(self) -> None:
         for _ in range(64):
@@ -181,8 +181,8 @@ class Session:
             elif kind == "look":
                 self.starts.look(message["attempt"])
             elif kind == "renew":
-                renewal = {"attempt": message["attempt"], "seq": message["seq"]}
-                self.channel.push({"t": "renew", **renewal})
+                renewal = {"attempt": self.registry.name_of(message), "seq": message["seq"]}
+                self.channel.push({"t": "renew", "nonce": message.get("nonce") or "", **renewal})
 
     def _probe(self) -> None:
         try:

@@ -87,7 +87,7 @@ def begin(request: Request, tell: Tell, at_step: Step) -> Optional[Life]:
     except Exception as error:
         refused = error if isinstance(error, Refused) else _explain(error)
         _clear(life)
-        _bury(folder, refused)
+        _bury(folder, refused, request.get("nonce") or "")
         raise refused from None
     return life
 
@@ -220,10 +220,10 @@ def _clear_traces(folder: int) -> None:
             pass
 
 
-def _bury(folder: int, refused: Refused) -> None:
+def _bury(folder: int, refused: Refused, nonce: str) -> None:
     """A start that was refused must not happen later, by a request that is still on its way."""
     try:
-        attempt.bury(folder, refused.code, refused.text)
+        attempt.bury(folder, refused.code, refused.text, nonce)
     except OSError:
         pass  # a full disk: the late request is refused by it as well
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import time
 
-from . import fastjson
+from . import attempt, fastjson
+from .wire import Wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Optional
+    from typing import Any, Callable, Dict, Optional, Tuple
 
     from .attempt import Record
     from .registry import Registry
@@ -25,6 +26,13 @@ if TYPE_CHECKING:
 
 RETRY_S = 1.0
 _MOST_TRIES = 5
+
+
+class Taken(Wrong):
+    """The name is another attempt's: ids come again after a restored or copied database."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("taken", "another attempt of the name %s was here before" % name)
 
 
 class _Pending:
@@ -57,24 +65,39 @@ class Starts:
     def begin(self, ident: Any, request: Dict[str, Any]) -> None:
         """Start an attempt of which nothing is known; a second request joins the first."""
         name = request["attempt"]
-        if name in self._pending:
+        if self.pending(name, request["nonce"]):
             self._pending[name].idents.append(ident)
             return
         self._pending[name] = _Pending(ident, request)
         self._ask(self._pending[name])
 
+    def pending(self, name: str, nonce: str) -> bool:
+        """Whether this start is under way. Raises Taken when another's of this name is."""
+        pending = self._pending.get(name)
+        if pending is not None and pending.request["nonce"] != nonce:
+            raise Taken(name)
+        return pending is not None
+
     def stop(self, name: str, order: Message) -> None:
         """Stop the attempt as soon as it runs."""
         self._pending[name].stop = order
 
-    def running(self, record: Record) -> Optional[Message]:
-        """A start succeeded: answer; returns the stop that waits for it."""
-        pending = self._pending.pop(record["attempt"], None)
+    def running(self, record: Record) -> Tuple[bool, Optional[Message]]:
+        """An attempt runs: answer its start, or refuse that of a namesake.
+
+        Returns whether it was the answer to a start, and the stop that waits for it.
+        """
+        name = record["attempt"]
+        pending = self._pending.get(name)
         if pending is None:
-            return None
+            return False, None
+        if not attempt.is_of(record, pending.request["nonce"]):
+            self._fail(name, Taken(name).error())
+            return False, None
+        del self._pending[name]
         for ident in pending.idents:
             self._answer(ident, {"t": "ok", "record": record})
-        return pending.stop
+        return True, pending.stop
 
     def refused(self, message: Message) -> None:
         """A supervisor refused; one that another agent asked for doesn't count."""
@@ -91,7 +114,11 @@ class Starts:
         if pending is None or self._registry.probe(name) and name not in self._pending:
             return
         buried = self._registry.tombstone(name)
-        if buried is not None:
+        if buried is None:
+            return
+        if buried.get("nonce") not in (None, pending.request["nonce"]):
+            self._fail(name, Taken(name).error())
+        else:
             self._fail(name, {"t": "error", "code": buried["code"], "text": buried["text"]})
 
     def again(self, everything: bool = False) -> None:
@@ -107,7 +134,7 @@ class Starts:
             pending.tries += overdue
             if pending.tries < _MOST_TRIES:
                 self._ask(pending)
-            elif self._registry.abandon(name) is not None:
+            elif self._registry.abandon(name, pending.request["nonce"]) is not None:
                 text = "supervisors die before they start it: is the node out of memory?"
                 self._fail(name, {"t": "error", "code": "failed", "text": text})
 

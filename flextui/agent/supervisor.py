@@ -86,6 +86,7 @@ class Supervisor:
 
     def run(self) -> None:
         """Serve until the tree is gone, and leave the exit record."""
+        self._reap()  # a main process that ended before signals wake the loop does so unheard
         while not self._over(time.monotonic()):
             self._wait()
             self._reap()
@@ -227,7 +228,7 @@ class Supervisor:
         until = time.monotonic() + END_S
         clean = 0
         while clean < 2 and time.monotonic() < until:
-            found = procs.marked([(core, name)])[name]
+            found = procs.marked([(core, name)])[core, name]
             procs.send(found, signal.SIGKILL)
             clean = 0 if found else clean + 1
 

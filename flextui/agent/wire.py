@@ -30,6 +30,19 @@ def encode(message: Message) -> bytes:
     return fastjson.dumps(message).encode("utf-8", "replace") + b"\n"
 
 
+class Wrong(Exception):
+    """A request that can't be done: the wire's code and a text."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+    def error(self) -> Message:
+        """The answer, but for the request's id."""
+        return {"t": "error", "code": self.code, "text": self.text}
+
+
 class LineTooLong(ValueError):
     """The peer sent a line beyond the agreed bound."""
 

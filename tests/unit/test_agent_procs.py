@@ -80,11 +80,13 @@ def test_marked_processes_are_found_by_their_environment() -> None:
     name = f"mark-{os.getpid()}"
     environment = {**os.environ, procs.MARK: name, procs.CORE: "core1"}
     with subprocess.Popen(["/bin/sh", "-c", "sleep 100 & wait"], env=environment) as process:
-        until(lambda: len(procs.marked([("core1", name)])[name]) == 2)
-        assert procs.marked([("core1", name[:-1])]) == {name[:-1]: []}, "a longer name is another"
-        assert procs.marked([("core2", name)]) == {name: []}, "ids are unique in a fleet only"
-        procs.send(procs.marked([("core1", name)])[name], signal.SIGKILL)
-        until(lambda: procs.marked([("core1", name)])[name] == [])
+        mine, longer, namesake = ("core1", name), ("core1", name[:-1]), ("core2", name)
+        until(lambda: len(procs.marked([mine])[mine]) == 2)
+        found = procs.marked([mine, longer, namesake])
+        assert found[longer] == [], "a longer name is another"
+        assert found[namesake] == [], "ids are unique in a fleet only"
+        procs.send(found[mine], signal.SIGKILL)
+        until(lambda: procs.marked([mine])[mine] == [])
         assert process.wait() == -signal.SIGKILL
 
 
