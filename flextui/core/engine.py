@@ -89,6 +89,8 @@ class Engine:
         self._retry_at = 0.0
         self.ended = asyncio.Event()
         """Set when it takes no more turns, by `close` or by a failure of its own."""
+        self._careful = 0
+        """So many items are taken one by one: one of them can't be written."""
         self._stalled = False
         """The core was away, and the nodes' loss timers haven't begun anew for it yet."""
         self._stopping = False
@@ -179,17 +181,16 @@ class Engine:
 
     async def _turn(self) -> None:
         now = self._clock.now()
-        items = self._taken = self._mailbox.take(TURN_ITEMS)
+        items = self._taken = self._mailbox.take(1 if self._careful else TURN_ITEMS)
+        self._careful = max(0, self._careful - 1)
         settled = await self._settled(items)
-        draft, answers = self._fold(items, now, settled)
         if self.read_only:
-            await self._read_only_turn(draft, now)
+            await self._read_only_turn(items, now, settled)
             return
+        draft, answers, items = self._fold(items, now, settled)
         if draft.replan or self._deadlines.due(now):
             if not self._plan(draft):
-                draft, answers = self._fold(
-                    [*facts(items), *(ask for ask, _ in answers)], now, settled
-                )
+                draft, answers, items = self._fold(items, now, settled)
         elif draft.replan_within is not None:
             self._deadlines.plan_within(draft.replan_within)
         changes = draft.changes()
@@ -197,7 +198,10 @@ class Engine:
             try:
                 await self.store.commit(changes)
             except StoreError as error:
-                self._commit_failed(error, items, answers, now, settled)
+                self._commit_failed(error, items, now, settled)
+                return
+            except (ValueError, OverflowError) as error:
+                self._unwritable(error, items)
                 return
             if changes.events:
                 self.last_event = changes.events[-1]["seq"]
@@ -208,8 +212,11 @@ class Engine:
 
     def _fold(
         self, items: Sequence[Item], now: Now, settled: Mapping[str, str]
-    ) -> tuple[Draft, list[tuple[Ask, Answer]]]:
-        """All items into a fresh draft. One that raises is left out, and the rest folded anew."""
+    ) -> tuple[Draft, list[tuple[Ask, Answer]], list[Item]]:
+        """Items into a fresh draft, and which of them those are: for more there was no time.
+
+        One that raises is left out, and the rest folded anew.
+        """
         good = list(items)
         self._stalled = self._clock.stalled() or self._stalled
         while True:
@@ -241,7 +248,7 @@ class Engine:
                     _refuse(item, CommandError("failed", f"flextui's own failure: {error!r}"))
                     break
             if bad is None:
-                return draft, answers
+                return draft, answers, good
             good.remove(bad)
 
     def _plan(self, draft: Draft) -> bool:
@@ -316,27 +323,39 @@ class Engine:
                 await self.store.prune(before=before, before_iso=iso(before))
             await asyncio.sleep(PRUNE_EVERY_S)
 
+    def _unwritable(self, error: Exception, items: Sequence[Item]) -> None:
+        """Something in this turn fits no database. Nothing of it happened; find it, leave it out.
+
+        Should the plan have made it, that is tried again later.
+        """
+        if len(items) > 1:
+            self._careful = len(items)
+            self._mailbox.put_back(items)
+            return
+        log.error("left out, for it can't be written: %r: %s", items, error)
+        self._deadlines.failed(RETRY_PLAN_S)
+        for item in items:
+            _refuse(item, CommandError("input", f"this can't be stored: {error}"))
+
     # ── read-only ──────────────────────────────────────────────────────────────────────────────
 
     def _commit_failed(
         self,
         error: StoreError,
         items: Sequence[Item],
-        answers: Sequence[tuple[Ask, Answer]],
         now: Now,
         settled: Mapping[str, str],
     ) -> None:
         """Nothing of this turn happened, but for the facts: those are kept for the next commit."""
         log.error("read-only: %s", error)
         self._backlog.reason = str(error)
-        for ask, _ in answers:
-            _refuse(ask, CommandError("failed", f"nothing was changed: {error}"))
-        draft, _ = self._fold(facts(items), now, settled)
         self._retry_at = time.monotonic() + RETRY_COMMIT_S
-        self._hold(draft)
+        self._hold_facts(items, now, settled)
 
-    async def _read_only_turn(self, draft: Draft, now: Now) -> None:
-        self._hold(draft)
+    async def _read_only_turn(
+        self, items: Sequence[Item], now: Now, settled: Mapping[str, str]
+    ) -> None:
+        self._hold_facts(items, now, settled)
         if time.monotonic() < self._retry_at:
             return
         self._retry_at = time.monotonic() + RETRY_COMMIT_S
@@ -351,7 +370,11 @@ class Engine:
         self._deadlines.plan_within(0.0)
         self.feed.publish((), ())
 
-    def _hold(self, draft: Draft) -> None:
+    def _hold_facts(self, items: Sequence[Item], now: Now, settled: Mapping[str, str]) -> None:
+        """See what happened, and refuse what was asked: it couldn't be kept."""
+        for item in items:
+            _refuse(item, CommandError("failed", f"nothing was changed: {self.read_only}"))
+        draft, _, _ = self._fold(facts(items), now, settled)
         self._backlog.hold(draft)
         leases = [it for it in draft.effects if isinstance(it[1], GrantLease)]
         self._carry_out(leases, ())

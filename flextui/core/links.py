@@ -24,6 +24,9 @@ class Links:
         self._factory = factory
         self._emit = emit
         self._tasks: set[asyncio.Task[None]] = set()
+        self._turns: dict[str, asyncio.Lock] = {}
+        """Orders for one node are carried out one after another: it has one session at a time."""
+        self._closing = False
 
     def open(self, node: Node, identity: CoreIdentity | None = None) -> NodeSession:
         """Begin the session of a node."""
@@ -41,21 +44,12 @@ class Links:
 
     def order(self, order: SessionOrder, node: Node | None) -> None:
         """Do something to a session; `node` is None where the inventory no longer has it."""
-        session = self.sessions.get(order.node)
-        if order.what == "close" or node is None:
-            self._begin(self._close(order.node))
-        elif order.what == "reopen":
-            self._begin(self._reopen(node, self.identity, take_over=False))
-        elif self.former:
-            adopting = replace(self.identity, adopt=self.former)
-            self._begin(self._reopen(node, adopting, take_over=True))
-        elif session is not None:
-            session.take_over()
+        self._begin(self._carry_out(order, node))
 
     async def close(self, *, release: bool, suspend_leases: bool) -> None:
         """Say bye everywhere and end; workloads keep running."""
-        for task in self._tasks:
-            task.cancel()
+        self._closing = True
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(
             *(
                 session.close(release=release, suspend_leases=suspend_leases)
@@ -65,6 +59,20 @@ class Links:
         )
         await self._factory.close()
 
+    async def _carry_out(self, order: SessionOrder, node: Node | None) -> None:
+        async with self._turns.setdefault(order.node, asyncio.Lock()):
+            if self._closing:
+                return
+            if order.what == "close" or node is None:
+                await self._close(order.node)
+            elif order.what == "reopen":
+                await self._reopen(node, self.identity, take_over=False)
+            elif self.former:
+                adopting = replace(self.identity, adopt=self.former)
+                await self._reopen(node, adopting, take_over=True)
+            elif order.node in self.sessions:
+                self.sessions[order.node].take_over()
+
     async def _close(self, name: str) -> None:
         session = self.sessions.pop(name, None)
         if session is not None:
@@ -72,6 +80,8 @@ class Links:
 
     async def _reopen(self, node: Node, identity: CoreIdentity, *, take_over: bool) -> None:
         await self._close(node.name)
+        if self._closing:
+            return
         session = self.open(node, identity)
         if take_over:
             session.take_over()

@@ -30,6 +30,8 @@ OLDEST = 1
 WINDOW = 64
 MAX_REQUEST = 8 * 2**20
 """Bytes of one line from a client: the largest submit."""
+MAX_INT = 2**31 - 1
+MAX_WHY = 1000
 MAX_REPLY = 256 * 2**20
 
 Message = dict[str, Any]
@@ -126,7 +128,21 @@ def _value(hint: Any, value: object, name: str) -> Any:
         return record_of(Source, value)
     if type(value) is not hint:
         raise WireError(f"{name}: expected {hint.__name__}")
+    if type(value) is str:
+        _check_text(value, name)
+    if type(value) is int and not -MAX_INT <= value <= MAX_INT:
+        raise WireError(f"{name}: expected a number of at most {MAX_INT}")
     return value
+
+
+def _check_text(value: str, name: str) -> None:
+    """JSON can carry halves of characters, which nothing can store. Raises `WireError`."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise WireError(f"{name}: expected text in UTF-8 ({error.reason})") from error
+    if name == "why" and len(value) > MAX_WHY:
+        raise WireError(f"why: expected at most {MAX_WHY} characters")
 
 
 # ── errors and info ────────────────────────────────────────────────────────────────────────────

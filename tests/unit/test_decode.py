@@ -201,3 +201,15 @@ def test_no_log_push_raises(message: dict[str, Any]) -> None:
     if found is not None:
         assert found["to"] >= found["at"] or found["kind"] == "gap"
         assert found["text"].encode("utf-8") is not None
+
+
+def test_what_no_exit_can_be_is_none() -> None:
+    told = {"code": 1 << 40, "signal": -1, "why": "x" * 999, "ran_s": 1e300}
+    found = decode.record(
+        {"attempt": "j1.0.1", "state": "ended", "exit": told, "started_ago_s": -1e300}
+    )
+    assert found is not None
+    assert found.exit is not None
+    assert (found.exit.code, found.exit.signal, found.exit.ran_s) == (None, None, None)
+    assert len(found.exit.why) == 64
+    assert found.started_ago_s is None

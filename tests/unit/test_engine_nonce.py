@@ -36,7 +36,7 @@ async def test_a_result_of_another_attempt_of_this_id_is_an_orphan(tmp_path: Pat
     left = Record("j1.0.1", "ended", exit=Exit(0, None, "exit"), nonce=FOREIGN)
     node.records["j1.0.1"] = left
     async with bench(tmp_path, inventory("n1"), node) as made:
-        (job,) = await made.submit("name: work\nrun: exit 3\nrestart: never\n")
+        (job,) = await made.submit("name: work\nrun: exit 3\nrestart: {on: never}\n")
         await made.until(lambda s: not s.jobs)
         first, second = made.attempt(f"{job}.0.1"), made.attempt(f"{job}.0.2")
         assert (first.why, first.exit_code) == ("never", None)

@@ -569,3 +569,33 @@ async def test_a_stop_of_what_has_ended_tells_its_end_and_one_of_anothers_is_ref
         link.send(StopAttempt("j1.0.2", 1.0, "stopped", "n2"))
         refused = await events.wait(StartRefused)
     assert (refused.attempt, refused.code, refused.text) == ("j1.0.2", "taken", "not yours")
+
+
+async def test_the_records_that_follow_a_hello_are_part_of_it() -> None:
+    first = {"attempt": "j1.0.1", "state": "running"}
+    rest = [{"attempt": f"j{n}.0.1", "state": "running"} for n in range(2, 6)]
+    follow: list[dict[str, Any]] = [{"t": "attempt", **record} for record in rest]
+    follow.insert(1, {"t": "renew", "attempt": "j1.0.1", "seq": 7})
+    follow.append({"t": "attempt", "attempt": "j6.0.1", "state": "lost"})
+
+    class Agent(StandInAgent):
+        def say(self, message: dict[str, Any]) -> None:
+            super().say(message)
+            if message["t"] == "hello":
+                for after in follow:
+                    super().say(after)
+
+    agent = Agent(answer=hello(attempts=[first], more=len(rest)))
+    async with linked(lambda: agent) as (_, events, _):
+        ready = await events.wait(NodeReady)
+        assert [it.attempt for it in ready.records] == [f"j{n}.0.1" for n in range(1, 6)]
+        assert (await events.wait(LeaseAsked)).seq == 7
+        assert (await events.wait(AttemptReported)).record.attempt == "j6.0.1"
+
+
+async def test_a_hello_whose_rest_never_comes_is_no_hello(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flextui.core.adapters.greeting.HELLO_S", 0.05)
+    agent = StandInAgent(answer=hello(more=2))
+    async with linked(lambda: agent) as (_, events, _):
+        down = await events.wait(NodeDown)
+    assert "no hello" in down.text

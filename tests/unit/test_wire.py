@@ -140,3 +140,18 @@ def test_the_same_inventory_or_none_in_particular_is_served(
     path: str | None, digest: str | None
 ) -> None:
     assert wire.refusal(wire.client_hello("1.0", path, digest), INFO, "def") == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("Stop", {"jobs": ["j1"], "why": "\ud800"}),
+        ("Stop", {"jobs": ["\udfff"]}),
+        ("Stop", {"jobs": ["j1"], "why": "x" * 1001}),
+        ("SetPriority", {"job": "j1", "priority": 1 << 70}),
+        ("Submit", {"sources": [{"name": "a", "text": "\ud800"}]}),
+    ],
+)
+def test_what_can_t_be_stored_is_refused(name: str, args: dict[str, Any]) -> None:
+    with pytest.raises(wire.WireError):
+        wire.command_of({"name": name, "args": args})

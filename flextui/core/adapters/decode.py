@@ -33,6 +33,7 @@ GPUS_BOUND = 256
 PROCESSES_BOUND = 512
 ATTEMPTS_BOUND = 100_000
 INT_BOUND = 1 << 63
+DURATION_BOUND = 1e9
 RECORD_STATES = frozenset({"starting", "running", "ended", "lost", "never"})
 _NO_PROCESSES: tuple[GpuProcess, ...] = ()
 
@@ -76,6 +77,17 @@ def _size(value: object) -> int:
     return found if found is not None and found > 0 else 0
 
 
+def _within(value: object, low: int, high: int) -> int | None:
+    found = _int(value)
+    return found if found is not None and low <= found <= high else None
+
+
+def _duration(value: object) -> float | None:
+    """Seconds that lie in a lifetime: from those outside no date can be made."""
+    found = _float(value)
+    return found if found is not None and 0 <= found <= DURATION_BOUND else None
+
+
 def _bool(value: object) -> bool | None:
     return value if type(value) is bool else None
 
@@ -100,7 +112,7 @@ def record(message: object) -> Record | None:
         return None
     if not isinstance(state, str) or state not in RECORD_STATES:
         return None
-    started_ago = _float(message.get("started_ago_s"))
+    started_ago = _duration(message.get("started_ago_s"))
     return Record(
         attempt=attempt,
         state=state,
@@ -122,17 +134,22 @@ def record(message: object) -> Record | None:
 def _exit(message: object, started_ago: float | None) -> Exit | None:
     if not isinstance(message, dict):
         return None
-    ran = _float(message.get("ran_s"))
+    ran = _duration(message.get("ran_s"))
     ended_ago = None if ran is None or started_ago is None else max(started_ago - ran, 0.0)
     return Exit(
-        code=_int(message.get("code")),
-        signal=_int(message.get("signal")),
-        why=_text(message.get("why")) or "exit",
+        code=_within(message.get("code"), 0, 255),
+        signal=_within(message.get("signal"), 1, 64),
+        why=_text(message.get("why"), 64) or "exit",
         text=_text(message.get("text"), 8 * TEXT_BOUND),
         ended_ago_s=ended_ago,
         ran_s=ran,
         last_lines=_lines(message.get("last")),
     )
+
+
+def listed(hello: Message) -> tuple[list[Any], int]:
+    """The records in a hello, and how many more the agent says will follow it."""
+    return _list(hello.get("attempts"), ATTEMPTS_BOUND), _size(hello.get("more"))
 
 
 def records(hello: Message) -> tuple[Record, ...]:

@@ -113,20 +113,36 @@ async def _send(stream: ByteStream, data: bytes) -> None:
 
 
 async def _hello(stream: ByteStream) -> dict[str, Any]:
+    """The agent's hello with all its attempts: those that didn't fit into its line follow it."""
     lines = LineSplitter(HELLO_BOUND)
+    hello: dict[str, Any] = {}
+    missing = 0
+    others: list[bytes] = []
+    seen = 0
     while data := await stream.read():
+        seen += len(data)
         complete = lines.feed(data)
         for number, line in enumerate(complete):
             message = _message(line)
-            if message.get("t") == "refused":
+            kind = message.get("t")
+            if not hello and kind == "refused":
                 code, text = decode.complaint(message)
                 raise LinkFailure(REFUSALS.get(code, code), text, "state")
-            if message.get("t") == "hello":
-                stream.unread(
-                    b"".join(rest + b"\n" for rest in complete[number + 1 :]) + lines.rest()
-                )
-                return message
-    raise await _ended(stream, "before its hello")
+            if not hello and kind == "hello":
+                hello = message
+                hello["attempts"], missing = decode.listed(message)
+            elif hello and kind == "attempt":
+                hello["attempts"].append(message)
+                missing -= 1
+            elif hello:
+                others.append(line)
+            if hello and missing <= 0:
+                others += complete[number + 1 :]
+                stream.unread(b"".join(line + b"\n" for line in others) + lines.rest())
+                return hello
+        if seen > HELLO_BOUND:
+            raise LinkFailure("agent", f"the agent's hello is over {HELLO_BOUND} bytes", "state")
+    raise await _ended(stream, "within its hello" if hello else "before its hello")
 
 
 def _message(line: bytes) -> dict[str, Any]:

@@ -22,15 +22,12 @@ from flextui.core.model.state import Attempt, AttemptState, JobState, Orphan, Ta
 from flextui.core.ports import AckAttempts, GrantLease, StopAttempt
 from flextui.core.reduce.devices import claim, device_named, lost_device
 from flextui.core.reduce.starts import abandon
-from flextui.core.scheduler.restart import after_attempt
-
-NEVER_RAN = frozenset({"never", "refused"})
-"""`why` of attempts that were placed and didn't run: they count for nothing."""
+from flextui.core.scheduler.restart import NEVER_RAN, after_attempt, fruitless
 
 _ENDED_RECORDS = frozenset({"ended", "lost", "never"})
 STARTED_S = 0.005
 _STARTING = (AttemptState.PLACED, AttemptState.STARTING)
-_REFUSED_BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 60.0)
+_BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 60.0)
 
 _WHY_TEXT = {
     "time_limit": "over its time limit",
@@ -219,7 +216,7 @@ def finish(draft: Draft, ended: Attempt) -> None:
     job = draft.jobs.get(ended.task.job)
     if task is not None and job is not None:
         draft.put_task(after_attempt(job, task, ended, draft.now))
-        if ended.why == "refused":
+        if fruitless(ended):
             _back_off(draft, ended)
 
 
@@ -257,17 +254,17 @@ def start_refused(draft: Draft, event: StartRefused) -> None:
 
 
 def _back_off(draft: Draft, attempt: Attempt) -> None:
-    """Refusals in a row put the task off for longer and longer, so that nothing spins."""
+    """Fruitless attempts in a row put the task off for longer and longer, so that nothing spins."""
     task = draft.tasks.get(attempt.task)
     if task is None or task.state.ended or task.active != attempt.id:
         return
     row = 0
     for number in range(attempt.number, 0, -1):
         before = draft.attempts.get(f"{task.key}.{number}")
-        if before is None or before.why != "refused":
+        if before is None or not fruitless(before):
             break
         row += 1
-    delay = _REFUSED_BACKOFF_S[min(row, len(_REFUSED_BACKOFF_S)) - 1]
+    delay = _BACKOFF_S[min(row, len(_BACKOFF_S)) - 1]
     until = max(task.not_before or 0.0, draft.now.wall + delay)
     draft.put_task(replace(task, not_before=until))
 

@@ -86,7 +86,7 @@ def declare_lost(draft: Draft, who: Identity, admin: bool, command: DeclareLost)
 def take_over(draft: Draft, who: Identity, admin: bool, command: TakeOver) -> Answer:
     """Become the driver of nodes that another core drives."""
     admins_only("take nodes over", admin)
-    nodes = [find_node(draft, name) for name in command.nodes]
+    nodes = [find_node(draft, name) for name in dict.fromkeys(command.nodes)]
     if not nodes:
         nodes = [it for it in draft.nodes.values() if it.status is NodeStatus.OBSERVED]
     for node in nodes:

@@ -13,6 +13,9 @@ from flextui.core.model.spec import Restart
 from flextui.core.model.state import Attempt, AttemptState, Job, JobState, Now, Task
 from flextui.core.model.units import format_duration
 
+NEVER_RAN = frozenset({"never", "refused"})
+"""`why` of attempts that were placed and didn't run."""
+
 UNCOUNTED = frozenset({"refused", "never", "device_lost", "boot", "supervisor_lost", "lease"})
 """`why` of ends that say nothing about the workload."""
 
@@ -52,11 +55,25 @@ def after_attempt(job: Job, task: Task, attempt: Attempt, now: Now) -> Task:
 
 def _uncounted(policy: Restart, task: Task, attempt: Attempt, now: Now) -> Task:
     text = attempt.reason or attempt.why or "lost"
-    if attempt.why != "refused":  # a refused start is put off by whoever saw the refusal
-        ran = (attempt.ended_at or now.wall) - (attempt.started_at or attempt.placed_at)
-        if ran < SHORT_S:
-            return _later(task, text, policy.delay, now)
+    if attempt.why != "refused" and _ran_s(attempt) < SHORT_S:
+        return _later(task, text, policy.delay, now)
     return _again(task, text, now)
+
+
+def fruitless(attempt: Attempt) -> bool:
+    """Whether it ended without being counted before it did anything.
+
+    Nothing else bounds how often that is repeated: whoever folds it in puts the next one off.
+    """
+    if attempt.state.live or attempt.stop is not None:
+        return False
+    uncounted = attempt.why in UNCOUNTED or attempt.state is AttemptState.LOST
+    return uncounted and (attempt.why in NEVER_RAN or _ran_s(attempt) < SHORT_S)
+
+
+def _ran_s(attempt: Attempt) -> float:
+    since = attempt.started_at or attempt.placed_at
+    return (attempt.ended_at or since) - since
 
 
 def _by_policy(policy: Restart, task: Task, attempt: Attempt, now: Now, *, succeeded: bool) -> Task:
