@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable
@@ -59,6 +60,11 @@ priority: 80
 """
 
 
+def plain(svg: str) -> str:
+    """The picture without the fonts that it would fetch from elsewhere."""
+    return re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
+
+
 async def until(pilot: Pilot[None], ready: Callable[[], bool], within: float = 60.0) -> None:
     async with asyncio.timeout(within):
         while not ready():
@@ -75,7 +81,7 @@ async def take(
 
         async def picture(name: str) -> None:
             await pilot.pause(0.3)
-            (out / f"{name}.svg").write_text(app.export_screenshot(title="flextui"))
+            (out / f"{name}.svg").write_text(plain(app.export_screenshot(title="flextui")))
 
         nodes = app.view.nodes
         await until(pilot, lambda: sum(len(n["gpus"]) for n in nodes.values()) == 22)
