@@ -31,13 +31,15 @@ class Session:
 class Factory:
     def __init__(self) -> None:
         self.made: list[Session] = []
+        self.most = 0
+        """Sessions that were open at one time."""
         self.gate = asyncio.Event()
 
     def open(
         self, node: NodeSpec, identity: CoreIdentity, root: Any, emit: Callable[[Any], None]
     ) -> Any:
-        assert not any(it.open for it in self.made), "a second session beside the first"
         self.made.append(Session(node.name, self.gate))
+        self.most = max(self.most, [it.open for it in self.made].count(True))
         return self.made[-1]
 
     async def close(self) -> None:
@@ -61,7 +63,7 @@ async def test_takeovers_close_together_leave_one_session() -> None:
     await asyncio.sleep(0)
     factory.gate.set()
     await settled(links)
-    assert [it.open for it in factory.made].count(True) == 1
+    assert factory.most == 1
     assert links.sessions["n1"] is factory.made[-1]
     assert factory.made[-1].taken_over == 1
     await links.close(release=False, suspend_leases=False)
