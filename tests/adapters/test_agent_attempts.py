@@ -148,6 +148,7 @@ def test_nothing_of_the_agents_channel_is_open_in_supervisor_or_workload(agent: 
     """NODE.md, the agent: an inherited stdout would hold the SSH channel open."""
     answer = agent.start("a1", ["/bin/sleep", "100"])
     main = answer["record"]["pid"]
+    until(lambda: b"sleep" in Path(f"/proc/{main}/comm").read_bytes())
     supervisor = int(Path(f"/proc/{main}/stat").read_text().rsplit(")", 1)[1].split()[1])
     ours = open_files(agent.process.pid)
     channel = {
