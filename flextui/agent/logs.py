@@ -19,6 +19,9 @@ MARK_SIZE = 16
 """Bytes of an entry of STREAM.marks: a position and the Unix time in ms at which its byte came,
 each as 8 bytes, lowest first."""
 
+BOUND = 256 << 20
+"""Bytes that are kept of an attempt's output, both streams together, if the core doesn't say."""
+
 LEAST_BOUND = 64 << 10
 _LARGEST_SEGMENT = 16 << 20
 _LAST_BYTES = 1024

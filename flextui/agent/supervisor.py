@@ -68,7 +68,7 @@ class Supervisor:
         self._life = life
         self._teller = teller
         self._grace = float(request.get("grace_s") or 0.0)
-        self._logs = logs.Logs(life.folder, int(request.get("log_bytes") or 0))
+        self._logs = logs.Logs(life.folder, int(request.get("log_bytes") or logs.BOUND))
         self._memory = memory.watch(request, life.pid)
         self._lease = Lease(request, life.identity["attempt"], teller)
         self._began = time.monotonic()
