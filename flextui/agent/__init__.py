@@ -7,7 +7,8 @@ each, for reasons that failures taught:
 * the **agent** talks to the core and may die at any time: ``session`` over ``channel``, ``wire``
   and ``loop``; ``hello``, ``root`` and ``driver`` say where state lies and who drives; ``requests``
   is what the core may ask for, ``starts``, ``registry`` and ``tail`` what becomes of it;
-* the **spawner** is forked before anything could make forking unsafe, and only forks;
+* the **spawner** is forked before anything could make forking unsafe, and only forks, after a
+  ``rehearsal`` that makes supervisors smaller;
 * a **supervisor** owns one attempt and outlives agent, connection and core: ``start`` brings the
   workload up exactly once, ``supervisor`` keeps it with ``logs``, ``memory``, ``lease`` and
   ``claims``, ``teller`` says what is on disk;

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import gc
 import os
+import select
+import time
 
 from .light import AF_UNIX, SOCK_STREAM, Socket, signal, socketpair
 from .wire import Lines
@@ -25,12 +27,20 @@ if TYPE_CHECKING:
 LIMIT = 4 << 20
 """Longest request for a start, in bytes."""
 
+IDLE_S = 5.0
+"""Two hundred agents may start at once: what can wait until the first start waits."""
+
+_SHORT_LIFE_S = 1.0
+_PAUSE_S = (0.05, 1.0)
+
 
 class Spawner:
     """The agent's side: a process that is there to be asked, and forked again when it died."""
 
     def __init__(self) -> None:
         self._socket, self._pid = _fork()
+        self._born = time.monotonic()
+        self._pause = _PAUSE_S[0]
         self._unsent = bytearray()
         self._loop: Optional[Loop] = None
         self._replaced: Callable[[], None] = lambda: None
@@ -74,8 +84,17 @@ class Spawner:
         self._loop.forget(self._socket.fileno())
         self._socket.close()
         os.waitpid(self._pid, 0)
-        self._socket, self._pid = _fork()
         self._unsent.clear()
+        if time.monotonic() - self._born >= _SHORT_LIFE_S:
+            self._pause = _PAUSE_S[0]
+        self._loop.after(self._pause, self._again)
+        self._pause = min(_PAUSE_S[1], 2 * self._pause)
+
+    def _again(self) -> None:
+        """Fork another; one that can't live is not forked in a rush."""
+        assert self._loop is not None
+        self._socket, self._pid = _fork()
+        self._born = time.monotonic()
         self._loop.reader(self._socket.fileno(), self._on_readable)
         self._replaced()
 
@@ -97,14 +116,14 @@ def _serve(requests: Socket) -> NoReturn:
     """In the spawner: shed what belongs to the agent, load everything, fork on request."""
     os.setsid()
     os.chdir("/")
-    signal.set_wakeup_fd(-1)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps supervisors
+    _default_signals()
     close_all_but(requests.fileno())
-    from . import supervisor  # its descriptors are made here, and meant to be inherited
+    from . import rehearsal, supervisor  # descriptors made here are meant to be inherited
 
+    _wait(requests, IDLE_S)
+    rehearsal.rehearse()
+    _default_signals()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps supervisors
     gc.collect()
     gc.disable()
     gc.freeze()
@@ -115,6 +134,20 @@ def _serve(requests: Socket) -> NoReturn:
             os._exit(0)
         for line in lines.feed(data):
             _spawn(requests, line, supervisor.main, supervisor.no_process)
+
+
+def _default_signals() -> None:
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def _wait(requests: Socket, seconds: float) -> None:
+    """Leave the processor to those who greet the core, until there is something to do."""
+    poll = select.poll()
+    poll.register(requests.fileno(), select.POLLIN)
+    poll.poll(int(seconds * 1000))
 
 
 def _spawn(requests: Socket, line: bytes, run: Run, failed: Failed) -> None:
