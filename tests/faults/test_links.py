@@ -42,13 +42,21 @@ async def running(fleet: SshFleet, state: Path) -> AsyncIterator[tuple[Twin, Vie
         yield core, seen
 
 
-def service(name: str, loss: str, where: str = "{node: n1}", run: str = "exec sleep 9999") -> str:
+def service(
+    name: str,
+    loss: str,
+    where: str = "{node: n1}",
+    run: str = "exec sleep 9999",
+    grace: str = "1s",
+) -> str:
     return (
         f"name: {name}\ntype: service\nrun: {run}\nworkdir: /\nwhere: {where}\n"
-        f"resources: {{cpus: 0.1}}\ngrace: 1s\non_node_loss: {loss}\n"
+        f"resources: {{cpus: 0.1}}\ngrace: {grace}\non_node_loss: {loss}\n"
     )
 
 
+STUBBORN = "trap '' TERM; while :; do sleep 1; done"
+"""Takes all the grace it is given."""
 COUNTER = f"""
 name: counter
 where: {{node: n1}}
@@ -130,7 +138,8 @@ async def test_a_cut_past_after(ssh_fleet: SshFleet, state_dir: Path, shared: bo
     away = "{not: {node: n1}}"
     first = "{prefer: {rack: n1}}"
     async with running(ssh_fleet, state_dir) as (_, seen):
-        await seen.submit(COUNTER, service("moves", "{after: 3s}", first))
+        stubborn = service("moves", "{after: 3s}", first, STUBBORN, grace="30s")
+        await seen.submit(COUNTER, stubborn)
         await seen.submit(service("fenced", "{after: 3s, fence: true}", first))
         await seen.submit(service("elsewhere", "{after: 3s}", away))
         names = ("counter", "moves", "fenced")
@@ -168,7 +177,8 @@ async def test_a_cut_past_after(ssh_fleet: SshFleet, state_dir: Path, shared: bo
         assert len(seen.attempts("elsewhere")) == 1
         for name in ("moves", "fenced"):
             assert len(seen.attempts(name)) == 2
-            assert len(workload(nodes, FLEXTUI_JOB=seen.jobs[name]["id"])) == 1
+            lives = workload(nodes, FLEXTUI_JOB=seen.jobs[name]["id"])
+            assert len({it.environment["FLEXTUI_ATTEMPT"] for it in lives}) == 1
 
 
 def alive(process: NodeProcess, nodes: list[SshNode]) -> bool:
@@ -198,6 +208,25 @@ def exit_of(node: SshNode, attempt: str) -> dict[str, Any]:
 
 def lost_seq(seen: View) -> int:
     return max(event["seq"] for event in seen.events if event["kind"] == "node.lost")
+
+
+async def test_a_dead_peer_is_noticed(netns_fleet: SshFleet, state_dir: Path) -> None:
+    """Connections that stay open and say nothing: packets lost, cable pulled, sshd that hangs."""
+    nodes = netns_fleet.add_many(("n1", "n2", "n3", "n4"))
+    async with running(netns_fleet, state_dir) as (_, seen):
+        died = {}
+        for node, end in zip(nodes, ("drop", "unplug", "freeze"), strict=False):
+            died[node.name] = time.time()
+            node.sshd.freeze() if end == "freeze" else node.link_down(end)
+        for name, at in died.items():
+            lost = await seen.event("node.lost", node=name)
+            took = seconds(lost["at"]) - at
+            print(f"{name}: noticed after {took:.1f} s")
+            assert took < NOTICED_S
+        nodes[2].sshd.thaw()
+        for node in nodes[:2]:
+            node.link_up()
+        await seen.ready()
 
 
 # ── it is the core's own trouble ───────────────────────────────────────────────────────────────

@@ -206,16 +206,22 @@ async def test_retry_now_ends_the_wait() -> None:
 
 def test_waits_grow_to_their_bound_and_jitter() -> None:
     backoff = Backoff(Pace())
-    waits = [backoff.delay("timeout") for _ in range(12)]
+    waits = [backoff.delay("closed") for _ in range(12)]
     assert waits[0] <= 0.25
     assert all(wait <= 30.0 for wait in waits)
     assert all(15.0 <= wait <= 30.0 for wait in waits[8:])
     assert len(set(waits[8:])) > 1
     backoff.served(5.0)
-    assert backoff.delay("timeout") >= 15.0
+    assert backoff.delay("closed") >= 15.0
     backoff.served(60.0)
-    assert backoff.delay("timeout") <= 0.25
+    assert backoff.delay("closed") <= 0.25
     assert backoff.delay("auth") >= 7.5
+
+
+def test_a_machine_that_is_silent_is_found_soon_after_its_return() -> None:
+    backoff = Backoff(Pace())
+    assert all(backoff.delay("timeout") <= 2.0 for _ in range(100))
+    assert backoff.delay("closed") >= 15.0, "one that turns us away is left in peace"
 
 
 # ── the dead peer ──────────────────────────────────────────────────────────────────────────────

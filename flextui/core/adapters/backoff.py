@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from flextui.core.adapters.failure import NEEDS_A_PERSON
+from flextui.core.adapters.failure import NEEDS_A_PERSON, NO_ANSWER
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,9 @@ class Pace:
     first_s: float = 0.25
     """Wait before the first retry; it doubles from there."""
     most_s: float = 30.0
+    silence_most_s: float = 2.0
+    """The same for a machine that doesn't answer: asking bothers nobody, and what must end there
+    ends within 5 s of its return."""
     person_first_s: float = 15.0
     """The same for what a person must mend: hasty retries would trip login guards."""
     person_most_s: float = 300.0
@@ -58,6 +61,8 @@ class Backoff:
             first, most = self._pace.person_first_s, self._pace.person_most_s
         else:
             first, most = self._pace.first_s, self._pace.most_s
+            if code in NO_ANSWER:
+                most = min(most, self._pace.silence_most_s)
         ceiling = min(most, first * 2.0 ** min(self._tries, 30))
         self._tries += 1
         self._last_s = ceiling * random.uniform(0.5, 1.0)

@@ -11,6 +11,9 @@ from flextui.core.model.state import NodeStatus
 SILENCE = frozenset({"closed", "timeout", "refused", "dns", "no_route", "jump"})
 """Codes after which nobody knows whether the node still lives."""
 
+NO_ANSWER = frozenset({"timeout", "refused", "no_route"})
+"""Codes of a machine that says nothing at all."""
+
 NEEDS_A_PERSON = frozenset(
     {"auth", "host_key", "host_key_changed", "config", "epoch", "version", "alias"}
 )

@@ -26,6 +26,8 @@ from flextui.core.scheduler.restart import NEVER_RAN, after_attempt, fruitless
 
 _ENDED_RECORDS = frozenset({"ended", "lost", "never"})
 STARTED_S = 0.005
+STALE_GRACE_S = 2.0
+"""What was replaced runs twice for as long as it may take its time to end."""
 _STARTING = (AttemptState.PLACED, AttemptState.STARTING)
 _BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 60.0)
 
@@ -109,7 +111,10 @@ def send_owed_stop(draft: Draft, attempt: Attempt) -> None:
     stop = attempt.stop
     if stop is not None or attempt.replaced:
         why = stop.why if stop else "replaced"
-        draft.send(attempt.node, _stop(attempt, grace_of(draft, attempt), why))
+        grace = grace_of(draft, attempt)
+        if attempt.replaced:
+            grace = min(grace, STALE_GRACE_S)
+        draft.send(attempt.node, _stop(attempt, grace, why))
 
 
 def _stop(attempt: Attempt, grace_s: float, why: str) -> StopAttempt:
