@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import os
 import socket
@@ -149,11 +150,19 @@ async def _open(
         await engine.start()
         await server.start()
         paths.record_socket(folder, path)
+        _spare_the_collector()
     except BaseException:
         await server.close()
         await engine.close(release=True, suspend_leases=True)
         raise
     return core
+
+
+def _spare_the_collector() -> None:
+    """What was imported and loaded stays: walking it at each full collection would hold the loop,
+    and a core makes and drops many small records a turn, none of them in circles."""
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def load_inventory(path: Path | None) -> tuple[Inventory, str]:
