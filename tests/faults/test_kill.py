@@ -49,17 +49,19 @@ async def settled(core: Twin, nodes: list[SshNode], jobs: list[ShortJob]) -> Non
         await seen.until(
             lambda: all(it["state"] not in ("pending", "running") for it in batch(seen)), SETTLED_S
         )
-        await seen.state("web", "running")
+        for service in ("web", "fenced"):
+            await seen.state(service, "running")
         docs = {it["name"]: it for it in await all_jobs(seen.client)}
         for job in jobs:
             ran_once(nodes, job, docs[job.name])
-        assert len(docs) == len(jobs) + 1, "a job was kept twice or never"
+        assert len(docs) == len(jobs) + 2, "a job was kept twice or never"
         for job in jobs[-30:]:
             assert await log_of(seen.client, job.name) == f"{job.name} speaks\n"
-        services_up(nodes, docs["web"])
+        for service in ("web", "fenced"):
+            services_up(nodes, docs[service])
         assert len(workload(nodes)) == 3
         assert all(node["orphans"] == [] for node in seen.nodes.values())
-    assert (await core.run("stop", "web", "--yes", "--wait")).status == 0
+    assert (await core.run("stop", "web", "fenced", "--yes", "--wait")).status == 0
     assert (await core.run("shutdown", "--yes")).status == 0
     await eventually(lambda: not left_behind(nodes), what="nothing is left on the nodes")
 

@@ -55,9 +55,14 @@ def short_jobs(rng: Random, prefix: str, count: int = 30) -> list[ShortJob]:
     ]
 
 
-SERVICES = "name: web\ntype: service\ncount: 3\nrun: exec sleep 100000\nworkdir: /\n" + (
-    "resources: {cpus: 0.1}\nrestart: {delay: 0.1s}\n"
+SERVICES = (
+    "name: web\ntype: service\ncount: 2\nrun: exec sleep 100000\nworkdir: /\n"
+    "resources: {cpus: 0.1}\n"
+    "---\n"
+    "name: fenced\ntype: service\nrun: exec sleep 100000\nworkdir: /\n"
+    "resources: {cpus: 0.1}\non_node_loss: {after: 5m, fence: true}\n"
 )
+"""Three replicas: two of one service, and one under a lease."""
 
 
 def three_nodes(fleet: SshFleet, *, shared: bool = False, **options: object) -> list[SshNode]:
