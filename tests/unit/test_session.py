@@ -13,7 +13,9 @@ import pytest
 
 from flextui.core.adapters.backoff import Backoff, Pace
 from flextui.core.adapters.failure import LinkFailure
+from flextui.core.adapters.pacer import Turn
 from flextui.core.adapters.session import NodeLink, Setup
+from flextui.core.adapters.stream import ByteStream
 from flextui.core.adapters.zipapp import AgentZip
 from flextui.core.events import (
     AttemptReported,
@@ -516,6 +518,25 @@ async def test_check_of_a_node_that_is_down_names_the_phase() -> None:
         ("login", False),
     ]
     assert rows[-1]["text"] == "no key accepted for lab@gpu1"
+
+
+async def test_a_check_amid_tries_tells_the_end_of_one() -> None:
+    """Whenever it comes, be it while the link tries again by itself."""
+
+    class Slow(StandInTransport):
+        async def open(self, turn: Turn) -> ByteStream:
+            await asyncio.sleep(0.002)
+            raise LinkFailure("python", "no python3 was found", "python")
+
+    events = Events()
+    setup = Setup(agent_zip, log_keep_s=60.0, pace=FAST)
+    link = NodeLink("n", Slow(StandInAgent), CoreIdentity("c1", 3, "me"), None, events, setup)
+    await events.wait(NodeDown)
+    for wait in range(100):
+        await asyncio.sleep(wait / 20_000)
+        rows = await link.check()
+        assert rows[-1]["text"] == "no python3 was found"
+    await link.close(release=False, suspend_leases=False)
 
 
 async def test_check_shows_the_way_the_agents_rows_and_the_clock() -> None:

@@ -85,6 +85,8 @@ class NodeLink:
         self._fenced = False
         self._recycled = False
         self._closing = False
+        self._trying = False
+        """An attempt to connect is under way, or what it led to."""
         self._wake = asyncio.Event()
         self._changed = asyncio.Event()
         """Set at each end of an attempt to connect: ready or failed."""
@@ -186,7 +188,9 @@ class NodeLink:
         self._emit(NodeConnecting(self._name))
         while not self._closing:
             self._wake.clear()
+            self._trying = True
             failure = await self._once()
+            self._trying = False
             self._channel = None
             if self._closing:
                 return
@@ -307,7 +311,7 @@ class NodeLink:
     async def _try_once(self) -> None:
         """Wait for the end of an attempt to connect, begun now if none is under way."""
         self._changed.clear()
-        if self._failure is not None:  # else one is under way, and its end must be told
+        if not self._trying:  # else its end must be told, not that of one after it
             self.retry_now()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CHECK_S):
