@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from flextui.core.model.ids import TaskKey
 
 if TYPE_CHECKING:
-    from flextui.core.model.inventory import Inventory, NodeSpec
+    from flextui.core.model.inventory import Inventory, NodeSpec, Reservation
     from flextui.core.model.spec import JobSpec
 
 
@@ -106,6 +106,12 @@ class Job:
     reason: str = ""
     ended_at: float | None = None
     stop: StopRequest | None = None
+    project: str = ""
+    """The project that is charged; "" for none."""
+    begin_at: float | None = None
+    """Wall time before which it doesn't start."""
+    deadline_at: float | None = None
+    """Wall time by which it must have ended."""
 
     @cached_property
     def spec(self) -> JobSpec:
@@ -143,6 +149,8 @@ class Task:
     """An operator asked for a restart: the active attempt is stopped, a new one follows."""
     ended_at: float | None = None
     exit_code: int | None = None
+    served_s: float = 0.0
+    """Seconds that preempted attempts ran whose work the job keeps (`preempt: resume`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +193,16 @@ class Attempt:
     nonce: str = ""
     """Random, made when placed: tells this attempt from another of the same id that a state of
     ours which was since replaced by a backup may have left on a node. "" from older versions."""
+    share: int = 0
+    """Thousandths of its one device that it holds; 0: whole devices."""
+    gpu_memory_bytes: int = 0
+    """The most that a share may use of its device's memory; 0 for whole devices."""
+    cpu_set: tuple[int, ...] = ()
+    """The CPUs near its devices that it is pinned to; empty: any."""
+    gang: str = ""
+    """Shared by the ranks of a gang that were placed together; "" for anything else."""
+    master: str = ""
+    """host:port of rank 0, for the ranks of a gang."""
 
     def owns(self, nonce: str) -> bool:
         """Whether a node's record with this nonce is of this attempt; older ones have none."""
@@ -250,6 +268,22 @@ class Gpu:
     processes: tuple[GpuProcess, ...] = ()
     declared: bool = False
     """From the inventory, of a box without a driver."""
+    mig: str = ""
+    """The profile of a MIG slice (1g.10gb); "" for a whole GPU."""
+
+
+@dataclass(frozen=True, slots=True)
+class GpuPlace:
+    """Where a device sits in its node. It doesn't change while the node runs."""
+
+    numa: int | None = None
+    """Its NUMA node; None where the platform doesn't say."""
+    cpus: tuple[int, ...] = ()
+    """The CPUs near it; empty where NVML doesn't say."""
+    near: Mapping[str, int] = field(default_factory=dict)
+    """Other devices by UUID → nearness: 100 and more NVLink (100 + links), then what PCIe path
+    they share: 50 one board, 40 one switch, 30 several switches, 20 one host bridge, 10 one NUMA
+    node, 0 across sockets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +358,8 @@ class Node:
     """A first sample of this session has arrived: the GPUs are known."""
     sample: Sample = Sample()
     orphans: tuple[Orphan, ...] = ()
+    places: Mapping[str, GpuPlace] = field(default_factory=dict)
+    """Device → where it sits."""
     xids: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     """Device → last XID and when."""
     claims: Mapping[str, tuple[str, float]] = field(default_factory=dict)
@@ -335,6 +371,31 @@ class Node:
     drain: Mark | None = None
     cordon: Mark | None = None
     cordoned_gpus: Mapping[str, Mark] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What one user has of GPUs for one project, now and in the past. Durable but for `gpus`,
+    which follows from the live attempts."""
+
+    project: str
+    user: str
+    used: float = 0.0
+    """GPU-seconds as of `at`, decayed by `policy.half_life`; shares count as their part."""
+    at: float = 0.0
+    """The wall time that `used` and `hours` are brought up to."""
+    gpus: int = 0
+    """Thousandths of GPUs that live attempts hold since `at`."""
+    hours: Mapping[int, float] = field(default_factory=dict)
+    """Hour (Unix time // 3600) → GPU-seconds in it, undecayed, as far back as a quota looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunTimes:
+    """Run times in seconds of the last attempts of a kind that ran to their own end, oldest
+    first."""
+
+    samples: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,3 +422,11 @@ class Snapshot:
     """Attempts under a lease → awake time at which this core last heard what proves that the
     lease runs: placed, started or asked for a renewal that was granted. An attempt that isn't in
     here may run under a lease that a clean shutdown suspended."""
+    accounts: Mapping[tuple[str, str], Account] = field(default_factory=_empty)
+    """By (project, user)."""
+    runtimes: Mapping[str, RunTimes] = field(default_factory=_empty)
+    """What is learned of run times; the keys are `scheduler.runtimes.keys_of`'s."""
+    demand: Mapping[tuple[int, ...], float] = field(default_factory=_empty)
+    """What jobs have lately asked for: shape → how often. See `scheduler.demand`."""
+    reservations: Mapping[str, Reservation] = field(default_factory=_empty)
+    """Those made by command, by name; the inventory has more."""

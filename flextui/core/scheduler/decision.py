@@ -26,6 +26,14 @@ class Placement:
     gpus: tuple[str, ...]
     cpus: float
     memory_bytes: int
+    share: int = 0
+    """Thousandths of the one device; 0: whole devices."""
+    gpu_memory_bytes: int = 0
+    """A share's limit."""
+    cpu_set: tuple[int, ...] = ()
+    gang: str = ""
+    """Equal for the ranks of one gang: all of them start or none does."""
+    master: str = ""
 
 
 @dataclass(frozen=True, slots=True)
