@@ -31,7 +31,7 @@ MAX_EXEC_BYTES = 128 * 1024 - 1
 
 EXECUTABLE = "less than 128 KiB of text without NUL characters"
 
-_LABEL_WORDS = ("node", "not", "prefer", "placement", "pool")
+_LABEL_WORDS = ("node", "not", "prefer", "placement", "apart", "pool")
 
 
 class Frozen(BaseModel):

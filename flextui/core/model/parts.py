@@ -26,7 +26,7 @@ from flextui.core.model.fields import (
     matches,
 )
 from flextui.core.model.problems import BadValue, nearest
-from flextui.core.model.units import format_duration
+from flextui.core.model.units import format_duration, parse_size
 
 _TYPES = ("batch", "service", "system")
 
@@ -66,6 +66,22 @@ def _settable(name: str) -> bool:
     return not name.startswith("FLEXTUI_") and name != "CUDA_VISIBLE_DEVICES"
 
 
+def _gpu_share(value: Any) -> float | int:
+    """Thousandths of a GPU as a float, or bytes."""
+    forms = "a part between 0 and 1, such as 0.5, or a size such as 10GiB"
+    if isinstance(value, float):
+        if not 0.0005 <= value < 0.9995:
+            raise BadValue(expected=forms)
+        return round(value, 3)
+    try:
+        size = parse_size(value)
+    except BadValue as error:
+        raise BadValue(expected=forms, nearest=error.nearest) from error
+    if size < MIN_MEMORY:
+        raise BadValue(expected=forms)
+    return size
+
+
 def _sensible_memory(size: int) -> bool:
     return size >= MIN_MEMORY
 
@@ -95,6 +111,16 @@ EnvName = Annotated[
     matches(r"[A-Za-z_][A-Za-z0-9_]{0,254}", "letters, digits and '_', not starting with a digit"),
     check(_settable, "another name: flextui sets FLEXTUI_* and CUDA_VISIBLE_DEVICES itself"),
 ]
+Share = Annotated[
+    float | int,
+    BeforeValidator(_gpu_share),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}],
+            "examples": [0.5, "10GiB"],
+        }
+    ),
+]
 Memory = Annotated[Bytes, check(_sensible_memory, "at least 1MiB, with a unit such as 64GiB")]
 Folder = Annotated[
     ExecText, matches(r"(?s)(/|~(/|$)).*", "an absolute path, or one that starts with ~/")
@@ -107,6 +133,11 @@ class Resources(Frozen):
     """What each task gets to itself."""
 
     gpus: Whole = Field(0, ge=0, le=1024, description="Whole GPUs.")
+    gpu_share: Share | None = Field(
+        None,
+        description="A part of one shared GPU, in place of gpus: 0.5 of it, or so much of its "
+        "memory, such as 10GiB.",
+    )
     gpu_model: Words = Field(
         (), description="Models that will do, in whole words of their names: a100, rtx4090."
     )
@@ -119,9 +150,26 @@ class Resources(Frozen):
     @field_validator("gpu_model", "gpu_memory")
     @classmethod
     def _only_with_gpus(cls, value: Any, info: ValidationInfo) -> Any:
-        if value and info.data.get("gpus") == 0:
+        if value and info.data.get("gpus") == 0 and info.data.get("gpu_share") is None:
             raise BadValue("no GPU is asked for", expected="gpus: 1 or more beside it")
         return value
+
+    @field_validator("gpu_share")
+    @classmethod
+    def _whole_or_part(cls, value: float | int | None, info: ValidationInfo) -> float | int | None:
+        if value is not None and info.data.get("gpus", 0):
+            raise BadValue("whole GPUs are asked for as well", expected="gpu_share or gpus alone")
+        return value
+
+    @property
+    def share_milli(self) -> int:
+        """Thousandths of a GPU that a share asks for; 0 if it gives a size, or there is none."""
+        return round(self.gpu_share * 1000) if isinstance(self.gpu_share, float) else 0
+
+    @property
+    def share_bytes(self) -> int:
+        """Bytes of a GPU's memory that a share asks for; 0 if it gives a part, or there is none."""
+        return self.gpu_share if isinstance(self.gpu_share, int) else 0
 
 
 class Match(Frozen):
@@ -138,6 +186,9 @@ class Where(Frozen):
     node: Words = Field((), description="Names of nodes, any of which will do.")
     not_: Match = Field(Match(), alias="not", description="Nodes to keep away from.")
     prefer: Labels = Field({}, description="Labels that make a node better, not necessary.")
+    apart: Words = Field(
+        (), description="One's own jobs (also this one) with which it shares no node."
+    )
     placement: Literal["pack", "spread"] | None = Field(
         None,
         description="pack: few nodes, as full as can be; spread: as many nodes as can be. "
@@ -193,3 +244,16 @@ class OnNodeLoss(Frozen):
         if value and info.data.get("then") == "wait":
             raise BadValue("a task that waits isn't fenced", expected="then: reschedule or fail")
         return value
+
+
+class Idle(Frozen):
+    """When a job that leaves its GPUs idle is told off, or stopped."""
+
+    gpu_below: Number = Field(
+        5.0, gt=0, le=100, description="Percent of use below which all its GPUs count as idle."
+    )
+    for_: Seconds = Field(
+        1800.0, alias="for", gt=0, description="How long they are idle before anything happens."
+    )
+    then: Literal["warn", "stop"] = Field("warn", description="What happens then.")
+    grace: Delay = Field(300.0, description="From the warning to the stop.")

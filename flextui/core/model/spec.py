@@ -8,18 +8,30 @@ known and refused, so that a spec never runs as something less than it says.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from flextui.core.model.document import load
-from flextui.core.model.fields import AS_WRITTEN, ExecText, Frozen, Seconds, Whole
+from flextui.core.model.fields import (
+    AS_WRITTEN,
+    ExecText,
+    Flag,
+    Frozen,
+    Seconds,
+    Text,
+    Whole,
+    check,
+)
+from flextui.core.model.moments import Moment, not_before, shown
 from flextui.core.model.parts import (
     Command,
     Delay,
     EnvName,
     Folder,
+    Idle,
     JobName,
     JobType,
     Match,
@@ -28,6 +40,7 @@ from flextui.core.model.parts import (
     Restart,
     Where,
 )
+from flextui.core.model.people import PROJECT_NAME
 from flextui.core.model.problems import (
     MAX_PROBLEMS,
     BadInput,
@@ -38,8 +51,10 @@ from flextui.core.model.problems import (
 )
 from flextui.core.model.reader import Grammar, read
 from flextui.core.model.tree import Document, Place, Value
+from flextui.core.model.volumes import VolumeUses
 
 __all__ = [
+    "Idle",
     "JobSpec",
     "JobType",
     "Match",
@@ -53,6 +68,11 @@ __all__ = [
 
 MAX_COUNT = 10_000
 EnvValue = Annotated[ExecText, AS_WRITTEN]
+PROJECT_FORMS = "the name of a project, of a-z, 0-9 and '-'"
+
+
+def _project(name: str) -> bool:
+    return not name or re.fullmatch(PROJECT_NAME, name) is not None
 
 
 class JobSpec(Frozen):
@@ -75,6 +95,30 @@ class JobSpec(Frozen):
         None, description="The longest that an attempt may run."
     )
     grace: Delay = Field(30.0, description="From SIGTERM to SIGKILL, when it is stopped.")
+    project: Annotated[Text, check(_project, PROJECT_FORMS)] = Field(
+        "", description="The project whose quota it uses. Unset: none."
+    )
+    nodes: Whole = Field(
+        1, ge=1, le=1024, description="More than 1: a gang, one task on each of so many nodes."
+    )
+    begin: Moment | None = Field(
+        None, description="When it may start at the earliest: a time, or so long from submission."
+    )
+    deadline: Moment | None = Field(
+        None, description="When it must have ended: a time, or so long from submission."
+    )
+    preempt: Literal["never", "restart", "resume"] = Field(
+        "restart",
+        description="What becomes of it when it makes room for others: it starts anew, or goes "
+        "on from what it saved. Unset: restart for batch, else never.",
+    )
+    idle: Idle | None = Field(None, description="What happens when it leaves its GPUs idle.")
+    interactive: Flag = Field(
+        False, description="Somebody works in it: idle only while no terminal or kernel is active."
+    )
+    volumes: VolumeUses = Field(
+        (), description="Volumes of the inventory that it needs: NAME, NAME:/PATH, NAME:/PATH:ro."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -91,7 +135,8 @@ class JobSpec(Frozen):
         loss = data.get("on_node_loss", {})
         if isinstance(loss, Mapping) and "then" not in loss:
             loss = {**loss, "then": "reschedule" if kind == "service" else "wait"}
-        return {**data, "restart": restart, "on_node_loss": loss}
+        preempt = data.get("preempt", "restart" if kind == "batch" else "never")
+        return {**data, "restart": restart, "on_node_loss": loss, "preempt": preempt}
 
     @field_validator("count")
     @classmethod
@@ -99,6 +144,39 @@ class JobSpec(Frozen):
         kind = info.data.get("type", "service")
         if value != 1 and kind != "service":
             raise BadValue(f"a {kind} job has no replicas", expected="type: service, or count: 1")
+        return value
+
+    @field_validator("nodes")
+    @classmethod
+    def _gang_of_batch(cls, value: int, info: ValidationInfo) -> int:
+        kind = info.data.get("type", "batch")
+        if value != 1 and kind != "batch":
+            raise BadValue(f"a {kind} job is no gang", expected="type: batch, or nodes: 1")
+        return value
+
+    @field_validator("interactive")
+    @classmethod
+    def _interactive_batch(cls, value: bool, info: ValidationInfo) -> bool:
+        kind = info.data.get("type", "batch")
+        if value and kind != "batch":
+            raise BadValue(f"a {kind} job isn't interactive", expected="type: batch, or false")
+        return value
+
+    @field_validator("deadline")
+    @classmethod
+    def _begin_first(cls, value: float | str | None, info: ValidationInfo) -> float | str | None:
+        """Only where both are of one kind: else it shows when it is submitted."""
+        begin = info.data.get("begin")
+        if begin is not None and value is not None and not_before(begin, value):
+            raise BadValue("it isn't later than begin", expected=f"later than {shown(begin)}")
+        return value
+
+    @field_validator("idle")
+    @classmethod
+    def _idle_gpus(cls, value: Idle | None, info: ValidationInfo) -> Idle | None:
+        resources = info.data.get("resources")
+        if value and resources and not resources.gpus and resources.gpu_share is None:
+            raise BadValue("no GPU is asked for", expected="gpus or gpu_share in resources")
         return value
 
     def to_json(self) -> dict[str, Any]:
@@ -123,7 +201,7 @@ def spec_from_text(text: str) -> JobSpec:
     return JobSpec.from_json(json.loads(text))
 
 
-_WHERE_WORDS = ("node", "not", "prefer", "placement")
+_WHERE_WORDS = ("node", "not", "prefer", "placement", "apart")
 
 
 def _nested(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,14 +239,15 @@ GRAMMAR = Grammar(
             ("where", "not", "*"),
             ("where", "not", "node", "*"),
             ("where", "prefer", "*"),
+            ("where", "apart", "*"),
             ("env", "*"),
             ("workdir",),
+            ("project",),
+            ("volumes", "*"),
         }
     ),
     later={
         ("image",): (),
-        ("project",): (),
-        ("nodes",): (1,),
         ("array",): (),
         ("schedule",): (),
         ("timezone",): (),
@@ -179,13 +258,10 @@ GRAMMAR = Grammar(
         ("files",): (),
         ("secrets",): (),
         ("sync",): (),
-        ("volumes",): (),
         ("ports",): (),
         ("health",): (),
         ("update",): (),
-        ("idle",): (),
         ("notify",): (),
-        ("resources", "gpu_share"): (),
         ("where", "pool"): (),
     },
     nest=_nested,
