@@ -7,6 +7,7 @@ the facts are: GPUs by NVML on the node, account and port by the user's SSH conf
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import Annotated
 
 from pydantic import Field
@@ -83,6 +84,13 @@ class Inventory(Frozen):
         return tuple(
             name for name, project in self.projects.items() if holds(project.members, user, groups)
         )
+
+    @cached_property
+    def quota_window(self) -> float:
+        """Seconds that GPU hours of any quota are counted back; 0 without such quotas."""
+        quotas = [project.quota for project in self.projects.values()]
+        quotas += [self.users.quota, *self.users.quotas.values()]
+        return max((it.gpu_hours.window for it in quotas if it.gpu_hours), default=0.0)
 
     @property
     def inventory_hash(self) -> str:

@@ -45,6 +45,8 @@ class Policy(Frozen):
     """How long a node is out of sight before it counts as lost, unless a job says `after`."""
     log_keep: Seconds = Field(14 * 86_400.0, gt=0)
     """How long what ended jobs left behind is kept."""
+    usage_keep: Seconds = Field(400 * 86_400.0, gt=0)
+    """How long it is kept who used how much."""
     queue: Literal["priority", "fifo", "fair-share", "shortest"] = "priority"
     """Which pending job goes first."""
     backfill: Annotated[Literal["easy", "conservative", "off"], BeforeValidator(_backfill)] = "easy"

@@ -18,6 +18,7 @@ from flextui.core.model.ids import TaskKey
 
 if TYPE_CHECKING:
     from flextui.core.model.inventory import Inventory, NodeSpec, Reservation
+    from flextui.core.model.journal import Journal
     from flextui.core.model.spec import JobSpec
 
 
@@ -85,6 +86,8 @@ class StopRequest:
     by: str
     at: float
     why: str
+    code: str = ""
+    """Why, for rules: preempted, quota, idle, share; "" when somebody asked for it."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,8 @@ class Job:
     reason: str = ""
     ended_at: float | None = None
     stop: StopRequest | None = None
+    groups: tuple[str, ...] = ()
+    """The owner's groups when it was submitted, for reservations for `group:NAME`."""
     project: str = ""
     """The project that is charged; "" for none."""
     begin_at: float | None = None
@@ -391,6 +396,27 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class Meter:
+    """How a live attempt has used its GPUs, as telemetry tells it. Durable are `since` and
+    `models`: the time that is charged never depends on telemetry."""
+
+    since: float
+    """Wall time up to which its usage is in the store's own table."""
+    models: tuple[str, ...] = ()
+    """The models of its devices, in the order of `Attempt.gpus`."""
+    idle_s: float = 0.0
+    """Seconds of idle devices since then; a share's count as its part."""
+    seen_at: float | None = None
+    """Wall time of the last sample that told of its devices."""
+    idle_at: float | None = None
+    """Wall time since which all its devices are idle, as far as telemetry tells; None: in use."""
+    warned_at: float | None = None
+    """When its owner was warned that it is idle."""
+    over_at: float | None = None
+    """Wall time since which it uses more device memory than its share."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunTimes:
     """Run times in seconds of the last attempts of a kind that ran to their own end, oldest
     first."""
@@ -430,3 +456,9 @@ class Snapshot:
     """What jobs have lately asked for: shape → how often. See `scheduler.demand`."""
     reservations: Mapping[str, Reservation] = field(default_factory=_empty)
     """Those made by command, by name; the inventory has more."""
+    meters: Mapping[str, Meter] = field(default_factory=_empty)
+    """By live attempt that holds GPUs."""
+    journal: Journal | None = field(default=None, compare=False, repr=False)
+    """What changed from one snapshot to the next; None: nobody wrote it down."""
+    mark: int = field(default=0, compare=False, repr=False)
+    """How far the journal had grown."""
