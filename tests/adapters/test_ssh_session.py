@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncssh
 import pytest
 
 from flextui.core.adapters.accept import file_keys, filed_as, unknown_keys
@@ -49,6 +51,14 @@ def behind(bench: SshFleet, tmp_path: Path, *names: str, jump: str = "bastion") 
         text = text.replace(f"Host {name}\n", f"Host {name}\n  ProxyJump {jump}\n")
     config.unlink()
     config.write_text(text)
+
+
+def proxied(tmp_path: Path, command: str) -> None:
+    """Give the last node of ~/.ssh/config this ProxyCommand."""
+    config = tmp_path / "me/.ssh/config"
+    text = config.read_text()
+    config.unlink()
+    config.write_text(f"{text}  ProxyCommand {command}\n")
 
 
 def keygen(*flags: str) -> str:
@@ -140,18 +150,45 @@ async def test_a_proxy_command_of_the_ssh_configuration(bench: SshFleet, tmp_pat
     bench.add("gpu1")
     relay = tmp_path / "relay.py"
     relay.write_text(RELAY)
-    config = tmp_path / "me/.ssh/config"
-    text = config.read_text()
-    config.unlink()
-    config.write_text(f"{text}  ProxyCommand {sys.executable} {relay} %h %p\n")
+    proxied(tmp_path, f"{sys.executable} {relay} %h %p")
     async with session(named("gpu1")) as node:
         ready = await node.connected()
         assert ready.facts.hostname == "gpu1"
-    config.write_text(f"{text}  ProxyCommand false\n")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param("false", id="ends"),
+        pytest.param("sh -c 'exec 0<&-; exec sleep 60'", id="reads-nothing"),
+        pytest.param("/nonexistent/relay", id="missing"),
+    ],
+)
+async def test_a_proxy_command_that_fails_is_named(
+    bench: SshFleet, tmp_path: Path, command: str
+) -> None:
+    bench.add("gpu1")
+    proxied(tmp_path, command)
     async with session(named("gpu1")) as node:
         event = await down(node)
     assert event.status is NodeStatus.LOST
-    assert "ProxyCommand for root@gpu1 ended" in event.text
+    assert f"ProxyCommand for root@gpu1 ended before the login did; run it by hand: {command}" in (
+        event.text
+    )
+
+
+async def test_a_proxy_command_may_be_gone_before_it_is_written_to(
+    bench: SshFleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def connect(*where: object, **options: object) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    bench.add("gpu1")
+    proxied(tmp_path, "false")
+    monkeypatch.setattr(asyncssh, "connect", connect)
+    async with session(named("gpu1")) as node:
+        event = await down(node)
+    assert "the ProxyCommand for root@gpu1 ended" in event.text
 
 
 # ── keys ───────────────────────────────────────────────────────────────────────────────────────

@@ -161,7 +161,8 @@ def _login_failure(login: Login, client: Client, error: Exception) -> LinkFailur
         return ssh_errors.of_auth(
             login.who, client.tried, untried, credentials.problems, client.banner, reason
         )
-    if isinstance(error, asyncssh.ConnectionLost) and uses_proxy_command(login.options):
+    hung_up = isinstance(error, asyncssh.ConnectionLost | OSError | EOFError)
+    if hung_up and uses_proxy_command(login.options):
         return ssh_errors.of_proxy(login.who, login.options.one("proxycommand") or "", client.phase)
     return ssh_errors.of_handshake(login.who, login.where, client.phase, error)
 
