@@ -276,6 +276,14 @@ def _expand(workdir: str) -> str:
     return os.path.join(home, workdir)
 
 
+def _clean_signals() -> None:
+    """Ignore and block nothing: what nohup, a shell's `&` or Python itself ignores is inherited."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for number in signal.valid_signals():
+        if number not in (signal.SIGKILL, signal.SIGSTOP):
+            signal.signal(number, signal.SIG_DFL)
+
+
 def _become(
     request: Request, gate: int, report: int, output: Tuple[int, int], keep: List[int]
 ) -> NoReturn:
@@ -291,8 +299,7 @@ def _become(
             os.set_inheritable(fd, True)
         if os.read(gate, 1) != b"g":
             os._exit(0)
-        for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGINT):
-            signal.signal(number, signal.SIG_DFL)
+        _clean_signals()
         os.execvpe(argv[0], argv, environment)
     except OSError as error:
         code = 127 if error.errno in (errno.ENOENT, errno.ENOTDIR) else 126

@@ -137,6 +137,23 @@ def test_the_workload_begins_clean(agent: Agent, tmp_path: Path) -> None:
     assert group == f"{pid} {pid}"
 
 
+def test_what_the_cores_start_ignored_or_blocked_ends_there(state_dir: Path) -> None:
+    """A shell's `&` ignores SIGINT and SIGQUIT, nohup SIGHUP: a job must be able to get them."""
+    ignored = signal.signal(signal.SIGQUIT, signal.SIG_IGN)
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    try:
+        agent = Agent(state_dir)
+    finally:
+        signal.signal(signal.SIGQUIT, ignored)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    with agent:
+        agent.hello()
+        agent.start("a1", "grep -E 'SigBlk|SigIgn' /proc/self/status")
+        agent.end_of("a1")
+        masks = [int(line.split()[1], 16) for line in agent.log("a1")[0].splitlines()]
+    assert masks == [0, 0]
+
+
 def test_a_broken_pipe_inside_the_workload_is_no_error(agent: Agent) -> None:
     agent.start("a1", "yes | head -n 1; echo done")
     agent.end_of("a1")
@@ -234,8 +251,9 @@ def test_children_may_use_the_grace_that_the_main_process_did_not_need(agent: Ag
     assert agent.log("a1")[0] == b"up\nsaved\n"
 
 
-def test_a_second_stop_can_hasten_the_first(agent: Agent) -> None:
-    agent.start("a1", "trap '' TERM; while :; do sleep 0.05; done")
+def test_a_second_stop_can_hasten_the_first(agent: Agent, tmp_path: Path) -> None:
+    agent.start("a1", f"trap '' TERM; echo $$ > {tmp_path}/deaf; while :; do sleep 0.05; done")
+    pid_in(tmp_path / "deaf")
     agent.ask("stop", attempt="a1", grace_s=3600, why="gently")
     agent.ask("stop", attempt="a1", grace_s=0, why="now")
     end = agent.end_of("a1")

@@ -90,13 +90,14 @@ class Agent:
         for record in self.welcome.get("attempts", []):
             if record["attempt"] == attempt and record["state"] in over:
                 return record
-        return self.wait(
+        found = self.wait(
             lambda m: (
                 m["t"] in ("attempt", "ok")
-                and (m if m["t"] == "attempt" else m.get("record", {})).get("attempt") == attempt
-                and (m if m["t"] == "attempt" else m["record"])["state"] in over
+                and _record(m).get("attempt") == attempt
+                and _record(m)["state"] in over
             )
         )
+        return _record(found)
 
     def wait(self, wanted: Callable[[Message], bool], deadline_s: float = DEADLINE_S) -> Message:
         """The first message, seen already or still to come, that is wanted."""
@@ -161,6 +162,12 @@ class Agent:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
         self.close()
+
+
+def _record(message: Message) -> Message:
+    """The record that a push is or an answer carries."""
+    found: Message = message if message["t"] == "attempt" else message.get("record", {})
+    return found
 
 
 def core_of(state: Path, core_id: str = "core1") -> str:
