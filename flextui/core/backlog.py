@@ -10,6 +10,7 @@ from flextui.core.draft import Draft, SessionOrder
 from flextui.core.model.docs import EventDoc
 from flextui.core.model.ids import TaskKey
 from flextui.core.model.state import Snapshot
+from flextui.core.model.usage import NOTHING, UsageKey, Used
 from flextui.core.ports import Changes, Effect, GrantLease
 
 MAX_HELD = 10_000
@@ -28,6 +29,11 @@ class Backlog:
         self._tasks: set[TaskKey] = set()
         self._attempts: set[str] = set()
         self._nodes: set[str] = set()
+        self._accounts: set[tuple[str, str]] = set()
+        self._runtimes: set[str] = set()
+        self._reservations: set[str] = set()
+        self._meters: set[str] = set()
+        self._usage: dict[UsageKey, Used] = {}
         self._events: list[EventDoc] = []
         self._effects: list[tuple[str, Effect]] = []
         self._orders: list[SessionOrder] = []
@@ -38,6 +44,12 @@ class Backlog:
         self._tasks |= draft.tasks.changed
         self._attempts |= draft.attempts.changed
         self._nodes |= draft.durable_nodes
+        self._accounts |= draft.accounts.changed
+        self._runtimes |= draft.runtimes.changed
+        self._reservations |= draft.reservations.changed
+        self._meters |= draft.durable_meters
+        for key, used in draft.usage.items():
+            self._usage[key] = self._usage.get(key, NOTHING).plus(used)
         self._events = (self._events + draft.events)[-MAX_HELD:]
         effects = [it for it in draft.effects if not isinstance(it[1], GrantLease)]
         self._effects = (self._effects + effects)[-MAX_HELD:]
@@ -52,6 +64,13 @@ class Backlog:
             attempts=[snapshot.attempts[key] for key in self._attempts if key in snapshot.attempts],
             nodes=[snapshot.nodes[name] for name in self._nodes],
             events=list(self._events),
+            accounts=[snapshot.accounts[key] for key in self._accounts],
+            runtimes={
+                key: snapshot.runtimes[key] for key in self._runtimes if key in snapshot.runtimes
+            },
+            reservations={key: snapshot.reservations.get(key) for key in self._reservations},
+            meters={key: snapshot.meters.get(key) for key in self._meters},
+            usage=self._usage,
         )
 
     def release(self) -> tuple[list[tuple[str, Effect]], list[SessionOrder]]:

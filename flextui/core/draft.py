@@ -8,14 +8,29 @@ go out once the changes are durable. Thrown away, it leaves no trace.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from flextui.core.model.docs import EventDoc
 from flextui.core.model.ids import TaskKey
-from flextui.core.model.state import Attempt, Job, Node, NodeStatus, Now, Snapshot, Task
+from flextui.core.model.inventory import Reservation
+from flextui.core.model.journal import Journal, Kind
+from flextui.core.model.state import (
+    Account,
+    Attempt,
+    Job,
+    Meter,
+    Node,
+    NodeStatus,
+    Now,
+    RunTimes,
+    Snapshot,
+    Task,
+)
 from flextui.core.model.times import iso
+from flextui.core.model.usage import NOTHING, UsageKey, Used, unsettled
 from flextui.core.ports import Changes, Effect
+from flextui.core.scheduler.accounts import charged, held_milli, longest_window
 from flextui.core.table import Table
 
 ACTOR = "flextui"
@@ -55,8 +70,11 @@ class Draft:
         counters: Counters,
         token: Callable[[], str],
         shared: Shared | None = None,
+        *,
+        own: bool = False,
     ) -> None:
-        self.base = base
+        """`own`: it copies the tables once and is used for many turns (see `turn`); its snapshots
+        show later writes as well."""
         self.now = now
         self.counters = counters
         self.token = token
@@ -65,15 +83,35 @@ class Draft:
         self.settled: Mapping[str, str] = {}
         """Attempts that memory has forgotten and the store knows to have ended → their nonces."""
         self.inventory = base.inventory
-        self.jobs: Table[str, Job] = Table(base.jobs)
-        self.recent: Table[str, Job] = Table(base.recent)
-        self.tasks: Table[TaskKey, Task] = Table(base.tasks)
-        self.attempts: Table[str, Attempt] = Table(base.attempts)
-        self.nodes: Table[str, Node] = Table(base.nodes)
-        self.by_job: Table[str, tuple[TaskKey, ...]] = Table(base.by_job)
-        self.by_node: Table[str, frozenset[str]] = Table(base.by_node)
-        self.lease_mono: Table[str, float] = Table(base.lease_mono)
+        self.jobs: Table[str, Job] = Table(base.jobs, own=own)
+        self.recent: Table[str, Job] = Table(base.recent, own=own)
+        self.tasks: Table[TaskKey, Task] = Table(base.tasks, own=own)
+        self.attempts: Table[str, Attempt] = Table(base.attempts, own=own)
+        self.nodes: Table[str, Node] = Table(base.nodes, own=own)
+        self.by_job: Table[str, tuple[TaskKey, ...]] = Table(base.by_job, own=own)
+        self.by_node: Table[str, frozenset[str]] = Table(base.by_node, own=own)
+        self.lease_mono: Table[str, float] = Table(base.lease_mono, own=own)
+        self.accounts: Table[tuple[str, str], Account] = Table(base.accounts, own=own)
+        self.runtimes: Table[str, RunTimes] = Table(base.runtimes, own=own)
+        self.reservations: Table[str, Reservation] = Table(base.reservations, own=own)
+        self.meters: Table[str, Meter] = Table(base.meters, own=own)
+        self.demand = base.demand
         self.suspended = base.suspended_until_answer
+        self.journal = base.journal or Journal()
+        self.journal.trim()
+        self.journal.again(base.mark)
+        self._homes: dict[str, str] | None = None
+        self._window: float | None = None
+        self._begin()
+
+    def turn(self, now: Now) -> None:
+        """Begin another turn on the same tables: only for a draft with `own`."""
+        self.now = now
+        for table in self._tables():
+            table.changed.clear()
+        self._begin()
+
+    def _begin(self) -> None:
         self.replan = False
         """Something changed that the scheduler looks at."""
         self.replan_within: float | None = None
@@ -81,10 +119,28 @@ class Draft:
         self.effects: list[tuple[str, Effect]] = []
         self.orders: list[SessionOrder] = []
         self.events: list[EventDoc] = []
+        self.usage: dict[UsageKey, Used] = {}
+        """What is to be added to the rows of usage."""
         self.durable_nodes: set[str] = set()
+        self.durable_meters: set[str] = set()
         self.touched_jobs: set[str] = set()
         self.touched_nodes: set[str] = set()
-        self._homes: dict[str, str] | None = None
+
+    def _tables(self) -> tuple[Table[Any, Any], ...]:
+        return (
+            self.jobs,
+            self.recent,
+            self.tasks,
+            self.attempts,
+            self.nodes,
+            self.by_job,
+            self.by_node,
+            self.lease_mono,
+            self.accounts,
+            self.runtimes,
+            self.reservations,
+            self.meters,
+        )
 
     # ── reading ────────────────────────────────────────────────────────────────────────────────
 
@@ -120,9 +176,12 @@ class Draft:
         old = self.job(job.id)
         if old is not None and old.spec_json == job.spec_json and "spec" in old.__dict__:
             job.__dict__.setdefault("spec", old.__dict__["spec"])
+        if old is not None and old.project != job.project:
+            self._move(old, job)
         here, there = (self.recent, self.jobs) if job.state.ended else (self.jobs, self.recent)
         there.drop(job.id)
         here.put(job.id, job)
+        self.journal.note(Kind.JOB, job.id)
         self.touched_jobs.add(job.id)
         self.replan = True
 
@@ -132,6 +191,7 @@ class Draft:
             if task.key not in self.tasks:
                 new.setdefault(task.key.job, []).append(task.key)
             self.tasks.put(task.key, task)
+            self.journal.note(Kind.TASK, task.key)
             self.touched_jobs.add(task.key.job)
             self.replan = True
         for job, keys in new.items():
@@ -144,14 +204,18 @@ class Draft:
         old = self.attempts.get(attempt.id)
         if old is not None and old.node != attempt.node:
             self.by_node.put(old.node, (self.by_node.get(old.node) or frozenset()) - {old.id})
+            self.journal.note(Kind.NODE, old.node)
             self.touched_nodes.add(old.node)
         self.attempts.put(attempt.id, attempt)
+        self._account(old, attempt)
         here = self.by_node.get(attempt.node) or frozenset()
         if attempt.state.live != (attempt.id in here):
             changed = here | {attempt.id} if attempt.state.live else here - {attempt.id}
             self.by_node.put(attempt.node, changed)
             if not attempt.state.live:
                 self.lease_mono.drop(attempt.id)
+        self.journal.note(Kind.TASK, attempt.task)
+        self.journal.note(Kind.NODE, attempt.node)
         self.touched_jobs.add(attempt.task.job)
         self.touched_nodes.add(attempt.node)
         self.replan = True
@@ -164,7 +228,76 @@ class Draft:
         if durable:
             self.durable_nodes.add(node.name)
         if matters:
+            self.journal.note(Kind.NODE, node.name)
             self.replan = True
+
+    # ── accounts and meters ────────────────────────────────────────────────────────────────────
+
+    def _account(self, old: Attempt | None, new: Attempt) -> None:
+        """The one place where an attempt begins, or ceases, to count for what its job's user has:
+        his account, and the meter that says what it used."""
+        before = held_milli(old) if old is not None else 0
+        held = held_milli(new)
+        job = self.job(new.task.job)
+        if held == before or job is None:
+            return
+        ended = new.ended_at if not new.state.live else None
+        self.charge(job, held - before, ended)
+        if not before:
+            self.put_meter(new.id, Meter(new.placed_at, self._models(new)), durable=True)
+        elif not held and new.id in self.meters:
+            self.settle(job, new, self.now.wall if ended is None else ended)
+            self.meters.drop(new.id)
+            self.durable_meters.add(new.id)
+
+    def charge(self, job: Job, milli: int, ended: float | None = None) -> None:
+        """The account that pays for a job holds so many thousandths of GPUs more, or fewer."""
+        if self._window is None:
+            self._window = longest_window(self.inventory)
+        key = (job.project, job.owner)
+        account = self.accounts.get(key) or Account(*key, at=self.now.wall)
+        half_life = self.inventory.policy.half_life
+        after = charged(account, milli, self.now.wall, half_life, self._window, ended)
+        self.accounts.put(key, after)
+        self.journal.note(Kind.ACCOUNT, key)
+
+    def settle(self, job: Job, attempt: Attempt, until: float) -> None:
+        """Add what an attempt used since its meter was settled to the rows of usage."""
+        meter = self.meters[attempt.id]
+        for key, used in unsettled(job, attempt, meter, until):
+            self.usage[key] = self.usage.get(key, NOTHING).plus(used)
+        self.put_meter(attempt.id, replace(meter, since=until, idle_s=0.0), durable=True)
+
+    def put_meter(self, attempt: str, meter: Meter, *, durable: bool = False) -> None:
+        """`durable`: `since` or `models` changed."""
+        self.meters.put(attempt, meter)
+        if durable:
+            self.durable_meters.add(attempt)
+
+    def _move(self, old: Job, new: Job) -> None:
+        """Another project pays from now on for what the job holds."""
+        for key in self.by_job.get(old.id) or ():
+            task = self.tasks[key]
+            attempt = self.attempts.get(task.active) if task.active else None
+            held = held_milli(attempt) if attempt is not None else 0
+            if attempt is not None and held:
+                self.charge(old, -held)
+                self.charge(new, held)
+                if attempt.id in self.meters:
+                    self.settle(old, attempt, self.now.wall)
+
+    def _models(self, attempt: Attempt) -> tuple[str, ...]:
+        node = self.nodes.get(attempt.node)
+        models = {gpu.uuid: gpu.model for gpu in node.gpus} if node is not None else {}
+        return tuple(models.get(uuid, "") for uuid in attempt.gpus)
+
+    def learn(self, found: Mapping[str, RunTimes]) -> None:
+        """Records of run times that changed."""
+        for key, times in found.items():
+            self.runtimes.put(key, times)
+            self.journal.note(Kind.RUNTIMES, key)
+
+    # ── planning, effects, history ─────────────────────────────────────────────────────────────
 
     def plan_within(self, seconds: float) -> None:
         """Something changed that the scheduler looks at, but not at once."""
@@ -226,6 +359,13 @@ class Draft:
             by_node=self.by_node.share(),
             lease_mono=self.lease_mono.share(),
             suspended_until_answer=self.suspended,
+            accounts=self.accounts.share(),
+            runtimes=self.runtimes.share(),
+            demand=self.demand,
+            reservations=self.reservations.share(),
+            meters=self.meters.share(),
+            journal=self.journal,
+            mark=self.journal.end,
         )
 
     def changes(self) -> Changes:
@@ -237,4 +377,9 @@ class Draft:
             attempts=[it for key in self.attempts.changed if (it := self.attempts.get(key))],
             nodes=[self.nodes[name] for name in self.durable_nodes],
             events=self.events,
+            accounts=[self.accounts[key] for key in self.accounts.changed],
+            runtimes={key: self.runtimes[key] for key in self.runtimes.changed},
+            reservations={key: self.reservations.get(key) for key in self.reservations.changed},
+            meters={key: self.meters.get(key) for key in self.durable_meters},
+            usage=self.usage,
         )

@@ -42,7 +42,7 @@ from flextui.core.ports import (
 from flextui.core.reduce.decisions import apply_decision
 from flextui.core.reduce.fold import fold
 from flextui.core.reduce.nodes import restart_loss_timers
-from flextui.core.restore import restored
+from flextui.core.restore import first_hour, restored
 from flextui.core.scheduler.memo import Memo
 from flextui.core.scheduler.plan import plan
 
@@ -102,7 +102,8 @@ class Engine:
 
     async def start(self) -> None:
         """Load the store, open the sessions and begin. Raises `StoreError`."""
-        loaded = await asyncio.to_thread(self.store.load)
+        hours_since = first_hour(self.inventory, self._clock.now())
+        loaded = await asyncio.to_thread(self.store.load, hours_since)
         self._adopt(loaded)
         for node in self.inventory.nodes:
             self._links.open(self.snapshot.nodes[node.name])
@@ -318,9 +319,12 @@ class Engine:
     async def _prune(self) -> None:
         """Keep the store bounded, now and then."""
         while True:
-            before = self._clock.now().wall - self.inventory.policy.log_keep
+            now, policy = self._clock.now().wall, self.inventory.policy
+            before = now - policy.log_keep
             with contextlib.suppress(StoreError):
-                await self.store.prune(before=before, before_iso=iso(before))
+                await self.store.prune(
+                    before=before, before_iso=iso(before), usage_before=now - policy.usage_keep
+                )
             await asyncio.sleep(PRUNE_EVERY_S)
 
     def _unwritable(self, error: Exception, items: Sequence[Item]) -> None:

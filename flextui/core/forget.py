@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flextui.core.draft import Draft
 from flextui.core.model.ids import TaskKey, attempt_id
+from flextui.core.model.journal import Kind
 from flextui.core.model.state import Task
 
 RECENT_JOBS = 500
@@ -27,6 +28,7 @@ def forget_old_jobs(draft: Draft) -> None:
             _forget_task(draft, key)
         draft.recent.drop(job)
         draft.by_job.drop(job)
+        draft.journal.note(Kind.JOB, job)
         draft.touched_jobs.add(job)
         surplus -= 1
 
@@ -53,3 +55,4 @@ def _forget_task(draft: Draft, key: TaskKey) -> None:
     for number in range(1, task.attempts + 1):
         draft.attempts.drop(attempt_id(key, number))
     draft.tasks.drop(key)
+    draft.journal.note(Kind.TASK, key)

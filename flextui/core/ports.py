@@ -6,13 +6,14 @@ The engine knows only these; adapters implement them, tests give small fakes of 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Protocol
 
 from flextui.core.events import NodeEvent
 from flextui.core.model.docs import CheckDoc, EventDoc, JobDoc, LogEvent
-from flextui.core.model.inventory import NodeSpec
-from flextui.core.model.state import Attempt, Job, Node, Now, Task
+from flextui.core.model.inventory import NodeSpec, Reservation
+from flextui.core.model.state import Account, Attempt, Job, Meter, Node, Now, RunTimes, Task
+from flextui.core.model.usage import UsageKey, UsageQuery, UsageRow, Used
 
 # ── effects: what the engine tells a node, after the intent is durable ─────────────────────────
 
@@ -147,9 +148,17 @@ class Changes:
     attempts: Sequence[Attempt] = ()
     nodes: Sequence[Node] = ()
     events: Sequence[EventDoc] = ()
+    accounts: Sequence[Account] = ()
+    runtimes: Mapping[str, RunTimes] = field(default_factory=dict)
+    reservations: Mapping[str, Reservation | None] = field(default_factory=dict)
+    """None: dropped."""
+    meters: Mapping[str, Meter | None] = field(default_factory=dict)
+    """Their durable half, by attempt; None: dropped."""
+    usage: Mapping[UsageKey, Used] = field(default_factory=dict)
+    """To be added to what the rows hold."""
 
     def __bool__(self) -> bool:
-        return bool(self.jobs or self.tasks or self.attempts or self.nodes or self.events)
+        return any(getattr(self, it.name) for it in fields(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +174,13 @@ class Loaded:
     tasks: Sequence[Task] = ()
     attempts: Sequence[Attempt] = ()
     nodes: Mapping[str, NodeRecord] = field(default_factory=dict)
+    accounts: Sequence[Account] = ()
+    """Without `gpus` and `hours`."""
+    hours: Mapping[tuple[str, str], Mapping[int, float]] = field(default_factory=dict)
+    """(project, user) → hour → GPU-seconds in the rows of usage, as far back as was asked."""
+    runtimes: Mapping[str, RunTimes] = field(default_factory=dict)
+    reservations: Mapping[str, Reservation] = field(default_factory=dict)
+    meters: Mapping[str, Meter] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +199,11 @@ class NodeRecord:
 class Store(Protocol):
     """Durable state. commit() returns when the bytes are on disk; it raises StoreError."""
 
-    def load(self) -> Loaded:
-        """Open, check version and integrity, raise the epoch (committed), read the live state."""
+    def load(self, hours_since: int | None = None) -> Loaded:
+        """Open, check version and integrity, raise the epoch (committed), read the live state.
+
+        `hours_since`: the first hour (Unix time // 3600) that `Loaded.hours` tells; None: no hour.
+        """
 
     async def commit(self, changes: Changes) -> None: ...
 
@@ -205,8 +224,11 @@ class Store(Protocol):
     ) -> list[EventDoc]:
         """Oldest first; without `after`, the newest `limit` of them."""
 
-    async def prune(self, *, before: float, before_iso: str) -> None:
-        """Drop ended jobs, and events, older than this; events beyond a bound as well."""
+    async def usage(self, query: UsageQuery, now: float) -> list[UsageRow]:
+        """GPU-seconds held and idle, summed by what the query asks for."""
+
+    async def prune(self, *, before: float, before_iso: str, usage_before: float) -> None:
+        """Drop ended jobs, events and usage older than this; events beyond a bound as well."""
 
     async def close(self) -> None: ...
 

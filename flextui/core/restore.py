@@ -6,9 +6,12 @@ from dataclasses import replace
 
 from flextui.core.model.ids import TaskKey
 from flextui.core.model.inventory import Inventory, NodeSpec
-from flextui.core.model.state import Mark, Node, NodeStatus, Now, Snapshot
+from flextui.core.model.journal import Journal
+from flextui.core.model.state import Account, Mark, Meter, Node, NodeStatus, Now, Snapshot
+from flextui.core.model.usage import HOUR, unsettled
 from flextui.core.ports import Loaded, NodeRecord
 from flextui.core.reduce.devices import declared_gpus
+from flextui.core.scheduler.accounts import held_milli, longest_window, used_at
 
 
 def restored(loaded: Loaded, inventory: Inventory, now: Now) -> Snapshot:
@@ -24,6 +27,7 @@ def restored(loaded: Loaded, inventory: Inventory, now: Now) -> Snapshot:
     for name in by_node:
         if name not in nodes:
             nodes[name] = _gone(name, now)
+    meters = _meters(loaded)
     return Snapshot(
         revision=1,
         inventory=inventory,
@@ -34,7 +38,58 @@ def restored(loaded: Loaded, inventory: Inventory, now: Now) -> Snapshot:
         nodes=nodes,
         by_job={job: tuple(sorted(keys)) for job, keys in by_job.items()},
         by_node={name: frozenset(ids) for name, ids in by_node.items()},
+        accounts=_accounts(loaded, inventory, meters, now),
+        runtimes=dict(loaded.runtimes),
+        reservations=dict(loaded.reservations),
+        meters=meters,
+        journal=Journal(),
     )
+
+
+def first_hour(inventory: Inventory, now: Now) -> int | None:
+    """From which hour on the store is to tell of use: as far back as a quota looks."""
+    window = longest_window(inventory)
+    return int((now.wall - window) // HOUR) if window else None
+
+
+def _meters(loaded: Loaded) -> dict[str, Meter]:
+    """Of the live attempts; one without a row has nothing in the rows of usage yet."""
+    return {
+        it.id: loaded.meters.get(it.id) or Meter(it.placed_at)
+        for it in loaded.attempts
+        if held_milli(it)
+    }
+
+
+def _accounts(
+    loaded: Loaded, inventory: Inventory, meters: dict[str, Meter], now: Now
+) -> dict[tuple[str, str], Account]:
+    """Past use as it was written, and what live attempts hold: from that on, it is as if this
+    core had never been away."""
+    half_life, first = inventory.policy.half_life, first_hour(inventory, now)
+    jobs = {job.id: job for job in loaded.jobs}
+    accounts = {(it.project, it.user): it for it in loaded.accounts}
+    hours = {key: dict(rows) for key, rows in loaded.hours.items()}
+    for attempt in loaded.attempts:
+        job = jobs.get(attempt.task.job)
+        if attempt.id not in meters or job is None:
+            continue
+        key = (job.project, job.owner)
+        account = accounts.get(key) or Account(*key, at=now.wall)
+        accounts[key] = replace(account, gpus=account.gpus + held_milli(attempt))
+        if first is not None:
+            of_account = hours.setdefault(key, {})
+            for row, used in unsettled(job, attempt, meters[attempt.id], now.wall):
+                of_account[row.hour] = of_account.get(row.hour, 0.0) + used.held_s
+    return {
+        key: replace(
+            account,
+            used=used_at(account, now.wall, half_life),
+            at=max(account.at, now.wall),
+            hours={hour: it for hour, it in hours.get(key, {}).items() if hour >= (first or 0)},
+        )
+        for key, account in accounts.items()
+    }
 
 
 def _node(spec: NodeSpec, record: NodeRecord | None, now: Now) -> Node:

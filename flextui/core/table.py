@@ -10,13 +10,18 @@ V = TypeVar("V")
 
 
 class Table(Generic[K, V]):
-    """One table of a draft; `changed` holds the keys that were put."""
+    """One table of a draft; `changed` holds the keys that were put or dropped.
 
-    __slots__ = ("_data", "_owned", "changed")
+    With `own` it copies once, at the start, and never again: what `share` gave then shows later
+    writes as well.
+    """
 
-    def __init__(self, data: Mapping[K, V]) -> None:
-        self._data = data if isinstance(data, dict) else dict(data)
-        self._owned = False
+    __slots__ = ("_data", "_own_always", "_owned", "changed")
+
+    def __init__(self, data: Mapping[K, V], *, own: bool = False) -> None:
+        self._data = data if isinstance(data, dict) and not own else dict(data)
+        self._own_always = own
+        self._owned = own
         self.changed: set[K] = set()
 
     def __contains__(self, key: object) -> bool:
@@ -38,19 +43,25 @@ class Table(Generic[K, V]):
         return self._data.values()
 
     def put(self, key: K, value: V) -> None:
-        self._own()[key] = value
+        self._writable()[key] = value
         self.changed.add(key)
 
     def drop(self, key: K) -> None:
         if key in self._data:
-            del self._own()[key]
+            del self._writable()[key]
+            self.changed.add(key)
 
-    def share(self) -> Mapping[K, V]:
-        """The data as it is; later writes don't reach it."""
-        self._owned = False
+    @property
+    def data(self) -> Mapping[K, V]:
+        """The data for reading at once: the next write may or may not show in it."""
         return self._data
 
-    def _own(self) -> dict[K, V]:
+    def share(self) -> Mapping[K, V]:
+        """The data as it is; later writes don't reach it, unless the table was made with `own`."""
+        self._owned = self._own_always
+        return self._data
+
+    def _writable(self) -> dict[K, V]:
         if not self._owned:
             self._data = dict(self._data)
             self._owned = True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import shutil
 import sqlite3
 import time
@@ -15,7 +14,6 @@ import pytest
 from flextui.core.adapters import store_open
 from flextui.core.adapters.filesystem import type_in
 from flextui.core.adapters.store import SqliteStore
-from flextui.core.adapters.store_open import DB_NAME, open_readonly
 from flextui.core.adapters.store_read import StoreReader
 from flextui.core.model.docs import EventDoc
 from flextui.core.model.ids import TaskKey, attempt_id
@@ -127,7 +125,7 @@ async def test_numbers_are_not_used_again_after_pruning(tmp_path: Path) -> None:
     store, _ = await load(tmp_path)
     await store.commit(ended(7, at=50.0))
     await store.commit(Changes(events=[an_event(9)]))
-    await store.prune(before=1e9 + 1, before_iso=iso(1e9 + 1))
+    await store.prune(before=1e9 + 1, before_iso=iso(1e9 + 1), usage_before=0)
     assert await store.job("j7") is None
     assert await store.events() == []
     await store.close()
@@ -144,7 +142,7 @@ async def test_pruning_keeps_what_is_young_and_what_still_runs(tmp_path: Path) -
         Changes(jobs=[a_job(3, state=JobState.FAILED, ended_at=50.0)], tasks=[a_task(3)],
                 attempts=[live])
     )  # fmt: skip
-    await store.prune(before=1000.0, before_iso=iso(0))
+    await store.prune(before=1000.0, before_iso=iso(0), usage_before=0)
     assert [doc["id"] for doc in await store.ended_jobs()] == ["j2", "j3"]
     await store.close()
     loaded = await reloaded(tmp_path)
@@ -349,22 +347,3 @@ async def test_opening_is_quick_with_ten_thousand_ended_jobs(tmp_path: Path) -> 
     took = time.perf_counter() - begun
     assert len(loaded.jobs) == 200
     print(f"opened in {took:.3f} s")
-
-
-async def test_a_database_of_the_first_format_is_brought_up_to_date(tmp_path: Path) -> None:
-    store, _ = await load(tmp_path)
-    await store.commit(Changes(jobs=[a_job(1)], tasks=[a_task(1)], attempts=[an_attempt(1)]))
-    await store.close()
-    with contextlib.closing(sqlite3.connect(tmp_path / DB_NAME)) as db:
-        db.execute("ALTER TABLE attempts DROP COLUMN nonce")
-        db.execute("PRAGMA user_version = 1")
-        db.commit()
-    with pytest.raises(StoreError, match="start the core once"):
-        open_readonly(tmp_path)
-    store, loaded = await load(tmp_path)
-    assert [it.nonce for it in loaded.attempts] == [""]
-    await store.commit(Changes(attempts=[an_attempt(1, nonce="n1")]))
-    await store.close()
-    store, loaded = await load(tmp_path)
-    assert [it.nonce for it in loaded.attempts] == ["n1"]
-    await store.close()

@@ -1,4 +1,4 @@
--- The durable state of one core, version 2. State tables are the truth; events are history.
+-- The durable state of one core, version 3. State tables are the truth; events are history.
 -- Times are Unix seconds (REAL), except events.at, which is ISO 8601 as it is shown.
 
 CREATE TABLE meta (
@@ -20,7 +20,11 @@ CREATE TABLE jobs (
     state        TEXT NOT NULL,
     reason       TEXT NOT NULL,
     ended_at     REAL,
-    stop         TEXT
+    stop         TEXT,
+    project      TEXT NOT NULL DEFAULT '',
+    groups       TEXT NOT NULL DEFAULT '[]',
+    begin_at     REAL,
+    deadline_at  REAL
 );
 CREATE INDEX jobs_live ON jobs (seq) WHERE ended_at IS NULL;
 CREATE INDEX jobs_ended ON jobs (ended_at) WHERE ended_at IS NOT NULL;
@@ -42,6 +46,7 @@ CREATE TABLE tasks (
     restart     TEXT,
     ended_at    REAL,
     exit_code   INTEGER,
+    served_s    REAL NOT NULL DEFAULT 0,
     PRIMARY KEY (job, idx)
 ) WITHOUT ROWID;
 
@@ -74,6 +79,11 @@ CREATE TABLE attempts (
     mem_limit    TEXT NOT NULL,
     last_lines   TEXT NOT NULL,
     nonce        TEXT NOT NULL DEFAULT '',
+    share        INTEGER NOT NULL DEFAULT 0,
+    gpu_memory_bytes INTEGER NOT NULL DEFAULT 0,
+    cpu_set      TEXT NOT NULL DEFAULT '[]',
+    gang         TEXT NOT NULL DEFAULT '',
+    master       TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (job, idx, number)
 ) WITHOUT ROWID;
 CREATE INDEX attempts_live ON attempts (job) WHERE live;
@@ -100,3 +110,43 @@ CREATE TABLE events (
     text    TEXT NOT NULL
 );
 CREATE INDEX events_job ON events (job, seq) WHERE job IS NOT NULL;
+
+-- GPU-seconds used, decayed up to `at`. What is held now follows from the live attempts.
+CREATE TABLE accounts (
+    project TEXT NOT NULL,
+    user    TEXT NOT NULL,
+    used    REAL NOT NULL,
+    at      REAL NOT NULL,
+    PRIMARY KEY (project, user)
+) WITHOUT ROWID;
+
+-- Run times of what was seen last have the highest rowid.
+CREATE TABLE runtimes (
+    kind    TEXT PRIMARY KEY,
+    samples TEXT NOT NULL
+);
+
+CREATE TABLE reservations (
+    name TEXT PRIMARY KEY,
+    body TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- Up to when the use of a live attempt is in `usage`.
+CREATE TABLE meters (
+    attempt TEXT PRIMARY KEY,
+    since   REAL NOT NULL,
+    models  TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- GPU-seconds held, and of those idle, by hour (Unix time // 3600).
+CREATE TABLE usage (
+    hour    INTEGER NOT NULL,
+    owner   TEXT NOT NULL,
+    project TEXT NOT NULL,
+    job     TEXT NOT NULL,
+    node    TEXT NOT NULL,
+    model   TEXT NOT NULL,
+    held_s  REAL NOT NULL,
+    idle_s  REAL NOT NULL,
+    PRIMARY KEY (hour, owner, project, job, node, model)
+) WITHOUT ROWID;

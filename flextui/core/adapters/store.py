@@ -11,15 +11,18 @@ import contextlib
 import json
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from flextui.core.adapters import store_rows as rows
+from flextui.core.adapters import store_usage
 from flextui.core.adapters.store_open import DB_NAME, damaged, open_readonly, open_writable, stamp
 from flextui.core.adapters.store_read import StoreReader
 from flextui.core.model.docs import EventDoc, JobDoc
+from flextui.core.model.usage import UsageQuery, UsageRow
 from flextui.core.ports import Changes, Loaded, StoreError
 
 R = TypeVar("R")
@@ -50,13 +53,14 @@ class SqliteStore:
 
     # ── opening ────────────────────────────────────────────────────────────────────────────────
 
-    def load(self) -> Loaded:
+    def load(self, hours_since: int | None = None) -> Loaded:
         """Open, check, raise the epoch durably, read the live state. Raises `StoreError`."""
         self._db = open_writable(self._folder)
         try:
             with _transaction(self._db):
                 core_id, epoch, adopt = self._identify(self._db)
-            return self._load(self._db, core_id, epoch, adopt)
+            loaded = self._load(self._db, core_id, epoch, adopt)
+            return _with_usage(self._db, loaded, hours_since)
         except sqlite3.DatabaseError as error:
             raise damaged(self._path, str(error)) from error
 
@@ -135,9 +139,13 @@ class SqliteStore:
         except sqlite3.Error as error:
             raise StoreError(f"{self._path} can't be written: {error}") from error
 
-    async def prune(self, *, before: float, before_iso: str) -> None:
-        """Drop ended jobs, and events, older than this; in small steps, between commits."""
-        for step in (lambda: self._prune_jobs(before), lambda: self._prune_events(before_iso)):
+    async def prune(self, *, before: float, before_iso: str, usage_before: float) -> None:
+        """Drop ended jobs, events and usage older than this; in small steps, between commits."""
+        for step in (
+            lambda: self._prune_jobs(before),
+            lambda: self._prune_events(before_iso),
+            lambda: store_usage.prune(self._opened(), usage_before),
+        ):
             more = True
             while more:
                 try:
@@ -198,6 +206,10 @@ class SqliteStore:
             self._reader, lambda: read().events(after=after, job=job, limit=limit)
         )
 
+    async def usage(self, query: UsageQuery, now: float) -> list[UsageRow]:
+        """GPU-seconds held and idle, summed by what the query asks for."""
+        return await self._in(self._reader, lambda: self._reading().usage(query, now))
+
     async def close(self) -> None:
         """Finish what is being written and close. May be called twice."""
         self._writer.shutdown(wait=True)
@@ -224,12 +236,24 @@ class SqliteStore:
         return await asyncio.get_running_loop().run_in_executor(pool, work)
 
 
-def _statements(changes: Changes) -> Iterator[tuple[str, list[rows.Row]]]:
+def _statements(changes: Changes) -> Iterator[tuple[str, Sequence[rows.Row]]]:
     yield _PUT_JOB, [rows.job_row(job) for job in changes.jobs]
     yield _PUT_TASK, [rows.task_row(task) for task in changes.tasks]
     yield _PUT_ATTEMPT, [rows.attempt_row(attempt) for attempt in changes.attempts]
     yield _PUT_NODE, [rows.node_row(node) for node in changes.nodes]
     yield _PUT_EVENT, [rows.event_row(event) for event in changes.events]
+    yield from store_usage.statements(changes)
+
+
+def _with_usage(db: sqlite3.Connection, loaded: Loaded, hours_since: int | None) -> Loaded:
+    return replace(
+        loaded,
+        accounts=store_usage.accounts(db),
+        hours={} if hours_since is None else store_usage.hours(db, hours_since),
+        runtimes=store_usage.runtimes(db),
+        reservations=store_usage.reservations(db),
+        meters=store_usage.meters(db),
+    )
 
 
 def _next(db: sqlite3.Connection, table: str) -> int:

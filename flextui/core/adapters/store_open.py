@@ -21,7 +21,7 @@ from flextui.core.adapters.filesystem import local_suggestion, network_type
 from flextui.core.ports import StoreError
 
 DB_NAME = "flextui.db"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 APPLICATION_ID = 0x666C7874  # "flxt"
 CHECK_BUDGET_S = 0.3
 """The integrity check at open stops after this long: opening stays quick however big it is."""
@@ -114,7 +114,7 @@ def _create(path: Path) -> None:
     if path.with_name(f"{DB_NAME}-wal").exists():
         raise damaged(path, "the file is gone and its -wal file is left")
     fresh = path.with_name(f"{DB_NAME}.new-{secrets.token_hex(4)}")
-    schema = importlib.resources.files(__package__).joinpath("schema.sql").read_text("utf-8")
+    schema = _sql("schema")
     try:
         fresh.touch(mode=0o600)
         connection = _connect(fresh)
@@ -184,14 +184,16 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
-    """Bring the format of an older version up to date, in one transaction."""
-    if _version(connection) < 2:
+    """Bring the format of an older version up to date, each step in one transaction."""
+    for version in range(_version(connection) + 1, SCHEMA_VERSION + 1):
+        step = _sql(f"migrate_{version}")
         connection.executescript(
-            "BEGIN IMMEDIATE;"
-            "ALTER TABLE attempts ADD COLUMN nonce TEXT NOT NULL DEFAULT '';"
-            "PRAGMA user_version = 2;"
-            "COMMIT;"
+            f"BEGIN IMMEDIATE; {step} PRAGMA user_version = {version}; COMMIT;"
         )
+
+
+def _sql(name: str) -> str:
+    return importlib.resources.files(__package__).joinpath(f"{name}.sql").read_text("utf-8")
 
 
 def _check_pages(connection: sqlite3.Connection, path: Path) -> None:

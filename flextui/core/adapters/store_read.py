@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from flextui.core.adapters import store_rows as rows
+from flextui.core.adapters import store_usage
 from flextui.core.adapters.store_open import DB_NAME, damaged, open_readonly
 from flextui.core.model.docs import EventDoc, JobDoc
 from flextui.core.model.ids import job_id
 from flextui.core.model.job_doc import job_doc
 from flextui.core.model.state import Job
+from flextui.core.model.usage import UsageQuery, UsageRow
 from flextui.core.ports import StoreError
+
+R = TypeVar("R")
 
 _MANY = 500
 
@@ -90,6 +95,10 @@ class StoreReader:
         )
         return [rows.event_of(row) for row in (found if after else reversed(found))]
 
+    def usage(self, query: UsageQuery, now: float) -> list[UsageRow]:
+        """GPU-seconds held and idle by name, the most first; live work counts up to `now`."""
+        return self._guarded(lambda: store_usage.summed(self._db, query, now))
+
     def _docs(self, query: str, *values: Any, spec: bool = False) -> list[JobDoc]:
         jobs = [rows.job_of(row) for row in self._all(query, *values)]
         docs: list[JobDoc] = []
@@ -106,8 +115,11 @@ class StoreReader:
         return [job_doc(job, by_job.get(job.id, []), spec=spec) for job in jobs]
 
     def _all(self, query: str, *values: Any) -> list[Any]:
+        return self._guarded(lambda: self._db.execute(query, values).fetchall())
+
+    def _guarded(self, read: Callable[[], R]) -> R:
         try:
-            return self._db.execute(query, values).fetchall()
+            return read()
         except sqlite3.OperationalError as error:
             raise StoreError(f"{self._path} can't be read: {error}") from error
         except sqlite3.DatabaseError as error:

@@ -24,16 +24,17 @@ Row = tuple[Any, ...]
 
 JOB_COLUMNS = (
     "seq, name, owner, owner_uid, type, revision, spec, submitted_at, priority, count, state,"
-    " reason, ended_at, stop"
+    " reason, ended_at, stop, project, groups, begin_at, deadline_at"
 )
 TASK_COLUMNS = (
     "job, idx, state, reason, reason_code, node, attempts, active, failures, not_before, ready_at,"
-    " retired, restart, ended_at, exit_code"
+    " retired, restart, ended_at, exit_code, served_s"
 )
 ATTEMPT_COLUMNS = (
     "job, idx, number, id, revision, node, host_id, boot, root_id, gpus, cpus, memory_bytes,"
     " state, live, placed_at, started_at, ended_at, exit_code, signal, reason, why, stop,"
-    " replaced, acked, lease_s, mem_limit, last_lines, nonce"
+    " replaced, acked, lease_s, mem_limit, last_lines, nonce, share, gpu_memory_bytes, cpu_set,"
+    " gang, master"
 )
 NODE_COLUMNS = "name, host_id, root_path, root_id, drain, cordon, cordoned_gpus"
 EVENT_COLUMNS = "seq, at, kind, actor, job, task, attempt, node, text"
@@ -57,7 +58,8 @@ def job_row(job: Job) -> Row:
     return (
         job.seq, job.name, job.owner, job.owner_uid, job.type, job.revision,
         job.spec_json, job.submitted_at, job.priority, job.count, job.state.value, job.reason,
-        job.ended_at, _stop_text(job.stop),
+        job.ended_at, _stop_text(job.stop), job.project, json.dumps(job.groups), job.begin_at,
+        job.deadline_at,
     )  # fmt: skip
 
 
@@ -66,6 +68,7 @@ def task_row(task: Task) -> Row:
         job_seq(task.key.job), task.key.index, task.state.value, task.reason, task.reason_code,
         task.node, task.attempts, task.active, json.dumps(task.failures), task.not_before,
         task.ready_at, task.retired, _stop_text(task.restart), task.ended_at, task.exit_code,
+        task.served_s,
     )  # fmt: skip
 
 
@@ -75,7 +78,8 @@ def attempt_row(it: Attempt) -> Row:
         it.boot, it.root_id, json.dumps(it.gpus), it.cpus, it.memory_bytes, it.state.value,
         it.state.live, it.placed_at, it.started_at, it.ended_at, it.exit_code, it.signal,
         it.reason, it.why, _stop_text(it.stop), it.replaced, it.acked, it.lease_s, it.limit,
-        it.last_lines, it.nonce,
+        it.last_lines, it.nonce, it.share, it.gpu_memory_bytes, json.dumps(it.cpu_set), it.gang,
+        it.master,
     )  # fmt: skip
 
 
@@ -95,7 +99,7 @@ def event_row(event: EventDoc) -> Row:
 
 
 def _stop_text(stop: StopRequest | None) -> str | None:
-    return None if stop is None else json.dumps((stop.by, stop.at, stop.why))
+    return None if stop is None else json.dumps((stop.by, stop.at, stop.why, stop.code))
 
 
 def _mark(mark: Mark) -> tuple[str, float, str]:
@@ -112,25 +116,26 @@ def _mark_text(mark: Mark | None) -> str | None:
 def job_of(row: Row) -> Job:
     (
         seq, name, owner, uid, type_, revision, spec, submitted, priority, count, state,
-        reason, ended, stop,
+        reason, ended, stop, project, groups, begin, deadline,
     ) = row  # fmt: skip
     return Job(
         id=job_id(seq), seq=seq, name=name, owner=owner, owner_uid=uid, type=type_,
         revision=revision, spec_json=spec, submitted_at=submitted, priority=priority, count=count,
         state=JobState(state), reason=reason, ended_at=ended, stop=_stop_of(stop),
+        project=project, groups=tuple(json.loads(groups)), begin_at=begin, deadline_at=deadline,
     )  # fmt: skip
 
 
 def task_of(row: Row) -> Task:
     (
         job, index, state, reason, code, node, attempts, active, failures, not_before, ready,
-        retired, restart, ended, exit_code,
+        retired, restart, ended, exit_code, served,
     ) = row  # fmt: skip
     return Task(
         key=TaskKey(job_id(job), index), state=JobState(state), reason=reason, reason_code=code,
         node=node, attempts=attempts, active=active, failures=tuple(json.loads(failures)),
         not_before=not_before, ready_at=ready, retired=bool(retired), restart=_stop_of(restart),
-        ended_at=ended, exit_code=exit_code,
+        ended_at=ended, exit_code=exit_code, served_s=served,
     )  # fmt: skip
 
 
@@ -138,7 +143,7 @@ def attempt_of(row: Row) -> Attempt:
     (
         job, index, number, id_, revision, node, host_id, boot, root_id, gpus, cpus, memory,
         state, _, placed, started, ended, exit_code, signal, reason, why, stop, replaced, acked,
-        lease, limit, last_lines, nonce,
+        lease, limit, last_lines, nonce, share, gpu_memory, cpu_set, gang, master,
     ) = row  # fmt: skip
     return Attempt(
         id=id_, task=TaskKey(job_id(job), index), number=number, revision=revision, node=node,
@@ -146,7 +151,8 @@ def attempt_of(row: Row) -> Attempt:
         memory_bytes=memory, state=AttemptState(state), placed_at=placed, started_at=started,
         ended_at=ended, exit_code=exit_code, signal=signal, reason=reason, why=why,
         stop=_stop_of(stop), replaced=bool(replaced), acked=bool(acked), lease_s=lease,
-        limit=limit, last_lines=last_lines, nonce=nonce,
+        limit=limit, last_lines=last_lines, nonce=nonce, share=share, gpu_memory_bytes=gpu_memory,
+        cpu_set=tuple(json.loads(cpu_set)), gang=gang, master=master,
     )  # fmt: skip
 
 
