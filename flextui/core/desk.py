@@ -7,8 +7,9 @@ store. Commands that change something go through a turn of the engine.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from flextui.core import explain_view, view
@@ -32,13 +33,15 @@ from flextui.core.draft import Draft
 from flextui.core.engine import Engine
 from flextui.core.model.docs import CheckDoc, FleetDoc, JobDoc
 from flextui.core.model.problems import BadInput, Problem
-from flextui.core.model.spec import JobSpec, read_specs
-from flextui.core.model.state import Identity, Job
+from flextui.core.model.spec import JobSpec, Written, read_written
+from flextui.core.model.state import Identity, Job, Now, Snapshot
 from flextui.core.ports import StoreError
+from flextui.core.reduce import admission
+from flextui.core.reduce.admission import SpecRefused
 from flextui.core.reduce.commands import apply_command, changes_state
 from flextui.core.reduce.diff import spec_diff
 from flextui.core.reduce.fleet import no_such_node
-from flextui.core.reduce.jobs import Answer, own_live
+from flextui.core.reduce.jobs import Answer, new_job, own_live
 from flextui.core.reduce.select import find_job, not_found
 from flextui.core.scheduler.trial import trial
 from flextui.core.view import CoreFacts
@@ -46,6 +49,8 @@ from flextui.core.view import CoreFacts
 PARSE_IN_THREAD = 4096
 """Characters of spec above which parsing would hold the loop too long."""
 MAX_SOURCE = 4 * 2**20
+TRIAL_SEQ = 0
+"""No job's number: a trial's job isn't counted."""
 
 
 class Desk:
@@ -85,13 +90,22 @@ class Desk:
             raise CommandError("failed", str(error)) from error
 
     async def _change(self, command: Command, who: Identity) -> dict[str, Any]:
-        specs = await parse(command.sources) if isinstance(command, Submit) else ()
+        written = await parse(command.sources) if isinstance(command, Submit) else ()
+        specs = tuple(it.spec for it in written)
         admin = self.admin(who)
 
         def apply(draft: Draft) -> Answer:
             return apply_command(draft, command, who, admin, specs)
 
-        return await self.engine.ask(apply)
+        for it in written:
+            with _placing(it):
+                admission.check_ever(self.engine.snapshot, it.spec)
+        try:
+            return await self.engine.ask(apply)
+        except SpecRefused as refused:
+            if not written:
+                raise
+            raise _placed(refused, written[refused.at]) from refused
 
     # ── jobs ───────────────────────────────────────────────────────────────────────────────────
 
@@ -151,16 +165,34 @@ class Desk:
     async def _plan(self, command: Plan, who: Identity) -> dict[str, Any]:
         snapshot, now = self.engine.snapshot, self.engine.now()
         told = []
-        for spec in await parse(command.sources):
-            live = None
-            if spec.type != "batch":
-                live = own_live(list(snapshot.jobs.values()), who, spec.name)
-            diff = spec_diff(live.spec, spec) if live else []
-            action = "create" if live is None else "revise" if diff else "unchanged"
-            tried = trial(snapshot, spec, who.user, now)
-            told.append(explain_view.trial_view(snapshot, spec, action, diff, tried))
+        for written in await parse(command.sources):
+            with _placing(written):
+                told.append(self._plan_one(snapshot, now, who, written.spec))
             await asyncio.sleep(0)
         return {"jobs": told}
+
+    def _plan_one(
+        self, snapshot: Snapshot, now: Now, who: Identity, spec: JobSpec
+    ) -> dict[str, Any]:
+        """What submitting it would do. Raises `SpecRefused` for what is wrong in itself; what the
+        fleet or a quota would refuse is a warning beside the reasons."""
+        spec = admission.settle(snapshot.inventory, spec)
+        terms = admission.terms(snapshot.inventory, now.wall, who, self.admin(who), spec)
+        live = None
+        if spec.type != "batch":
+            live = own_live(snapshot.jobs.values(), who, spec.name)
+        diff = spec_diff(live.spec, spec) if live else []
+        action = "create" if live is None else "revise" if diff else "unchanged"
+        job = new_job(TRIAL_SEQ, now.wall, who, spec, terms)
+        job.__dict__["spec"] = spec
+        tried = trial(snapshot, job, now)
+        told = explain_view.trial_view(snapshot, spec, action, diff, tried)
+        try:
+            admission.check_quotas(snapshot.inventory, snapshot.jobs.values(), who.user, spec, live)
+            admission.check_ever(snapshot, spec)
+        except SpecRefused as refused:
+            told["warnings"].append(f"submitting it would be refused: {refused.text}")
+        return told
 
     # ── fleet ──────────────────────────────────────────────────────────────────────────────────
 
@@ -219,8 +251,27 @@ class Desk:
         return {}
 
 
-async def parse(sources: tuple[Source, ...]) -> tuple[JobSpec, ...]:
-    """The specs of all files; every problem of every file at once. Raises `BadInput`."""
+@contextlib.contextmanager
+def _placing(written: Written) -> Iterator[None]:
+    """What a job is refused for is told at its place in the file."""
+    try:
+        yield
+    except SpecRefused as refused:
+        raise _placed(refused, written) from refused
+
+
+def _placed(refused: SpecRefused, written: Written) -> CommandError:
+    """The same error with its line and column in the file."""
+    found = written.document.find(refused.path)
+    problem = written.document.problem(
+        found.node.place, refused.message, refused.expected, refused.nearest
+    )
+    told = (dataclasses.asdict(problem),)
+    return CommandError(refused.code, str(problem), problems=told)
+
+
+async def parse(sources: tuple[Source, ...]) -> tuple[Written, ...]:
+    """The jobs of all files; every problem of every file at once. Raises `BadInput`."""
     size = sum(len(source.text) for source in sources)
     if size > MAX_SOURCE:
         raise CommandError("input", f"{size} characters of job specs: expected {MAX_SOURCE}")
@@ -229,16 +280,16 @@ async def parse(sources: tuple[Source, ...]) -> tuple[JobSpec, ...]:
     return _parse(sources)
 
 
-def _parse(sources: tuple[Source, ...]) -> tuple[JobSpec, ...]:
-    specs: list[JobSpec] = []
+def _parse(sources: tuple[Source, ...]) -> tuple[Written, ...]:
+    found: list[Written] = []
     problems: list[Problem] = []
     for source in sources:
         try:
-            specs += read_specs(source.text, source.name)
+            found += read_written(source.text, source.name)
         except BadInput as error:
             problems += error.problems
     if problems:
         raise BadInput(problems)
-    if not specs:
+    if not found:
         raise CommandError("input", "there is no job to submit")
-    return tuple(specs)
+    return tuple(found)

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from flextui.core.model.ids import TaskKey
 from flextui.core.model.spec import JobSpec
+from flextui.core.model.state import Identity, Snapshot
+from flextui.core.reduce.admission import Terms
+from flextui.core.reduce.jobs import new_job
+from flextui.core.scheduler.decision import Trial
 from flextui.core.scheduler.explain import explain
 from flextui.core.scheduler.reasons import FRONT
 from flextui.core.scheduler.trial import trial
 from tests.unit.world import GIB, World, node, process
+
+
+def tried(snapshot: Snapshot, spec: JobSpec, world: World) -> Trial:
+    """What would become of it, handed in by alice."""
+    terms = Terms(project="", begin_at=None, deadline_at=None)
+    job = new_job(0, world.now.wall, Identity("alice", 1000), spec, terms)
+    return trial(snapshot, job, world.now)
 
 
 def busy() -> World:
@@ -157,7 +168,7 @@ def spec(**fields: object) -> JobSpec:
 def test_a_trial_tells_where_the_tasks_would_go_and_changes_nothing() -> None:
     world = busy()
     before = world.snapshot()
-    found = trial(before, spec(resources={"gpus": 1}), "alice", world.now)
+    found = tried(before, spec(resources={"gpus": 1}), world)
     assert [(it.index, it.node, it.gpus) for it in found.tasks] == [(0, "gpu1", ("gpu1-3",))]
     assert found.warnings == ()
     assert world.snapshot() == before
@@ -166,7 +177,7 @@ def test_a_trial_tells_where_the_tasks_would_go_and_changes_nothing() -> None:
 def test_a_trial_explains_what_would_wait_behind_the_queue() -> None:
     world = busy()
     world.submit("first", resources={"gpus": 1})
-    found = trial(world.snapshot(), spec(resources={"gpus": 1}), "alice", world.now)
+    found = tried(world.snapshot(), spec(resources={"gpus": 1}), world)
     (task,) = found.tasks
     assert task.node is None
     assert task.explanation is not None
@@ -175,18 +186,18 @@ def test_a_trial_explains_what_would_wait_behind_the_queue() -> None:
 
 def test_a_trial_of_a_service_warns_that_it_may_run_twice() -> None:
     world = World(node("a"), node("b"))
-    found = trial(world.snapshot(), spec(type="service", count=2), "alice", world.now)
+    found = tried(world.snapshot(), spec(type="service", count=2), world)
     assert {it.node for it in found.tasks} == {"a", "b"}
     assert found.warnings == ("if its node is lost, may run twice until a or b answers",)
     fenced = spec(type="service", on_node_loss={"fence": True})
-    assert trial(world.snapshot(), fenced, "alice", world.now).warnings == ()
+    assert tried(world.snapshot(), fenced, world).warnings == ()
 
 
 def test_a_trial_of_a_new_revision_has_the_old_ones_room() -> None:
     world = World(node("a", cpus=4))
     world.submit("new", type="service", resources={"cpus": 4})
     world.run()
-    found = trial(world.snapshot(), spec(type="service", resources={"cpus": 4}), "alice", world.now)
+    found = tried(world.snapshot(), spec(type="service", resources={"cpus": 4}), world)
     assert [it.node for it in found.tasks] == ["a"]
 
 

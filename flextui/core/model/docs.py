@@ -53,6 +53,10 @@ class JobDoc(TypedDict):
     count: int
     resources: dict[str, Any]
     submitted_at: str
+    begin_at: NotRequired[str | None]
+    """it doesn't start before"""
+    deadline_at: NotRequired[str | None]
+    """it must have ended by then"""
     ended_at: str | None
     exit_code: int | None
     tasks: list[TaskDoc]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -62,7 +62,9 @@ __all__ = [
     "Resources",
     "Restart",
     "Where",
+    "Written",
     "read_specs",
+    "read_written",
     "spec_from_text",
 ]
 
@@ -268,29 +270,41 @@ GRAMMAR = Grammar(
 )
 
 
+class Written(NamedTuple):
+    """A job as it stands in a file: what is wrong with it later is told at its place."""
+
+    spec: JobSpec
+    document: Document
+
+
 def read_specs(text: str | bytes, source: str) -> tuple[JobSpec, ...]:
     """The jobs of a file, one per YAML document. Names are unique within the file.
 
     Raises `BadInput` with every problem of the file; `source` is the file's name in them.
     """
+    return tuple(written.spec for written in read_written(text, source))
+
+
+def read_written(text: str | bytes, source: str) -> tuple[Written, ...]:
+    """As `read_specs`, each with its document."""
     documents, problems = load(text, source)
     broken = tuple(problems)
-    specs: list[JobSpec] = []
+    found: list[Written] = []
     names: dict[str, Place] = {}
     for document in documents:
-        spec, found = read(document, GRAMMAR)
-        problems += unless_told(broken, found)
+        spec, wrong = read(document, GRAMMAR)
+        problems += unless_told(broken, wrong)
         if twice := _twice(document, names):
             problems.append(twice)
         if spec is not None:
-            specs.append(spec)
+            found.append(Written(spec, document))
         if len(problems) > MAX_PROBLEMS:
             break
     if not documents and not problems:
         problems.append(Problem(source, 1, 1, "there is no job here", "name: and run:"))
     if problems:
         raise BadInput(problems)
-    return tuple(specs)
+    return tuple(found)
 
 
 def _twice(document: Document, names: dict[str, Place]) -> Problem | None:

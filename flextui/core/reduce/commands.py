@@ -44,5 +44,5 @@ def apply_command(
 ) -> Answer:
     """Fold a command in; `specs` are those of a submit. Raises `CommandError`: nothing changed."""
     if isinstance(command, Submit):
-        return jobs.submit(draft, who, specs)
+        return jobs.submit(draft, who, admin, specs)
     return _HANDLERS[type(command)](draft, who, admin, command)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,8 @@ from flextui.core.draft import Draft
 from flextui.core.model.ids import job_id
 from flextui.core.model.spec import MAX_COUNT, JobSpec
 from flextui.core.model.state import Identity, Job, JobState, Snapshot, StopRequest
+from flextui.core.reduce import admission
+from flextui.core.reduce.admission import SpecRefused
 from flextui.core.reduce.diff import spec_diff
 from flextui.core.reduce.select import find_job
 
@@ -22,11 +24,18 @@ Answer = Callable[[Snapshot], dict[str, Any]]
 # ── submit ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def submit(draft: Draft, who: Identity, specs: Sequence[JobSpec]) -> Answer:
-    """All or none: batch makes a new run, service and system a new revision of one's own job."""
-    for spec in specs:
-        _check_type(draft, who, spec)
-    told = [_submit_one(draft, who, spec) for spec in specs]
+def submit(draft: Draft, who: Identity, admin: bool, specs: Sequence[JobSpec]) -> Answer:
+    """All or none: batch makes a new run, service and system a new revision of one's own job.
+
+    Raises `CommandError`, `SpecRefused` where one field is at fault.
+    """
+    told = []
+    for at, spec in enumerate(specs):
+        try:
+            told.append(_submit_one(draft, who, admin, spec))
+        except SpecRefused as refused:
+            refused.at = at
+            raise
 
     def answer(snapshot: Snapshot) -> dict[str, Any]:
         return {
@@ -39,50 +48,62 @@ def submit(draft: Draft, who: Identity, specs: Sequence[JobSpec]) -> Answer:
     return answer
 
 
-def own_live(jobs: Sequence[Job], who: Identity, name: str) -> Job | None:
+def own_live(jobs: Iterable[Job], who: Identity, name: str) -> Job | None:
     """The caller's newest live job of this name."""
     own = [job for job in jobs if job.name == name and job.owner == who.user and not job.stop]
     return max(own, key=lambda job: job.seq, default=None)
 
 
-def _check_type(draft: Draft, who: Identity, spec: JobSpec) -> None:
-    live = own_live(list(draft.jobs.values()), who, spec.name)
+def _own_of_type(draft: Draft, who: Identity, spec: JobSpec) -> Job | None:
+    """The caller's live job of this name. Raises `SpecRefused` where it is of another type."""
+    live = own_live(draft.jobs.values(), who, spec.name)
     if live is not None and live.type != spec.type:
-        raise CommandError(
-            "input",
-            f"{spec.name} is a live {live.type} job of yours ({live.id}): "
-            f"stop it first, or give this {spec.type} another name",
+        what = f"{spec.name} is a live {live.type} job of yours ({live.id})"
+        raise SpecRefused(
+            ("type",), what, f"it stopped first, or another name for this {spec.type}"
         )
+    return live
 
 
 def _submit_one(
-    draft: Draft, who: Identity, spec: JobSpec
+    draft: Draft, who: Identity, admin: bool, spec: JobSpec
 ) -> tuple[str, str, list[dict[str, Any]]]:
-    live = None
-    if spec.type != "batch":
-        live = own_live(list(draft.jobs.values()), who, spec.name)
-    if live is None:
-        return _new_job(draft, who, spec), "created", []
-    diff = spec_diff(live.spec, spec)
-    if not diff and live.count == spec.count and live.priority == spec.priority:
+    spec = admission.settle(draft.inventory, spec)
+    live = _own_of_type(draft, who, spec)
+    live = None if spec.type == "batch" else live
+    diff = spec_diff(live.spec, spec) if live is not None else []
+    as_it_is = live is not None and (live.count, live.priority) == (spec.count, spec.priority)
+    if live is not None and not diff and as_it_is:
         return live.id, "unchanged", []
-    job = replace(
-        live,
-        revision=live.revision + 1,
-        spec_json=spec.to_text(),
-        priority=spec.priority,
-        count=spec.count,
-    )
+    terms = admission.terms(draft.inventory, draft.now.wall, who, admin, spec)
+    admission.check_quotas(draft.inventory, draft.jobs.values(), who.user, spec, live)
+    if live is None:
+        job = new_job(draft.next_job(), draft.now.wall, who, spec, terms)
+    else:
+        job = replace(
+            live,
+            revision=live.revision + 1,
+            spec_json=spec.to_text(),
+            priority=spec.priority,
+            count=spec.count,
+            groups=who.groups,
+            project=terms.project,
+            begin_at=terms.begin_at,
+            deadline_at=terms.deadline_at,
+        )
     job.__dict__["spec"] = spec
     draft.put_job(job)
+    if live is None:
+        draft.note("job.submitted", job.full_name, actor=who.user, job=job.id)
+        return job.id, "created", []
     text = f"{job.full_name} revision {job.revision}"
     draft.note("job.revised", text, actor=who.user, job=job.id)
     return job.id, "revised", diff
 
 
-def _new_job(draft: Draft, who: Identity, spec: JobSpec) -> str:
-    seq = draft.next_job()
-    job = Job(
+def new_job(seq: int, wall: float, who: Identity, spec: JobSpec, terms: admission.Terms) -> Job:
+    """A job as it is when it has just been handed in."""
+    return Job(
         id=job_id(seq),
         seq=seq,
         name=spec.name,
@@ -91,14 +112,14 @@ def _new_job(draft: Draft, who: Identity, spec: JobSpec) -> str:
         type=spec.type,
         revision=1,
         spec_json=spec.to_text(),
-        submitted_at=draft.now.wall,
+        submitted_at=wall,
         priority=spec.priority,
         count=spec.count,
+        groups=who.groups,
+        project=terms.project,
+        begin_at=terms.begin_at,
+        deadline_at=terms.deadline_at,
     )
-    job.__dict__["spec"] = spec
-    draft.put_job(job)
-    draft.note("job.submitted", f"{job.full_name}", actor=who.user, job=job.id)
-    return job.id
 
 
 # ── acting on what is there ────────────────────────────────────────────────────────────────────
@@ -164,6 +185,7 @@ def scale(draft: Draft, who: Identity, admin: bool, command: Scale) -> Answer:
         raise CommandError("input", f"{job.full_name} is {what}: only a live service has replicas")
     if not 0 <= command.count <= MAX_COUNT:
         raise CommandError("input", f"{command.count} replicas: expected 0 to {MAX_COUNT}")
+    admission.check_scale(draft.inventory, job, command.count)
     if job.count != command.count:
         draft.put_job(replace(job, count=command.count))
         text = f"{job.full_name}: {job.count} → {command.count} replicas"

@@ -5,7 +5,7 @@ Entry points (all pure):
 - `plan(snapshot, now) -> Decision`                   flextui.core.scheduler.plan
 - `after_attempt(job, task, attempt, now) -> Task`    flextui.core.scheduler.restart
 - `explain(snapshot, task_key, now) -> Explanation`   flextui.core.scheduler.explain
-- `trial(snapshot, spec, owner, now) -> Trial`        flextui.core.scheduler.trial (for `plan FILE`)
+- `trial(snapshot, job, now) -> Trial`               flextui.core.scheduler.trial (for `plan FILE`)
 """
 
 from __future__ import annotations

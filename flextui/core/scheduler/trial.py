@@ -18,22 +18,11 @@ from flextui.core.scheduler.plan import plan
 _ID = "trial"
 
 
-def trial(snapshot: Snapshot, spec: JobSpec, owner: str, now: Now) -> Trial:
-    """Where its tasks would go, or why they would wait."""
+def trial(snapshot: Snapshot, submitted: Job, now: Now) -> Trial:
+    """Where its tasks would go, or why they would wait, were this job handed in now."""
     seq = max((job.seq for job in snapshot.jobs.values()), default=0) + 1
-    job = Job(
-        id=_ID,
-        seq=seq,
-        name=spec.name,
-        owner=owner,
-        owner_uid=-1,
-        type=spec.type,
-        revision=1,
-        spec_json="",
-        submitted_at=now.wall,
-        priority=spec.priority,
-        count=spec.count,
-    )
+    spec = submitted.spec
+    job = replace(submitted, id=_ID, seq=seq)
     job.__dict__["spec"] = spec
     tried = _with_job(_without_older(snapshot, job), job)
     decision = plan(tried, now)

@@ -1,0 +1,131 @@
+"""Whether any node could ever hold a request, whatever ends there, and what comes nearest.
+
+Asked when a job is handed in, so it must be quick where the answer is yes, as it nearly always
+is: it looks no further than the first nodes that could. Only what no waiting removes counts, so a
+node that isn't known yet could hold anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from flextui.core.model.spec import JobSpec
+from flextui.core.model.state import Snapshot
+from flextui.core.model.tree import Steps
+from flextui.core.model.units import format_size
+from flextui.core.scheduler.capacity import Room, allows, room_of
+from flextui.core.scheduler.feasible import suitable
+from flextui.core.scheduler.need import MILLI, Need, need_of_spec
+from flextui.core.scheduler.obstacles import NEVER, obstacles
+from flextui.core.scheduler.reasons import ask, where_text
+
+_STEP = 2**20
+"""Memory is offered in whole MiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Never:
+    """No node could ever hold it."""
+
+    path: Steps
+    """The field of the spec that asks too much."""
+    text: str
+    nearest: str
+    """The smallest change after which some node could."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    path: Steps
+    text: str
+    loss: float
+    """How much of the request is given up, from 0 to 1."""
+
+
+def never(snapshot: Snapshot, spec: JobSpec) -> Never | None:
+    """Why no node could ever hold a job's tasks; None: some could, or aren't known yet."""
+    need, wanted = need_of_spec(spec), spec.nodes
+    able = sum(1 for _ in _able(snapshot, need, wanted))
+    if able >= wanted:
+        return None
+    if able:
+        text = f"needs {wanted} nodes with {ask(need)}: no more than {able} could ever hold that"
+        return Never(("nodes",), text, f"nodes: {able} or less")
+    changes = _nearest(snapshot, need)
+    where = f" where {where_text(need)}" if not need.anywhere else ""
+    text = f"needs {ask(need)}{where}: no node could ever hold it"
+    if not changes:
+        return Never((), text, "less of everything")
+    found, name = changes
+    told = ", ".join(change.text for change in found)
+    return Never(found[0].path, text, f"{told} ({name})")
+
+
+def _able(snapshot: Snapshot, need: Need, wanted: int) -> Iterator[str]:
+    """Nodes that could hold the request one day, `wanted` at most."""
+    for node in snapshot.nodes.values():
+        if allows(need, node) and could_ever(snapshot, room_of(snapshot, node), need):
+            yield node.name
+            wanted -= 1
+            if not wanted:
+                return
+
+
+def could_ever(snapshot: Snapshot, room: Room, need: Need) -> bool:
+    """Whether nothing is in the way there that no waiting removes."""
+    first = next(obstacles(snapshot, room, need), None)  # those that never clear come first
+    return first is None or first.code not in NEVER
+
+
+def _nearest(snapshot: Snapshot, need: Need) -> tuple[list[_Change], str] | None:
+    """The fewest and smallest changes that make some node able to hold it, and that node."""
+    best: tuple[tuple[int, float], list[_Change], str] | None = None
+    for node in snapshot.nodes.values():
+        room = room_of(snapshot, node)
+        changed, changes = _clamped(room, need)
+        if changes and could_ever(snapshot, room, changed):
+            rank = (len(changes), sum(change.loss for change in changes))
+            if best is None or rank < best[0]:
+                best = (rank, changes, room.name)
+    return None if best is None else best[1:]
+
+
+def _clamped(room: Room, need: Need) -> tuple[Need, list[_Change]]:
+    """The request cut down to what the node has, and what was cut."""
+    changes: list[_Change] = []
+    if not allows(need, room.node):
+        need = replace(need, labels=(), names=(), not_labels=(), not_names=(), pin=None)
+        changes.append(_Change(("where",), "without where", 0.5))
+    if need.gpus:
+        need = _clamped_gpus(room, need, changes)
+    if need.cpus > room.cpus:
+        text, loss = f"cpus: {room.cpus / MILLI:g}", 1 - room.cpus / need.cpus
+        changes.append(_Change(("resources", "cpus"), text, loss))
+        need = replace(need, cpus=room.cpus)
+    if need.memory > room.memory:
+        memory = max(0, room.memory) // _STEP * _STEP
+        text, loss = f"memory: {format_size(memory)}", 1 - memory / need.memory
+        changes.append(_Change(("resources", "memory"), text, loss))
+        need = replace(need, memory=memory)
+    return need, changes
+
+
+def _clamped_gpus(room: Room, need: Need, changes: list[_Change]) -> Need:
+    """Fewer GPUs; where none is of the kind, of another model or with less memory."""
+    if not suitable(need, room.devices) and room.devices:
+        if need.models and not suitable(replace(need, gpu_memory=0), room.devices):
+            changes.append(_Change(("resources", "gpu_model"), "another gpu_model", 0.5))
+            need = replace(need, models=())
+        kind = suitable(replace(need, gpu_memory=0), room.devices)
+        most = max(device.memory for device in kind)
+        if most < need.gpu_memory:
+            text, loss = f"gpu_memory: {format_size(most)}", 1 - most / need.gpu_memory
+            changes.append(_Change(("resources", "gpu_memory"), text, loss))
+            need = replace(need, gpu_memory=most)
+    has = len(suitable(need, room.devices))
+    if has < need.gpus:
+        text, loss = f"gpus: {has}", 1 - has / need.gpus
+        changes.append(_Change(("resources", "gpus"), text, loss))
+        need = replace(need, gpus=has)
+    return need
