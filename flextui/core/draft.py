@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from flextui.core.livejobs import LiveJobs
 from flextui.core.model.docs import EventDoc
 from flextui.core.model.ids import TaskKey
 from flextui.core.model.inventory import Reservation
@@ -30,7 +31,7 @@ from flextui.core.model.state import (
 from flextui.core.model.times import iso
 from flextui.core.model.usage import NOTHING, UsageKey, Used, unsettled
 from flextui.core.ports import Changes, Effect
-from flextui.core.scheduler.accounts import charged, held_milli, longest_window
+from flextui.core.scheduler.accounts import charged, held_milli
 from flextui.core.table import Table
 
 ACTOR = "flextui"
@@ -72,10 +73,12 @@ class Draft:
         shared: Shared | None = None,
         *,
         own: bool = False,
+        silent: bool = False,
     ) -> None:
         """`own`: it copies the tables once and is used for many turns (see `turn`); its snapshots
-        show later writes as well."""
+        show later writes as well. `silent`: no history is kept."""
         self.now = now
+        self._silent = silent
         self.counters = counters
         self.token = token
         """Gives a new random text each time: the nonces of attempts."""
@@ -95,13 +98,13 @@ class Draft:
         self.runtimes: Table[str, RunTimes] = Table(base.runtimes, own=own)
         self.reservations: Table[str, Reservation] = Table(base.reservations, own=own)
         self.meters: Table[str, Meter] = Table(base.meters, own=own)
+        self._live_jobs = LiveJobs(base.named, base.live_counts, own=own)
         self.demand = base.demand
         self.suspended = base.suspended_until_answer
         self.journal = base.journal or Journal()
         self.journal.trim()
         self.journal.again(base.mark)
         self._homes: dict[str, str] | None = None
-        self._window: float | None = None
         self._begin()
 
     def turn(self, now: Now) -> None:
@@ -140,13 +143,31 @@ class Draft:
             self.runtimes,
             self.reservations,
             self.meters,
+            self._live_jobs.named,
+            self._live_jobs.counts,
         )
+
+    @property
+    def named(self) -> Table[tuple[str, str], tuple[str, ...]]:
+        """(owner, name) → ids of live jobs that nobody has stopped, oldest first. Read only."""
+        return self._live_jobs.named
+
+    @property
+    def live_counts(self) -> Table[tuple[str, str], int]:
+        """("user", name) and ("project", name) → how many live jobs they have. Read only."""
+        return self._live_jobs.counts
 
     # ── reading ────────────────────────────────────────────────────────────────────────────────
 
     def job(self, job: str) -> Job | None:
         """A live or recent job."""
         return self.jobs.get(job) or self.recent.get(job)
+
+    def holding(self, job: str) -> list[Attempt]:
+        """The attempts of a job that hold GPUs and count for its task."""
+        tasks = (self.tasks[key] for key in self.by_job.get(job) or ())
+        active = (self.attempts.get(task.active) for task in tasks if task.active)
+        return [it for it in active if it is not None and held_milli(it)]
 
     def live_on(self, node: str) -> list[Attempt]:
         """The live attempts of a node, in a stable order."""
@@ -181,6 +202,7 @@ class Draft:
         here, there = (self.recent, self.jobs) if job.state.ended else (self.jobs, self.recent)
         there.drop(job.id)
         here.put(job.id, job)
+        self._live_jobs.put(old, job)
         self.journal.note(Kind.JOB, job.id)
         self.touched_jobs.add(job.id)
         self.replan = True
@@ -252,12 +274,10 @@ class Draft:
 
     def charge(self, job: Job, milli: int, ended: float | None = None) -> None:
         """The account that pays for a job holds so many thousandths of GPUs more, or fewer."""
-        if self._window is None:
-            self._window = longest_window(self.inventory)
         key = (job.project, job.owner)
         account = self.accounts.get(key) or Account(*key, at=self.now.wall)
-        half_life = self.inventory.policy.half_life
-        after = charged(account, milli, self.now.wall, half_life, self._window, ended)
+        half_life, window = self.inventory.policy.half_life, self.inventory.quota_window
+        after = charged(account, milli, self.now.wall, half_life, window, ended)
         self.accounts.put(key, after)
         self.journal.note(Kind.ACCOUNT, key)
 
@@ -276,15 +296,11 @@ class Draft:
 
     def _move(self, old: Job, new: Job) -> None:
         """Another project pays from now on for what the job holds."""
-        for key in self.by_job.get(old.id) or ():
-            task = self.tasks[key]
-            attempt = self.attempts.get(task.active) if task.active else None
-            held = held_milli(attempt) if attempt is not None else 0
-            if attempt is not None and held:
-                self.charge(old, -held)
-                self.charge(new, held)
-                if attempt.id in self.meters:
-                    self.settle(old, attempt, self.now.wall)
+        for attempt in self.holding(old.id):
+            self.charge(old, -held_milli(attempt))
+            self.charge(new, held_milli(attempt))
+            if attempt.id in self.meters:
+                self.settle(old, attempt, self.now.wall)
 
     def _models(self, attempt: Attempt) -> tuple[str, ...]:
         node = self.nodes.get(attempt.node)
@@ -327,6 +343,8 @@ class Draft:
         node: str | None = None,
     ) -> None:
         """One line of history."""
+        if self._silent:
+            return
         seq = self.counters.event
         self.counters.event += 1
         self.events.append(
@@ -364,6 +382,8 @@ class Draft:
             demand=self.demand,
             reservations=self.reservations.share(),
             meters=self.meters.share(),
+            named=self.named.share(),
+            live_counts=self.live_counts.share(),
             journal=self.journal,
             mark=self.journal.end,
         )

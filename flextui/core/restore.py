@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flextui.core.livejobs import LiveJobs
 from flextui.core.model.ids import TaskKey
 from flextui.core.model.inventory import Inventory, NodeSpec
 from flextui.core.model.journal import Journal
@@ -11,7 +12,7 @@ from flextui.core.model.state import Account, Mark, Meter, Node, NodeStatus, Now
 from flextui.core.model.usage import HOUR, unsettled
 from flextui.core.ports import Loaded, NodeRecord
 from flextui.core.reduce.devices import declared_gpus
-from flextui.core.scheduler.accounts import held_milli, longest_window, used_at
+from flextui.core.scheduler.accounts import held_milli, used_at
 
 
 def restored(loaded: Loaded, inventory: Inventory, now: Now) -> Snapshot:
@@ -28,6 +29,9 @@ def restored(loaded: Loaded, inventory: Inventory, now: Now) -> Snapshot:
         if name not in nodes:
             nodes[name] = _gone(name, now)
     meters = _meters(loaded)
+    index = LiveJobs()
+    for job in sorted(loaded.jobs, key=lambda job: job.seq):
+        index.put(None, job)
     return Snapshot(
         revision=1,
         inventory=inventory,
@@ -42,13 +46,15 @@ def restored(loaded: Loaded, inventory: Inventory, now: Now) -> Snapshot:
         runtimes=dict(loaded.runtimes),
         reservations=dict(loaded.reservations),
         meters=meters,
+        named=index.named.share(),
+        live_counts=index.counts.share(),
         journal=Journal(),
     )
 
 
 def first_hour(inventory: Inventory, now: Now) -> int | None:
     """From which hour on the store is to tell of use: as far back as a quota looks."""
-    window = longest_window(inventory)
+    window = inventory.quota_window
     return int((now.wall - window) // HOUR) if window else None
 
 

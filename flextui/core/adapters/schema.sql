@@ -84,6 +84,7 @@ CREATE TABLE attempts (
     cpu_set      TEXT NOT NULL DEFAULT '[]',
     gang         TEXT NOT NULL DEFAULT '',
     master       TEXT NOT NULL DEFAULT '',
+    borrowed     INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (job, idx, number)
 ) WITHOUT ROWID;
 CREATE INDEX attempts_live ON attempts (job) WHERE live;

@@ -34,7 +34,7 @@ ATTEMPT_COLUMNS = (
     "job, idx, number, id, revision, node, host_id, boot, root_id, gpus, cpus, memory_bytes,"
     " state, live, placed_at, started_at, ended_at, exit_code, signal, reason, why, stop,"
     " replaced, acked, lease_s, mem_limit, last_lines, nonce, share, gpu_memory_bytes, cpu_set,"
-    " gang, master"
+    " gang, master, borrowed"
 )
 NODE_COLUMNS = "name, host_id, root_path, root_id, drain, cordon, cordoned_gpus"
 EVENT_COLUMNS = "seq, at, kind, actor, job, task, attempt, node, text"
@@ -79,7 +79,7 @@ def attempt_row(it: Attempt) -> Row:
         it.state.live, it.placed_at, it.started_at, it.ended_at, it.exit_code, it.signal,
         it.reason, it.why, _stop_text(it.stop), it.replaced, it.acked, it.lease_s, it.limit,
         it.last_lines, it.nonce, it.share, it.gpu_memory_bytes, json.dumps(it.cpu_set), it.gang,
-        it.master,
+        it.master, it.borrowed,
     )  # fmt: skip
 
 
@@ -143,7 +143,7 @@ def attempt_of(row: Row) -> Attempt:
     (
         job, index, number, id_, revision, node, host_id, boot, root_id, gpus, cpus, memory,
         state, _, placed, started, ended, exit_code, signal, reason, why, stop, replaced, acked,
-        lease, limit, last_lines, nonce, share, gpu_memory, cpu_set, gang, master,
+        lease, limit, last_lines, nonce, share, gpu_memory, cpu_set, gang, master, borrowed,
     ) = row  # fmt: skip
     return Attempt(
         id=id_, task=TaskKey(job_id(job), index), number=number, revision=revision, node=node,
@@ -152,7 +152,7 @@ def attempt_of(row: Row) -> Attempt:
         ended_at=ended, exit_code=exit_code, signal=signal, reason=reason, why=why,
         stop=_stop_of(stop), replaced=bool(replaced), acked=bool(acked), lease_s=lease,
         limit=limit, last_lines=last_lines, nonce=nonce, share=share, gpu_memory_bytes=gpu_memory,
-        cpu_set=tuple(json.loads(cpu_set)), gang=gang, master=master,
+        cpu_set=tuple(json.loads(cpu_set)), gang=gang, master=master, borrowed=bool(borrowed),
     )  # fmt: skip
 
 

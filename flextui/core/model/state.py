@@ -208,6 +208,9 @@ class Attempt:
     """Shared by the ranks of a gang that were placed together; "" for anything else."""
     master: str = ""
     """host:port of rank 0, for the ranks of a gang."""
+    borrowed: bool = False
+    """Let in by a learned run time before somebody that it would be in the way of: it makes room
+    if it stays longer."""
 
     def owns(self, nonce: str) -> bool:
         """Whether a node's record with this nonce is of this attempt; older ones have none."""
@@ -275,6 +278,8 @@ class Gpu:
     """From the inventory, of a box without a driver."""
     mig: str = ""
     """The profile of a MIG slice (1g.10gb); "" for a whole GPU."""
+    parent: str = ""
+    """The UUID of the GPU that a MIG slice is part of; "" for a whole GPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -458,6 +463,10 @@ class Snapshot:
     """Those made by command, by name; the inventory has more."""
     meters: Mapping[str, Meter] = field(default_factory=_empty)
     """By live attempt that holds GPUs."""
+    named: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=_empty)
+    """(owner, name) → ids of live jobs that nobody has stopped, oldest first."""
+    live_counts: Mapping[tuple[str, str], int] = field(default_factory=_empty)
+    """("user", name) and ("project", name) → how many live jobs they have."""
     journal: Journal | None = field(default=None, compare=False, repr=False)
     """What changed from one snapshot to the next; None: nobody wrote it down."""
     mark: int = field(default=0, compare=False, repr=False)

@@ -6,13 +6,15 @@ A placement that doesn't is dropped and said: planning again is cheap, a double 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from flextui.core.draft import Draft
 from flextui.core.forget import forget_old_attempt
-from flextui.core.model.ids import attempt_id
-from flextui.core.model.state import Attempt, AttemptState, Job, Node, NodeStatus, Task
+from flextui.core.model.ids import TaskKey, attempt_id
+from flextui.core.model.state import Attempt, AttemptState, Job, NodeStatus
 from flextui.core.reduce.attempts import send_owed_stop
+from flextui.core.reduce.recheck import recheck
 from flextui.core.reduce.starts import abandon, start_effect
 from flextui.core.scheduler.decision import Decision, GiveUp, Kill, Placement
 from flextui.core.scheduler.loss import FENCE_MARGIN_S
@@ -30,12 +32,14 @@ def apply_decision(draft: Draft, decision: Decision) -> None:
         _kill(draft, kill)
     for give_up in decision.give_ups:
         _give_up(draft, give_up)
-    for placement in decision.placements:
-        refusal = _place(draft, placement)
-        if refusal:
-            key = placement.task
-            text = f"{key} isn't placed on {placement.node}: {refusal}"
-            draft.note("plan.refused", text, job=key.job, task=key.index, node=placement.node)
+    for together in _gangs(decision.placements):
+        if refusal := recheck(draft, together):
+            key = together[0].task
+            node = together[0].node
+            draft.note("plan.refused", refusal, job=key.job, task=key.index, node=node)
+            continue
+        for placement in together:
+            _place(draft, placement)
     for note in decision.notes:
         draft.note(
             note.kind, note.text, job=note.job, task=note.task, attempt=note.attempt, node=note.node
@@ -97,15 +101,18 @@ def _give_up(draft: Draft, give_up: GiveUp) -> None:
 # ── placements ─────────────────────────────────────────────────────────────────────────────────
 
 
-def _place(draft: Draft, placement: Placement) -> str:
-    """Make the attempt, or say why not."""
-    job = draft.jobs.get(placement.task.job)
-    task = draft.tasks.get(placement.task)
-    node = draft.nodes.get(placement.node)
-    if job is None or task is None or node is None:
-        return "the job, its task or the node is gone"
-    if refusal := _recheck(draft, placement, job, task, node):
-        return refusal
+def _gangs(placements: Iterable[Placement]) -> Iterable[Sequence[Placement]]:
+    """What starts together or not at all: the ranks of a gang, any other placement alone."""
+    together: dict[str | TaskKey, list[Placement]] = {}
+    for placement in placements:
+        together.setdefault(placement.gang or placement.task, []).append(placement)
+    return together.values()
+
+
+def _place(draft: Draft, placement: Placement) -> None:
+    """Make the attempt, which was rechecked."""
+    job, task = draft.jobs[placement.task.job], draft.tasks[placement.task]
+    node = draft.nodes[placement.node]
     facts = node.facts
     assert facts is not None
     number = task.attempts + 1
@@ -125,6 +132,12 @@ def _place(draft: Draft, placement: Placement) -> str:
         placed_at=draft.now.wall,
         lease_s=_lease(draft, job),
         nonce=draft.token(),
+        share=placement.share,
+        gpu_memory_bytes=placement.gpu_memory_bytes,
+        cpu_set=placement.cpu_set,
+        gang=placement.gang,
+        master=placement.master,
+        borrowed=placement.borrowed,
     )
     draft.put_attempt(attempt)
     if attempt.lease_s is not None:
@@ -142,26 +155,6 @@ def _place(draft: Draft, placement: Placement) -> str:
     effect = start_effect(draft, attempt)
     assert effect is not None
     draft.send(node.name, effect)
-    return ""
-
-
-def _recheck(draft: Draft, placement: Placement, job: Job, task: Task, node: Node) -> str:
-    if node.status is not NodeStatus.READY or node.facts is None:
-        return f"{node.name} is {node.status}"
-    if job.revision != placement.revision or job.stop is not None:
-        return "the job has changed"
-    if task.retired or task.state.ended:
-        return "the task has ended"
-    active = draft.attempts.get(task.active) if task.active else None
-    if active is not None and active.state.live and not active.replaced:
-        return f"{active.id} is still {active.state}"
-    wanted = set(placement.gpus)
-    if wanted - {gpu.uuid for gpu in node.gpus}:
-        return "a GPU is gone"
-    for other in draft.by_node.get(node.name) or ():
-        if taken := wanted.intersection(draft.attempts[other].gpus):
-            return f"GPU {min(taken)} is held by {other}"
-    return ""
 
 
 def _lease(draft: Draft, job: Job) -> float | None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import replace
 from math import expm1, log
 
-from flextui.core.model.inventory import Inventory
 from flextui.core.model.state import Account, Attempt
 from flextui.core.model.usage import HOUR, WHOLE, split
 
@@ -65,14 +64,3 @@ def _add(hours: dict[int, float], start: float, end: float, rate: float, first: 
         for hour, seconds in split(start, end):
             if hour >= first:
                 hours[hour] = max(0.0, hours.get(hour, 0.0) + rate * seconds)
-
-
-def longest_window(inventory: Inventory) -> float:
-    """Seconds that the quotas of an inventory look back; 0 if none counts GPU hours."""
-    users = inventory.users
-    quotas = [
-        users.quota,
-        *users.quotas.values(),
-        *(it.quota for it in inventory.projects.values()),
-    ]
-    return max((it.gpu_hours.window for it in quotas if it.gpu_hours is not None), default=0.0)

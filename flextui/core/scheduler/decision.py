@@ -34,6 +34,8 @@ class Placement:
     gang: str = ""
     """Equal for the ranks of one gang: all of them start or none does."""
     master: str = ""
+    borrowed: bool = False
+    """See `Attempt.borrowed`."""
 
 
 @dataclass(frozen=True, slots=True)
