@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import islice, pairwise
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,11 +19,14 @@ from flextui.core.model.problems import BadInput
 from flextui.core.model.schema import json_schema
 from flextui.core.model.spec import GRAMMAR, JobSpec, read_specs, spec_from_text
 from flextui.core.model.units import format_duration, format_size, parse_duration, parse_size
+from flextui.core.model.windows import Window
 
 READERS: list[Callable[[str | bytes, str], object]] = [read_specs, read_inventory]
 
 FIELDS = sorted({*JobSpec.model_fields, *(step for path in GRAMMAR.later for step in path)})
-WORDS = [*FIELDS, "nodes", "host", "gpus", "auto", "index", "batch", "service", "on", "64GiB"]
+TABLES = ["projects", "volumes", "reservations", "maintenance", "users", "policy", "fleet", "nodes"]
+WORDS = [*FIELDS, *TABLES, "members", "quota", "for", "from", "to", "every", "2026-01-31T09:30"]
+WORDS += ["host", "gpus", "auto", "index", "batch", "service", "on", "64GiB"]
 SYNTAX = [":", ": ", "- ", "\n", "\n  ", "{", "}", "[", "]", ",", "&a ", "*a", "'", '"', "|", ">"]
 SYNTAX += ["#", "\t", "---\n", "...", "!!str ", "!x ", "? ", "<<", "%YAML 1.2\n", "@", "\r", "0x"]
 
@@ -38,7 +44,7 @@ keys = st.sampled_from(WORDS) | st.text(max_size=5)
 trees = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=4)
 )
-documents = st.dictionaries(st.sampled_from([*FIELDS, "fleet", "nodes", "users", "policy"]), trees)
+documents = st.dictionaries(st.sampled_from([*FIELDS, *TABLES]), trees)
 
 
 def answers(text: str | bytes) -> None:
@@ -86,7 +92,7 @@ def _finite(value: Any) -> bool:
 
 
 label_names = st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True).filter(
-    lambda name: name not in ("node", "not", "prefer", "placement", "pool")
+    lambda name: name not in ("node", "not", "prefer", "placement", "apart", "pool")
 )
 printable = st.text(st.characters(categories=["L", "N", "P", "S"]), max_size=10)
 labels = st.dictionaries(label_names, printable, max_size=3)
@@ -95,6 +101,9 @@ no_nul = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"
 argv = st.builds(lambda program, rest: [program, *rest], no_nul.filter(str.strip), st.lists(no_nul))
 seconds = st.floats(0.001, 86_400) | st.integers(1, 86_400)
 sizes = st.integers(2**20, 2**50)
+names = st.from_regex(r"[a-z0-9][a-z0-9-]{0,20}", fullmatch=True)
+days = st.datetimes(datetime(2000, 1, 1), datetime(2080, 1, 1))
+times = days.map(lambda day: day.isoformat(timespec="seconds"))
 
 
 @st.composite
@@ -105,7 +114,9 @@ def specs(draw: st.DrawFn) -> dict[str, Any]:
     then = draw(st.sampled_from(["wait", "reschedule", "fail"]))
     optional = {
         "resources": st.fixed_dictionaries(
-            {"gpus": st.integers(1, 8)},
+            {"gpus": st.integers(1, 8)}
+            if draw(st.booleans())
+            else {"gpu_share": st.floats(0.001, 0.999) | sizes},
             optional={
                 "gpu_model": words,
                 "gpu_memory": sizes,
@@ -123,6 +134,7 @@ def specs(draw: st.DrawFn) -> dict[str, Any]:
                     "not": st.builds(lambda own, node: {**own, "node": node}, labels, words),
                     "prefer": labels,
                     "placement": st.sampled_from(["pack", "spread", None]),
+                    "apart": words,
                 },
             ),
         ),
@@ -147,9 +159,15 @@ def specs(draw: st.DrawFn) -> dict[str, Any]:
         ),
         "time_limit": seconds,
         "grace": seconds,
+        "project": names | st.just(""),
+        "nodes": st.integers(1, 1024) if kind == "batch" else st.just(1),
+        "interactive": st.booleans() if kind == "batch" else st.just(False),
+        "preempt": st.sampled_from(["never", "restart", "resume"]),
+        "begin": times | st.integers(0, 3600),
+        "volumes": st.lists(names, max_size=3, unique=True),
     }
     required = {
-        "name": st.from_regex(r"[a-z0-9][a-z0-9-]{0,20}", fullmatch=True),
+        "name": names,
         "type": st.just(kind),
         "run": no_nul.filter(str.strip)
         | st.lists(no_nul, min_size=1).filter(lambda it: it[0].strip()),
@@ -166,6 +184,100 @@ def test_a_valid_spec_comes_back_from_storage_and_from_its_own_json(data: dict[s
     assert JobSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
     assert read_specs(yaml.safe_dump(spec.to_json()), "f.yaml") == (spec,)
     assert read_specs(yaml.safe_dump(data), "f.yaml") == (spec,)
+
+
+@st.composite
+def windows(draw: st.DrawFn, name: str, nodes: list[str]) -> dict[str, Any]:
+    """A valid window over some of the nodes, as the mapping that a file would hold."""
+    every = draw(st.sampled_from([None, "day", "week", "weekdays"]))
+    start = draw(days)
+    length = draw(st.integers(60, 86_400))
+    window: dict[str, Any] = {
+        "name": name,
+        "nodes": draw(st.just("all") | st.lists(st.sampled_from(nodes), min_size=1, unique=True)),
+        "from": start.isoformat(timespec="seconds"),
+        "to": draw(st.sampled_from([length, f"{length}s"])),
+        "timezone": draw(st.sampled_from(["UTC", "Europe/Berlin", "America/New_York"])),
+    }
+    if every:
+        window["every"] = every
+        if draw(st.booleans()):
+            window["until"] = (start + timedelta(days=draw(st.integers(2, 900)))).isoformat()
+    return window
+
+
+@st.composite
+def inventories(draw: st.DrawFn) -> dict[str, Any]:
+    """A valid inventory of one reservation at most, as the mapping that a file would hold."""
+    nodes = draw(st.lists(names.filter(lambda it: it[-1] != "-"), min_size=1, unique=True))
+    people = st.lists(names | names.map(lambda it: f"group:{it}"), min_size=1, unique=True)
+    hours = st.builds("{}/{}d".format, st.integers(1, 9999), st.integers(1, 366))
+    quota = st.fixed_dictionaries(
+        {},
+        optional={
+            "gpus": st.integers(1, 999) | st.floats(0.1, 99),
+            "gpu_hours": hours,
+            "jobs": st.integers(1, 999),
+        },
+    )
+    project = st.fixed_dictionaries(
+        {"members": people}, optional={"quota": quota, "weight": st.floats(0.1, 100)}
+    )
+    volume = st.fixed_dictionaries(
+        {"path": names.map(lambda it: f"/{it}"), "shared": st.just(True)}
+    ) | st.fixed_dictionaries(
+        {"path": st.just("/d"), "nodes": st.lists(st.sampled_from(nodes), min_size=1)}
+    )
+    kept = draw(windows("kept", nodes))
+    return {
+        "nodes": [{"host": name} for name in nodes],
+        "projects": draw(st.dictionaries(names, project, max_size=3)),
+        "users": {"quota": draw(quota), "quotas": draw(st.dictionaries(names, quota, max_size=2))},
+        "volumes": draw(st.dictionaries(names, volume, max_size=2)),
+        "reservations": draw(st.sampled_from([[], [{**kept, "for": draw(people)}]])),
+        "maintenance": draw(st.sampled_from([[], [draw(windows("care", nodes))]])),
+    }
+
+
+@given(inventories())
+@settings(deadline=None, max_examples=100)
+def test_a_valid_inventory_comes_back_from_its_own_json(data: dict[str, Any]) -> None:
+    fleet = read_inventory(yaml.safe_dump(data), "f.yaml")
+    assert read_inventory(fleet.to_text(), "f.yaml") == fleet
+    assert read_inventory(fleet.to_text(), "f.yaml").inventory_hash == fleet.inventory_hash
+
+
+@given(windows("w", ["n"]), days)
+@settings(deadline=None)
+def test_spans_come_in_order_never_overlap_and_are_the_same_from_anywhere(
+    data: dict[str, Any], day: datetime
+) -> None:
+    window = Window.model_validate(data)
+    after = day.replace(tzinfo=UTC).timestamp()
+    found = list(islice(window.spans(after), 20))
+    for start, end in found:
+        assert end > after
+        assert end > start
+    for (_, end), (later, _) in pairwise(found):
+        assert later > end - 3600 * 2  # by so much at most, where the clocks change
+    for index, (start, end) in enumerate(found):
+        here = window.next_span((start + end) / 2)
+        assert here in found[max(0, index - 1) : index + 1]
+
+
+@given(inventories(), windows("other", ["n"]))
+@settings(deadline=None)
+def test_reservations_that_meet_are_refused_and_no_others(
+    data: dict[str, Any], other: dict[str, Any]
+) -> None:
+    kept = {**other, "name": "first", "nodes": "all", "for": "bob"}
+    again = {**other, "name": "second", "nodes": "all", "for": "eve"}
+    both = {**data, "reservations": [kept, again]}
+    with pytest.raises(BadInput) as refused:
+        read_inventory(yaml.safe_dump(both), "f.yaml")
+    assert "keeps already" in str(refused.value)
+    kept["gpus"], again["gpus"] = [0], [1]
+    assert len(read_inventory(yaml.safe_dump(both), "f.yaml").reservations) == 2
 
 
 @given(specs())

@@ -49,7 +49,14 @@ def test_the_reader_knows_what_the_schema_names(name: str) -> None:
 
 def test_fields_of_labels_are_where_a_file_has_them() -> None:
     where = json_schema()["$defs"]["Where"]
-    assert set(where["properties"]) == {"node", "not", "prefer", "placement", "pool"}
+    assert set(where["properties"]) == {
+        "node",
+        "not",
+        "prefer",
+        "placement",
+        "apart",
+        "pool",
+    }
     assert "string" in where["additionalProperties"]["type"]
 
 
@@ -62,7 +69,7 @@ def test_every_field_is_described() -> None:
             assert described.get("description"), name
 
 
-@pytest.mark.parametrize("part", ["Restart", "Resources", "OnNodeLoss"])
+@pytest.mark.parametrize("part", ["Restart", "Resources", "OnNodeLoss", "Idle"])
 def test_unknown_fields_are_refused_by_the_schema_too(part: str) -> None:
     schema = json_schema()
     assert schema["additionalProperties"] is False

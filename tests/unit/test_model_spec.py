@@ -133,6 +133,65 @@ def test_several_jobs_in_a_file() -> None:
     ]
 
 
+MORE = """
+name: train
+run: x
+project: vision
+nodes: 4
+resources: {gpu_share: 0.3335, gpu_model: a100, gpu_memory: 40GiB}
+begin: 2026-01-31 09:30
+deadline: 2026-02-01T09:30:00+01:00
+preempt: resume
+idle: {gpu_below: 10, for: 1h, then: stop, grace: 10m}
+interactive: true
+volumes: [data, "more:/more", "old:/old:ro"]
+where: {apart: [train, eval]}
+"""
+
+
+def test_a_gang_with_a_share_and_all_its_times() -> None:
+    more = spec(MORE)
+    assert (more.project, more.nodes, more.preempt, more.interactive) == (
+        "vision",
+        4,
+        "resume",
+        True,
+    )
+    assert (more.resources.gpu_share, more.resources.share_milli) == (0.334, 334)
+    assert more.resources.share_bytes == 0
+    assert (more.begin, more.deadline) == ("2026-01-31T09:30:00", "2026-02-01T09:30:00+01:00")
+    idle = more.idle
+    assert idle is not None
+    assert (idle.gpu_below, idle.for_, idle.then, idle.grace) == (10.0, 3600.0, "stop", 600.0)
+    assert more.volumes == ("data", "more:/more", "old:/old:ro")
+    assert more.where.apart == ("train", "eval")
+    assert spec(json.dumps(more.to_json())) == more
+    assert spec_from_text(more.to_text()) == more
+
+
+def test_a_share_may_be_a_size() -> None:
+    resources = spec(BASE + "resources: {gpu_share: 10GiB}").resources
+    assert (resources.share_bytes, resources.share_milli, resources.gpus) == (10 * 2**30, 0, 0)
+
+
+def test_times_may_be_so_long_from_submission() -> None:
+    read = spec(BASE + "begin: 30m\ndeadline: 4h\n")
+    assert (read.begin, read.deadline) == (1800.0, 14_400.0)
+    mixed = spec(BASE + "begin: 30m\ndeadline: 2026-01-31\n")
+    assert (mixed.begin, mixed.deadline) == (1800.0, "2026-01-31T00:00:00")
+
+
+@pytest.mark.parametrize(("kind", "preempt"), [("batch", "restart"), ("service", "never")])
+def test_only_batch_jobs_make_room_for_others_unasked(kind: str, preempt: str) -> None:
+    assert spec(BASE + f"type: {kind}").preempt == preempt
+
+
+def test_what_idles_has_defaults() -> None:
+    idle = spec(BASE + "resources: {gpus: 1}\nidle: {}").idle
+    assert idle is not None
+    assert (idle.gpu_below, idle.for_, idle.then, idle.grace) == (5.0, 1800.0, "warn", 300.0)
+
+
 def test_all_problems_of_a_file_are_told_in_order() -> None:
     found = refused(
         "nmae: a\nrun: x\nresources: {gpus: two}\n"
@@ -175,7 +234,7 @@ def test_all_problems_of_a_file_are_told_in_order() -> None:
         (BASE + "gpu: 2", "did you mean 'resources.gpus'?"),
         (BASE + "scedule: x", "did you mean 'schedule'?"),
         (BASE + "on-node-loss: {}", "did you mean 'on_node_loss'?"),
-        (BASE + '"a\\e[31m": 1', r"3:1: unknown field 'a\x1b[31m'; expected one of count, env"),
+        (BASE + '"a\\e[31m": 1', r"3:1: unknown field 'a\x1b[31m'; expected one of begin, count"),
         (BASE + "resources: 5", "3:12: resources is 5; expected a mapping"),
         (BASE + "resources:", "3:11: resources is empty; expected a mapping"),
         (BASE + "resources: {gpus: -1}", "3:19: resources.gpus is -1; expected at least 0"),
@@ -226,8 +285,57 @@ def test_all_problems_of_a_file_are_told_in_order() -> None:
         (BASE + "time_limit: 0", "3:13: time_limit is 0; expected more than 0"),
         (BASE + "time_limit: 4 hours", "'4 hours'; expected a duration such as 30s, 90m, 4h"),
         (BASE + "grace: 2d", "3:8: grace is '2d'; expected at most 86400"),
-        (BASE + "nodes: 2", "3:8: 'nodes: 2' is not supported yet; expected 1"),
-        (BASE + "nodes: true", "3:8: 'nodes: true' is not supported yet; expected 1"),
+        (BASE + "nodes: 0", "3:8: nodes is 0; expected at least 1"),
+        (BASE + "nodes: 1025", "3:8: nodes is 1025; expected at most 1024"),
+        (BASE + "nodes: true", "3:8: nodes is True; expected a whole number"),
+        (
+            BASE + "type: service\nnodes: 2",
+            "4:8: nodes: a service job is no gang; expected type: b",
+        ),
+        (BASE + "project: Vision", "3:10: project is 'Vision'; expected the name of a project"),
+        (BASE + "interactive: yes", "expected true or false; did you mean 'true'?"),
+        (
+            BASE + "type: service\ninteractive: true",
+            "4:14: interactive: a service job isn't interactive; expected type: batch",
+        ),
+        (BASE + "preempt: always", "3:10: preempt is 'always'; expected one of never, restart, r"),
+        (
+            BASE + "resources: {gpus: 1, gpu_share: 0.5}",
+            "3:33: resources.gpu_share: whole GPUs are asked for as well; expected gpu_share or",
+        ),
+        (
+            BASE + "resources: {gpu_share: 1}",
+            "3:24: resources.gpu_share is 1; expected a part betw",
+        ),
+        (BASE + "resources: {gpu_share: 1.0}", "resources.gpu_share is 1.0; expected a part betwe"),
+        (BASE + "resources: {gpu_share: 0.0}", "resources.gpu_share is 0.0; expected a part betwe"),
+        (BASE + "resources: {gpu_share: .nan}", "resources.gpu_share is nan; expected a part betw"),
+        (BASE + "resources: {gpu_share: '0.5'}", "resources.gpu_share is '0.5'; expected a part b"),
+        (BASE + "resources: {gpu_share: 10gib}", "or a size such as 10GiB; did you mean '10GiB'?"),
+        (BASE + "begin: tomorrow", "3:8: begin is 'tomorrow'; expected a time such as 2026-01-31T"),
+        (BASE + "begin: 2026-02-30", "3:8: begin: '2026-02-30' doesn't exist; expected a time su"),
+        (BASE + "begin: 2026-01-31T25:00", "begin: '2026-01-31T25:00' doesn't exist"),
+        (BASE + "deadline: 0001-01-01", "3:11: deadline: 0001-01-01T00:00:00 is out of range"),
+        (BASE + "begin: -1", "3:8: begin is -1; expected a time such as"),
+        (
+            BASE + "begin: 2h\ndeadline: 90m",
+            "4:11: deadline: it isn't later than begin; expected later than 2h",
+        ),
+        (
+            BASE + "begin: 2026-02-01\ndeadline: 2026-01-31T12:00",
+            "4:11: deadline: it isn't later than begin; expected later than 2026-02-01T00:00:00",
+        ),
+        (BASE + "idle: {for: 1h}", "3:7: idle: no GPU is asked for; expected gpus or gpu_share i"),
+        (
+            BASE + "resources: {gpus: 1}\nidle: {then: kill}",
+            "4:14: idle.then is 'kill'; expected one of warn, stop",
+        ),
+        (BASE + "resources: {gpus: 1}\nidle: {gpu_below: 0}", "idle.gpu_below is 0; expected more"),
+        (BASE + "resources: {gpus: 1}\nidle: {four: 1h}", "unknown field 'four' in idle; expected"),
+        (BASE + "volumes: {data: /data}", "3:10: volumes is a mapping; expected a list of NAME"),
+        (BASE + "volumes: ['data:/d:rx']", "3:10: volumes is a list; expected NAME, NAME:/PATH or"),
+        (BASE + "volumes: [data, 'data:/d']", "volumes: the volume data is given twice"),
+        (BASE + "where: {apart: {x: y}}", "3:16: where.apart is a mapping; expected a list"),
         ("- a", "1:1: this document is a list; expected a mapping of fields"),
         ("x", "1:1: this document is 'x'; expected a mapping of fields"),
         ("# nothing\n", "1:1: there is no job here; expected name: and run:"),
@@ -240,8 +348,6 @@ def test_one_mistake_gives_one_problem_at_its_place(text: str, problem: str) -> 
 
 LATER = [
     "image: a/b",
-    "project: p",
-    "nodes: 2",
     "array: 0-9",
     'schedule: "0 3 * * *"',
     "timezone: UTC",
@@ -252,13 +358,10 @@ LATER = [
     "files: {/a: {content: x}}",
     "secrets: {A: b}",
     "sync: .",
-    'volumes: ["a:/a"]',
     "ports: {http: 0}",
     "health: {http: {port: http}}",
     "update: {strategy: rolling}",
-    "idle: {gpu_below: 5}",
     "notify: []",
-    "resources: {gpu_share: 0.5}",
     "where: {pool: slurm}",
 ]
 
@@ -295,6 +398,7 @@ def test_json_is_the_spec_as_it_could_stand_in_a_file() -> None:
         "not": {"owner": "x", "node": ["gpu9"]},
         "prefer": {"fast": "1"},
         "placement": "pack",
+        "apart": [],
     }
     assert written["time_limit"] == 14_400.0
     assert written["resources"]["memory"] == 64 * 2**30

@@ -10,7 +10,6 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from flextui.core.model.fields import (
     Bytes,
-    Flag,
     Frozen,
     Labels,
     Number,
@@ -32,7 +31,8 @@ Account = Annotated[
     Text, matches(r"[A-Za-z0-9_][A-Za-z0-9_.@\\-]{0,254}\$?", "the name of an account")
 ]
 Port = Annotated[Whole, Field(ge=1, le=65_535)]
-Index = Annotated[Whole, Field(ge=0, le=1023)]
+MAX_INDEX = 1023
+Index = Annotated[Whole, Field(ge=0, le=MAX_INDEX)]
 """A GPU's number on its node."""
 Program = Annotated[
     Text, matches(r"(~?/)?[A-Za-z0-9_.+/-]+", "a program's name or path, such as /usr/bin/python3")
@@ -62,15 +62,19 @@ class DeclaredGpu(Frozen):
 
 
 def _share(value: Any) -> Any:
-    if isinstance(value, bool | list | tuple):
+    if isinstance(value, bool):
         return value
-    raise BadValue(expected="true, false or a list of indices such as [0, 1]")
+    if not isinstance(value, list | tuple) or not all(
+        type(it) is int and 0 <= it <= MAX_INDEX for it in value
+    ):
+        raise BadValue(expected="true, false or a list of indices such as [0, 1]")
+    return tuple(value)
 
 
 class GpuPolicy(Frozen):
     """Which GPUs of a node are used, and how. The default takes all that NVML reports."""
 
-    share: Annotated[Flag | tuple[Index, ...], BeforeValidator(_share)] = False
+    share: Annotated[bool | tuple[int, ...], BeforeValidator(_share)] = False
     """Whether jobs may share a GPU: all of them, none, or those of these indices."""
     foreign_ignore: Bytes = 512 * 2**20
     """Bytes of foreign memory below which a GPU still counts as free."""
