@@ -112,7 +112,7 @@ class Desk:
     def find(self, selector: str, who: Identity) -> Job:
         """A live or recent job. Raises `CommandError`."""
         snapshot = self.engine.snapshot
-        return find_job(snapshot.jobs.values(), snapshot.recent.values(), who, selector)
+        return find_job(snapshot.jobs, snapshot.recent, who, selector)
 
     async def find_doc(self, selector: str, who: Identity) -> JobDoc:
         """Any job that the store still has, as its document with spec. Raises `CommandError`."""
@@ -180,7 +180,7 @@ class Desk:
         terms = admission.terms(snapshot.inventory, now.wall, who, self.admin(who), spec)
         live = None
         if spec.type != "batch":
-            live = own_live(snapshot.jobs.values(), who, spec.name)
+            live = own_live(snapshot, who, spec.name)
         diff = spec_diff(live.spec, spec) if live else []
         action = "create" if live is None else "revise" if diff else "unchanged"
         job = new_job(TRIAL_SEQ, now.wall, who, spec, terms)
@@ -188,7 +188,7 @@ class Desk:
         tried = trial(snapshot, job, now)
         told = explain_view.trial_view(snapshot, spec, action, diff, tried)
         try:
-            admission.check_quotas(snapshot.inventory, snapshot.jobs.values(), who.user, spec, live)
+            admission.check_quotas(snapshot.inventory, snapshot.live_counts, who.user, spec, live)
             admission.check_ever(snapshot, spec)
         except SpecRefused as refused:
             told["warnings"].append(f"submitting it would be refused: {refused.text}")

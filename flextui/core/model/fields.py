@@ -52,6 +52,10 @@ class Frozen(BaseModel):
 
     def to_text(self) -> str:
         """Canonical JSON text: the same for equal values, whatever order they were written in."""
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         return json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
 
     @cached_property

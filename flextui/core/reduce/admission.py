@@ -6,8 +6,9 @@ start isn't taken in to wait for ever.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from flextui.core.commands import CommandError, ErrorCode
 from flextui.core.model.inventory import Inventory, Quota
@@ -115,29 +116,31 @@ def _on_few_nodes(inventory: Inventory, spec: JobSpec) -> bool:
 # ── quotas ─────────────────────────────────────────────────────────────────────────────────────
 
 
+class Counts(Protocol):
+    """Live jobs by ("user" or "project", name)."""
+
+    def get(self, key: tuple[str, str], /) -> int | None: ...
+
+
 def check_quotas(
-    inventory: Inventory, jobs: Iterable[Job], user: str, spec: JobSpec, live: Job | None
+    inventory: Inventory, counts: Counts, user: str, spec: JobSpec, live: Job | None
 ) -> None:
     """Raises `SpecRefused` for what no wait would bring under a quota, and for one job too many.
 
     `live` is the job that this would be a new revision of.
     """
     project = inventory.projects.get(spec.project)
-    quotas = [(user, "user", user, inventory.users.quota_of(user))]
+    quotas = [(user, ("user", user), inventory.users.quota_of(user))]
     if project is not None:
-        quotas.append((f"the project {spec.project}", "project", spec.project, project.quota))
-    for whose, kind, name, quota in quotas:
+        quotas.append((f"the project {spec.project}", ("project", spec.project), project.quota))
+    own = set() if live is None else {("user", live.owner), ("project", live.project)}
+    for whose, key, quota in quotas:
         _check_gpus(whose, quota, spec)
         _check_hours(whose, quota, spec)
-        if quota.jobs is not None:
-            others = sum(
-                (it.owner if kind == "user" else it.project) == name
-                for it in jobs
-                if live is None or it.id != live.id
-            )
-            if others >= quota.jobs:
-                what = f"{whose} has {others} jobs of {quota.jobs} that it may have"
-                raise SpecRefused((), what, "one of them to end first")
+        others = (counts.get(key) or 0) - (key in own)
+        if quota.jobs is not None and others >= quota.jobs:
+            what = f"{whose} has {others} jobs of {quota.jobs} that may wait or run at once"
+            raise SpecRefused((), what, "one of them to end first")
 
 
 def _copies(spec: JobSpec) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -48,35 +48,37 @@ def submit(draft: Draft, who: Identity, admin: bool, specs: Sequence[JobSpec]) -
     return answer
 
 
-def own_live(jobs: Iterable[Job], who: Identity, name: str) -> Job | None:
-    """The caller's newest live job of this name."""
-    own = [job for job in jobs if job.name == name and job.owner == who.user and not job.stop]
-    return max(own, key=lambda job: job.seq, default=None)
+def own_live(state: Draft | Snapshot, who: Identity, name: str) -> Job | None:
+    """The caller's newest live job of this name that isn't being stopped."""
+    ids = state.named.get((who.user, name)) or ()
+    return max((state.jobs[it] for it in ids), key=lambda job: job.seq, default=None)
 
 
-def _own_of_type(draft: Draft, who: Identity, spec: JobSpec) -> Job | None:
-    """The caller's live job of this name. Raises `SpecRefused` where it is of another type."""
-    live = own_live(draft.jobs.values(), who, spec.name)
+def _earlier(draft: Draft, who: Identity, spec: JobSpec) -> Job | None:
+    """The live job that this is a new revision of. Raises `SpecRefused` for one of another type."""
+    if spec.type == "batch":  # there may be thousands of that name, all of one type
+        ids = draft.named.get((who.user, spec.name)) or ()
+        live = draft.jobs[ids[-1]] if ids else None
+    else:
+        live = own_live(draft, who, spec.name)
     if live is not None and live.type != spec.type:
         what = f"{spec.name} is a live {live.type} job of yours ({live.id})"
-        raise SpecRefused(
-            ("type",), what, f"it stopped first, or another name for this {spec.type}"
-        )
-    return live
+        mend = f"it stopped first, or another name for this {spec.type}"
+        raise SpecRefused(("type",), what, mend)
+    return None if spec.type == "batch" else live
 
 
 def _submit_one(
     draft: Draft, who: Identity, admin: bool, spec: JobSpec
 ) -> tuple[str, str, list[dict[str, Any]]]:
     spec = admission.settle(draft.inventory, spec)
-    live = _own_of_type(draft, who, spec)
-    live = None if spec.type == "batch" else live
+    live = _earlier(draft, who, spec)
     diff = spec_diff(live.spec, spec) if live is not None else []
     as_it_is = live is not None and (live.count, live.priority) == (spec.count, spec.priority)
     if live is not None and not diff and as_it_is:
         return live.id, "unchanged", []
     terms = admission.terms(draft.inventory, draft.now.wall, who, admin, spec)
-    admission.check_quotas(draft.inventory, draft.jobs.values(), who.user, spec, live)
+    admission.check_quotas(draft.inventory, draft.live_counts, who.user, spec, live)
     if live is None:
         job = new_job(draft.next_job(), draft.now.wall, who, spec, terms)
     else:
@@ -213,7 +215,7 @@ def _chosen(draft: Draft, who: Identity, admin: bool, selectors: Sequence[str]) 
         raise CommandError("input", "no job was named")
     chosen: dict[str, Job] = {}
     for selector in selectors:
-        job = find_job(draft.jobs.values(), draft.recent.values(), who, selector)
+        job = find_job(draft.jobs, draft.recent, who, selector)
         may_act_on(job, who, admin)
         chosen[job.id] = job
     return list(chosen.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Protocol
 
 from flextui.core.commands import CommandError
 from flextui.core.model.problems import nearest, quote
@@ -14,17 +15,23 @@ MANY = 10
 """Candidates named in one error."""
 
 
-def find_job(live: Iterable[Job], recent: Iterable[Job], who: Identity, selector: str) -> Job:
+class Jobs(Protocol):
+    """Jobs by id: a table of a draft, or of a snapshot."""
+
+    def get(self, key: str, /) -> Job | None: ...
+
+    def values(self) -> Iterable[Job]: ...
+
+
+def find_job(live: Jobs, recent: Jobs, who: Identity, selector: str) -> Job:
     """The one job that the caller means.
 
     An id is that job. A name is the caller's own newest job of that name; where only others have
     one it is ambiguous, with the candidates. Raises `CommandError` (input).
     """
-    jobs = [*live, *recent]
-    if _ID.fullmatch(selector):
-        for job in jobs:
-            if job.id == selector:
-                return job
+    if _ID.fullmatch(selector) and (found := live.get(selector) or recent.get(selector)):
+        return found
+    jobs = [*live.values(), *recent.values()]
     owner, slash, name = selector.rpartition("/")
     if not slash:
         owner, name = who.user, selector
