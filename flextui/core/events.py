@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from flextui.core.model.state import Facts, Gpu, NodeStatus, Sample
+from flextui.core.model.state import Facts, Gpu, GpuPlace, NodeStatus, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +124,22 @@ class Sampled:
 
 
 @dataclass(frozen=True, slots=True)
+class PlacesSeen:
+    """Where all devices of a node sit; told once a session and when the devices change."""
+
+    node: str
+    places: Mapping[str, GpuPlace]
+
+
+@dataclass(frozen=True, slots=True)
 class XidSeen:
     node: str
     uuid: str
+    """The GPU's, also where it is cut into slices."""
     xid: int
     text: str
+    mig: str = ""
+    """The slice that it happened on, where the driver tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +160,7 @@ NodeEvent = (
     | StartRefused
     | AttemptUnknown
     | Sampled
+    | PlacesSeen
     | XidSeen
     | LeaseAsked
 )

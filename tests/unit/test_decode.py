@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flextui.core.adapters import decode
-from flextui.core.events import AttemptReported, LeaseAsked, Sampled, XidSeen
+from flextui.core.adapters import decode, devices, values
+from flextui.core.events import AttemptReported, LeaseAsked, PlacesSeen, Sampled, XidSeen
+from flextui.core.model.state import GpuPlace, Use
 from tests.unit.stand_in_agent import hello
 
 GPU: dict[str, Any] = {
@@ -55,12 +56,15 @@ def test_a_sample_with_its_gpus() -> None:
         "uptime_s": 99.5,
         "nvml": "ok",
         "gpus": [GPU],
-        "attempts": {"j1.0.1": {"cpu": 1.5, "memory_bytes": 7}},
+        "attempts": {
+            "j1.0.1": {"cpu": 1.5, "memory_bytes": 7},
+            "j2.0.1": {"cpu": None, "memory_bytes": 8, "active_ago_s": 4},
+        },
     }
     event = decode.push("gpu1", message)
     assert isinstance(event, Sampled)
     assert (event.sample.cpu, event.sample.load) == (0.25, (1.0, 2.5, 3.0))
-    assert event.sample.attempts == {"j1.0.1": (1.5, 7)}
+    assert event.sample.attempts == {"j1.0.1": Use(1.5, 7, None), "j2.0.1": Use(None, 8, 4.0)}
     gpu = event.gpus[0]
     assert (gpu.uuid, gpu.index, gpu.utilization, gpu.power_limit_w) == ("GPU-1", 1, 97, 700.0)
     assert gpu.ecc_uncorrected is None
@@ -111,13 +115,66 @@ def test_other_pushes() -> None:
     assert decode.push("n", {"t": "xid", "uuid": "G", "xid": 79, "text": "x"}) == XidSeen(
         "n", "G", 79, "x"
     )
+    on_slice = decode.push("n", {"t": "xid", "uuid": "G", "xid": 31, "text": "", "mig": "M"})
+    assert on_slice == XidSeen("n", "G", 31, "", mig="M")
     assert decode.push("n", {"t": "renew", "attempt": "a", "seq": 3}) == LeaseAsked("n", "a", 3)
     assert decode.push("n", {"t": "from a later version"}) is None
 
 
+# ── MIG ────────────────────────────────────────────────────────────────────────────────────────
+
+SLICES: list[dict[str, Any]] = [
+    {"uuid": "MIG-1", "profile": "1g.10gb", "memory_bytes": 10, "memory_used_bytes": 4},
+    {"uuid": "MIG-2", "profile": "3g.40gb", "memory_bytes": 40, "memory_used_bytes": None},
+]
+
+
+def test_a_gpu_in_mig_mode_is_its_slices() -> None:
+    process = GPU["processes"][0]
+    on_slices = [process | {"mig": "MIG-2", "utilization": 40}, process | {"mig": "MIG-9"}]
+    small, large = devices.devices(
+        GPU | {"mig": SLICES, "processes": on_slices, "utilization": None}
+    )
+    assert (small.uuid, small.parent, small.mig) == ("MIG-1", "GPU-1", "1g.10gb")
+    assert (small.memory_bytes, small.memory_used_bytes) == (10, 4)
+    assert (small.index, small.model, small.temperature_c) == (1, "NVIDIA H100 80GB HBM3", 61)
+    assert (small.processes, small.power_w, small.utilization) == ((), None, None)
+    assert [(it.pid, it.utilization) for it in large.processes] == [(4711, 40)]
+
+
+def test_slices_share_the_trouble_of_their_gpu() -> None:
+    found = devices.devices(GPU | {"mig": SLICES, "state": "lost", "text": "GPU is lost"})
+    assert [(it.uuid, it.state, it.text) for it in found] == [
+        ("MIG-1", "lost", "GPU is lost"),
+        ("MIG-2", "lost", "GPU is lost"),
+    ]
+
+
+def test_a_gpu_in_mig_mode_without_slices_cannot_be_used() -> None:
+    (found,) = devices.devices(GPU | {"mig": []})
+    assert (found.uuid, found.state, found.text) == ("GPU-1", "error", devices.NO_SLICES)
+    (lost,) = devices.devices(GPU | {"mig": [], "state": "lost", "text": "GPU is lost"})
+    assert (lost.state, lost.text) == ("lost", "GPU is lost")
+
+
+# ── places ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_places_of_devices() -> None:
+    told = {"G1": {"numa": 1, "cpus": "0-2,8", "near": {"G2": 104}}, "G2": {}}
+    assert decode.push("n", {"t": "places", "places": told}) == PlacesSeen(
+        "n", {"G1": GpuPlace(1, (0, 1, 2, 8), {"G2": 104}), "G2": GpuPlace()}
+    )
+
+
+@pytest.mark.parametrize("wrong", ["", "x", "3-1", "0-99999999", "-1", "1-", "²"])
+def test_a_list_of_cpus_that_is_none(wrong: str) -> None:
+    assert devices.cpu_list(wrong) == ()
+
+
 def test_text_of_a_node_cannot_drive_a_terminal() -> None:
     sick = GPU | {"model": "\x1b]0;owned\x07H100\x1b[2J", "text": "a\nb\x9b1m\ud800"}
-    gpu = decode.gpu(sick)
+    gpu = devices.gpu(sick)
     assert gpu is not None
     assert gpu.model == "H100"
     assert gpu.text.encode()
@@ -126,17 +183,17 @@ def test_text_of_a_node_cannot_drive_a_terminal() -> None:
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999", str(10**30), '"7"'])
 def test_numbers_that_are_none_are_unknown(value: str) -> None:
-    gpu = decode.gpu(GPU | json.loads(f'{{"utilization": {value}, "power_w": {value}}}'))
+    gpu = devices.gpu(GPU | json.loads(f'{{"utilization": {value}, "power_w": {value}}}'))
     assert gpu is not None
     assert gpu.utilization is None
     assert gpu.power_w is None
 
 
 def test_long_text_and_long_lists_are_cut() -> None:
-    gpu = decode.gpu(GPU | {"text": "x" * 10**6, "processes": GPU["processes"] * 10_000})
+    gpu = devices.gpu(GPU | {"text": "x" * 10**6, "processes": GPU["processes"] * 10_000})
     assert gpu is not None
-    assert len(gpu.text) == decode.TEXT_BOUND
-    assert len(gpu.processes) == decode.PROCESSES_BOUND
+    assert len(gpu.text) == values.TEXT_BOUND
+    assert len(gpu.processes) == devices.PROCESSES_BOUND
 
 
 def test_log_text_stays_as_written() -> None:
@@ -174,6 +231,10 @@ def sickened(sound: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
         sickened({"t": "xid", "uuid": "G", "xid": 1, "text": ""}),
         sickened({"t": "renew", "attempt": "a", "seq": 1}),
         sickened(GPU).map(lambda gpu: {"t": "sample", "gpus": [gpu]}),
+        sickened(SLICES[0]).map(lambda it: {"t": "sample", "gpus": [GPU | {"mig": [it]}]}),
+        sickened({"numa": 1, "cpus": "0-3", "near": {"H": 40}}).map(
+            lambda place: {"t": "places", "places": {"G": place}}
+        ),
         sickened(GPU["processes"][0]).map(
             lambda process: {"t": "sample", "gpus": [GPU | {"processes": [process]}]}
         ),

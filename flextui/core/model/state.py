@@ -254,6 +254,8 @@ class GpuProcess:
     container: str | None = None
     owner: str | None = None
     """The true owner when it runs in a container."""
+    utilization: int | None = None
+    """Percent of the time that it had work on the device; None where the driver doesn't tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +281,8 @@ class Gpu:
     mig: str = ""
     """The profile of a MIG slice (1g.10gb); "" for a whole GPU."""
     parent: str = ""
-    """The UUID of the GPU that a MIG slice is part of; "" for a whole GPU."""
+    """The UUID of the GPU that a MIG slice is cut from. Slices have its index, model and state; it
+    isn't listed itself, unless it has no slices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +322,17 @@ class Facts:
     agent: str = ""
 
 
+class Use(NamedTuple):
+    """What an attempt uses of its node."""
+
+    cpu: float | None
+    """1.0 is one core; None until there are two measurements."""
+    memory_bytes: int | None
+    active_ago_s: float | None = None
+    """Seconds since a terminal of it saw input or output or a notebook kernel of it was busy; None
+    where it has neither."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """The last telemetry of a node, without its GPUs."""
@@ -331,8 +345,8 @@ class Sample:
     disk_free_bytes: int = 0
     uptime_s: float = 0.0
     nvml: str = ""
-    attempts: Mapping[str, tuple[float | None, int | None]] = field(default_factory=dict)
-    """Attempt id → CPU (1.0 = one core) and memory in bytes."""
+    attempts: Mapping[str, Use] = field(default_factory=dict)
+    """By attempt id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,6 +433,8 @@ class Meter:
     """When its owner was warned that it is idle."""
     over_at: float | None = None
     """Wall time since which it uses more device memory than its share."""
+    over_told: bool = False
+    """Its owner was told so."""
 
 
 @dataclass(frozen=True, slots=True)

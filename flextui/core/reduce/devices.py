@@ -1,4 +1,4 @@
-"""What is known of single GPUs: telemetry, XIDs, claims of others, and what these mean.
+"""What is known of single GPUs: names, XIDs, claims of others, and what these mean.
 
 XIDs of applications show on the attempt and cordon nothing; those of the hardware, and a recovery
 action that NVML asks for, cordon that one device. Sources: NVIDIA's XID catalogue (48 double-bit
@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flextui.core.draft import ACTOR, Draft
-from flextui.core.events import Sampled, XidSeen
+from flextui.core.events import XidSeen
 from flextui.core.model.state import Attempt, AttemptState, Gpu, JobState, Mark, Node, NodeStatus
 from flextui.core.scheduler.restart import after_attempt
 
@@ -19,50 +19,14 @@ APPLICATION_XIDS = frozenset({13, 31, 43, 45})
 HARDWARE_XIDS = frozenset({48, 64, 74, 79, 95})
 MOMENTS_S = 10.0
 """An end this close to its device's failure is put down to the device."""
-TELEMETRY_S = 1.0
-"""Changes in telemetry are gathered this long before they are planned for."""
 CLAIM_KEPT_S = 30.0
 """A device that a start found claimed by others is left alone this long."""
 
-_SESSION_UP = (NodeStatus.READY, NodeStatus.OBSERVED)
+SESSION_UP = (NodeStatus.READY, NodeStatus.OBSERVED)
+"""A session stands: the node says what it sees."""
 
 
-# ── telemetry ──────────────────────────────────────────────────────────────────────────────────
-
-
-def sampled(draft: Draft, event: Sampled) -> None:
-    """The newest telemetry. The scheduler hears of it only where it changes what can be placed."""
-    node = draft.nodes.get(event.node)
-    if node is None or node.status not in _SESSION_UP:
-        return
-    gpus = _usable(draft, node, event.gpus)
-    fresh = replace(node, sample=event.sample, gpus=gpus, sampled=True)
-    matters = not node.sampled or _signature(node.gpus) != _signature(gpus)
-    twin = None
-    if {it.uuid for it in node.gpus} != {it.uuid for it in gpus}:
-        twin = _same_gpus(draft, fresh)
-    draft.put_node(fresh, matters=False)
-    if twin is not None:
-        refuse_alias(draft, fresh, twin[0], f"GPU {twin[1]}")
-    elif matters:
-        draft.plan_within(TELEMETRY_S if node.sampled else 0.0)
-        _heed_recovery_actions(draft, node, fresh)
-
-
-def _usable(draft: Draft, node: Node, gpus: tuple[Gpu, ...]) -> tuple[Gpu, ...]:
-    """Telemetry as the inventory and other cores' claims let us see it."""
-    if not gpus and node.spec.gpus.declared:
-        gpus = declared_gpus(node)
-    if not node.claims:
-        return gpus
-    now = draft.now.wall
-    marked = []
-    for gpu in gpus:
-        by, until = node.claims.get(gpu.uuid, ("", 0.0))
-        if until > now and gpu.state == "ok":
-            gpu = replace(gpu, state="claimed", text=by)
-        marked.append(gpu)
-    return tuple(marked)
+# ── names ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def declared_gpus(node: Node) -> tuple[Gpu, ...]:
@@ -95,29 +59,6 @@ def device_named(node: Node, name: str) -> str:
     return next(found, name)
 
 
-def _signature(gpus: tuple[Gpu, ...]) -> tuple[object, ...]:
-    """What of the devices can make a placement possible or impossible."""
-    return tuple(
-        (
-            gpu.uuid,
-            gpu.state,
-            gpu.recovery_action,
-            tuple((it.pid, it.memory_bytes) for it in gpu.processes if it.attempt is None),
-            None if gpu.processes else gpu.memory_used_bytes,
-        )
-        for gpu in gpus
-    )
-
-
-def _same_gpus(draft: Draft, node: Node) -> tuple[Node, str] | None:
-    """Another node with one of this node's devices: two names for one machine."""
-    for gpu in node.gpus:
-        other = None if gpu.declared else draft.home_of(gpu.uuid)
-        if other is not None and other.name != node.name and other.status in _SESSION_UP:
-            return other, gpu.uuid
-    return None
-
-
 def refuse_alias(draft: Draft, node: Node, other: Node, what: str) -> None:
     """Keep the name that has work, else the one that was there first; refuse the other."""
     if draft.by_node.get(node.name) and not draft.by_node.get(other.name):
@@ -140,7 +81,8 @@ def refuse_alias(draft: Draft, node: Node, other: Node, what: str) -> None:
 # ── failures ───────────────────────────────────────────────────────────────────────────────────
 
 
-def _heed_recovery_actions(draft: Draft, before: Node, node: Node) -> None:
+def heed_recovery_actions(draft: Draft, before: Node, node: Node) -> None:
+    """Cordon the devices that NVML newly asks to be reset or drained."""
     old = {gpu.uuid: gpu.recovery_action for gpu in before.gpus}
     for gpu in node.gpus:
         if gpu.recovery_action and gpu.recovery_action != old.get(gpu.uuid):

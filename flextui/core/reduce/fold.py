@@ -15,6 +15,7 @@ from flextui.core.events import (
     NodeEvent,
     NodeFenced,
     NodeReady,
+    PlacesSeen,
     Sampled,
     StartRefused,
     XidSeen,
@@ -25,7 +26,7 @@ from flextui.core.reduce.attempts import (
     lease_asked,
     start_refused,
 )
-from flextui.core.reduce.devices import sampled, xid_seen
+from flextui.core.reduce.devices import places_seen, sampled, xid_seen
 from flextui.core.reduce.nodes import node_connecting, node_down, node_fenced, node_ready
 
 _HANDLERS: dict[type, Callable[[Draft, Any], None]] = {
@@ -37,6 +38,7 @@ _HANDLERS: dict[type, Callable[[Draft, Any], None]] = {
     StartRefused: start_refused,
     AttemptUnknown: attempt_unknown,
     Sampled: sampled,
+    PlacesSeen: places_seen,
     XidSeen: xid_seen,
     LeaseAsked: lease_asked,
 }

@@ -1,0 +1,150 @@
+"""What agents say of GPUs, made into the devices that work is placed on.
+
+A GPU in MIG mode isn't one: its slices are, each with its own name, memory and processes. Where
+there are none yet the GPU itself is shown, as what can't be used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from flextui.core.adapters import values
+from flextui.core.model.state import Gpu, GpuPlace, GpuProcess
+
+GPUS_BOUND = 256
+PROCESSES_BOUND = 512
+CPUS_BOUND = 8192
+NEAREST = 200
+"""No device is nearer than by a hundred links."""
+NO_SLICES = "in MIG mode without slices: make some (`nvidia-smi mig -cgi … -C`) or turn it off"
+
+_NO_PROCESSES: tuple[GpuProcess, ...] = ()
+
+
+def gpus(messages: object) -> tuple[Gpu, ...]:
+    """All devices of a sample."""
+    return tuple(found for it in values.listing(messages, GPUS_BOUND) for found in devices(it))
+
+
+def devices(message: object) -> tuple[Gpu, ...]:
+    """What one GPU is to placement: itself, its slices, or nothing where it has no UUID."""
+    whole = gpu(message)
+    if whole is None or not isinstance(message, dict):
+        return ()
+    cut = message.get("mig")
+    if type(cut) is not list:
+        return (whole,)
+    by_slice: dict[object, list[object]] = {}
+    for process in values.listing(message.get("processes"), PROCESSES_BOUND):
+        mig = process.get("mig") if type(process) is dict else None
+        by_slice.setdefault(values.text(mig, 128), []).append(process)
+    found = tuple(it for entry in cut[:GPUS_BOUND] for it in _slice(whole, entry, by_slice))
+    if found:
+        return found
+    sound = whole.state == "ok"
+    return (replace(whole, state="error", text=NO_SLICES) if sound else whole,)
+
+
+def _slice(whole: Gpu, message: object, by_slice: dict[object, list[object]]) -> Iterable[Gpu]:
+    fields = values.mapping(message)
+    uuid = values.text(fields.get("uuid"), 128)
+    if uuid:
+        yield replace(
+            whole,
+            uuid=uuid,
+            parent=whole.uuid,
+            mig=values.text(fields.get("profile"), 64) or "MIG",
+            memory_bytes=values.size(fields.get("memory_bytes")),
+            memory_used_bytes=values.integer(fields.get("memory_used_bytes")),
+            utilization=None,
+            power_w=None,  # that of the whole card; its slices have no measure of their own
+            power_limit_w=None,
+            processes=_processes(by_slice.get(uuid, ())),
+        )
+
+
+def gpu(message: object) -> Gpu | None:
+    """One GPU as the driver knows it; None if it has no UUID."""
+    if type(message) is not dict:
+        return None
+    get = message.get
+    uuid = values.text(get("uuid"), 128)
+    if not uuid:
+        return None
+    processes = get("processes")
+    return Gpu(
+        uuid,
+        values.size(get("index")),
+        values.text(get("model"), 128),
+        values.size(get("memory_bytes")),
+        values.integer(get("memory_used_bytes")),
+        values.integer(get("utilization")),
+        values.integer(get("temperature_c")),
+        values.number(get("power_w")),
+        values.number(get("power_limit_w")),
+        values.integer(get("ecc_uncorrected")),
+        values.integer(get("recovery_action")),
+        values.text(get("state")) or "ok",
+        values.text(get("text")),
+        _processes(values.listing(processes, PROCESSES_BOUND)) if processes else _NO_PROCESSES,
+    )
+
+
+def _processes(messages: Iterable[object]) -> tuple[GpuProcess, ...]:
+    found = []
+    for entry in messages:
+        if type(entry) is not dict:
+            continue
+        container = values.mapping(entry.get("container"))
+        found.append(
+            GpuProcess(
+                pid=values.size(entry.get("pid")),
+                user=values.text(entry.get("user"), 128),
+                name=values.text(entry.get("name"), 256),
+                command=values.text(entry.get("command")),
+                memory_bytes=values.integer(entry.get("memory_bytes")),
+                attempt=values.text(entry.get("attempt"), 256) or None,
+                container=values.text(container.get("name") or container.get("id"), 256) or None,
+                owner=values.text(container.get("owner"), 128) or None,
+                utilization=values.within(entry.get("utilization"), 0, 100),
+            )
+        )
+    return tuple(found)
+
+
+# ── where they sit ─────────────────────────────────────────────────────────────────────────────
+
+
+def places(message: object) -> dict[str, GpuPlace]:
+    """By UUID; what an agent leaves out is unknown."""
+    found: dict[str, GpuPlace] = {}
+    for uuid, entry in list(values.mapping(message).items())[:GPUS_BOUND]:
+        if name := values.text(uuid, 128):
+            found[name] = _place(values.mapping(entry))
+    return found
+
+
+def _place(fields: dict[str, Any]) -> GpuPlace:
+    near = list(values.mapping(fields.get("near")).items())[:GPUS_BOUND]
+    told = ((values.text(other, 128), values.within(level, 0, NEAREST)) for other, level in near)
+    return GpuPlace(
+        numa=values.within(fields.get("numa"), 0, CPUS_BOUND),
+        cpus=cpu_list(values.text(fields.get("cpus"), 4096)),
+        near={other: level for other, level in told if other and level is not None},
+    )
+
+
+def cpu_list(text: str) -> tuple[int, ...]:
+    """The CPUs of a list as the kernel writes it (0-15,32-47); empty where it isn't one."""
+    found: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not (first.isdecimal() and (last.isdecimal() if dash else True)):
+            return ()
+        low, high = int(first), int(last or first)
+        if not low <= high < CPUS_BOUND:
+            return ()
+        found.update(range(low, high + 1))
+    return tuple(sorted(found))
