@@ -26,8 +26,15 @@ from flextui.core.reduce.attempts import (
     lease_asked,
     start_refused,
 )
-from flextui.core.reduce.devices import places_seen, sampled, xid_seen
-from flextui.core.reduce.nodes import node_connecting, node_down, node_fenced, node_ready
+from flextui.core.reduce.devices import xid_seen
+from flextui.core.reduce.nodes import (
+    node_connecting,
+    node_down,
+    node_fenced,
+    node_ready,
+    places_seen,
+)
+from flextui.core.reduce.telemetry import sampled
 
 _HANDLERS: dict[type, Callable[[Draft, Any], None]] = {
     NodeConnecting: node_connecting,

@@ -11,7 +11,7 @@ import math
 from dataclasses import replace
 
 from flextui.core.draft import Draft
-from flextui.core.events import NodeConnecting, NodeDown, NodeFenced, NodeReady, Record
+from flextui.core.events import NodeConnecting, NodeDown, NodeFenced, NodeReady, PlacesSeen, Record
 from flextui.core.model.state import Attempt, AttemptState, JobState, Node, NodeStatus
 from flextui.core.reduce.attempts import active_task, take_record
 from flextui.core.reduce.devices import declared_gpus, refuse_alias
@@ -195,6 +195,13 @@ def _start_again(draft: Draft, attempt: Attempt) -> None:
     if attempt.state is AttemptState.UNKNOWN:
         draft.put_attempt(replace(attempt, state=AttemptState.PLACED, reason=""))
     draft.send(attempt.node, effect)
+
+
+def places_seen(draft: Draft, event: PlacesSeen) -> None:
+    """Where its devices sit. What was placed stays; what comes is placed by it."""
+    node = draft.nodes.get(event.node)
+    if node is not None and node.places != event.places:
+        draft.put_node(replace(node, places=event.places))
 
 
 # ── down ───────────────────────────────────────────────────────────────────────────────────────
