@@ -253,6 +253,10 @@ class Draft:
             self.journal.note(Kind.NODE, node.name)
             self.replan = True
 
+    def told_apart(self, node: str) -> None:
+        """Telemetry of a node changed what can be placed on it."""
+        self.journal.note(Kind.NODE, node)
+
     # ── accounts and meters ────────────────────────────────────────────────────────────────────
 
     def _account(self, old: Attempt | None, new: Attempt) -> None:
@@ -266,7 +270,7 @@ class Draft:
         ended = new.ended_at if not new.state.live else None
         self.charge(job, held - before, ended)
         if not before:
-            self.put_meter(new.id, Meter(new.placed_at, self._models(new)), durable=True)
+            self.put_meter(new.id, Meter(new.placed_at, self.models_of(new)), durable=True)
         elif not held and new.id in self.meters:
             self.settle(job, new, self.now.wall if ended is None else ended)
             self.meters.drop(new.id)
@@ -302,7 +306,8 @@ class Draft:
             if attempt.id in self.meters:
                 self.settle(old, attempt, self.now.wall)
 
-    def _models(self, attempt: Attempt) -> tuple[str, ...]:
+    def models_of(self, attempt: Attempt) -> tuple[str, ...]:
+        """The models of its devices, "" where a device isn't in sight."""
         node = self.nodes.get(attempt.node)
         models = {gpu.uuid: gpu.model for gpu in node.gpus} if node is not None else {}
         return tuple(models.get(uuid, "") for uuid in attempt.gpus)

@@ -139,7 +139,7 @@ def _gpu_view(
 ) -> GpuDoc:
     holders = [names[it.id] for it in live if gpu.uuid in it.gpus]
     state, reason = _gpu_state(snapshot, node, gpu, holders)
-    xid = node.xids.get(gpu.uuid)
+    xid = node.xids.get(gpu.uuid) or node.xids.get(gpu.parent)
     return {
         "uuid": gpu.uuid,
         "index": gpu.index,
@@ -163,7 +163,7 @@ def _gpu_state(snapshot: Snapshot, node: Node, gpu: Gpu, holders: list[str]) -> 
     """The one word that matters most about a device: broken, out, ours, theirs, free."""
     if gpu.state in ("lost", "error"):
         return gpu.state, gpu.text
-    mark = node.cordoned_gpus.get(gpu.uuid)
+    mark = node.cordon_of(gpu)
     if mark is not None:
         return "cordoned", f"by {mark.by}" + (f": {mark.why}" if mark.why else "")
     if holders:

@@ -395,6 +395,11 @@ class Node:
     drain: Mark | None = None
     cordon: Mark | None = None
     cordoned_gpus: Mapping[str, Mark] = field(default_factory=dict)
+    """By UUID; that of a GPU holds for the slices that are cut from it as well."""
+
+    def cordon_of(self, gpu: Gpu) -> Mark | None:
+        """The mark that keeps new work from a device of this node."""
+        return self.cordoned_gpus.get(gpu.uuid) or self.cordoned_gpus.get(gpu.parent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from dataclasses import replace
 from flextui.core.draft import Draft
 from flextui.core.forget import forget_old_attempt
 from flextui.core.model.ids import TaskKey, attempt_id
-from flextui.core.model.state import Attempt, AttemptState, Job, NodeStatus
-from flextui.core.reduce.attempts import send_owed_stop
+from flextui.core.model.state import Attempt, AttemptState, Job
+from flextui.core.reduce.kills import kill, send_kill
 from flextui.core.reduce.recheck import recheck
-from flextui.core.reduce.starts import abandon, start_effect
-from flextui.core.scheduler.decision import Decision, GiveUp, Kill, Placement
+from flextui.core.reduce.starts import start_effect
+from flextui.core.scheduler.decision import Decision, GiveUp, Placement
 from flextui.core.scheduler.loss import FENCE_MARGIN_S
 
 MIN_LEASE_S = 10.0
@@ -28,8 +28,10 @@ def apply_decision(draft: Draft, decision: Decision) -> None:
     for job in decision.jobs:
         _put_job(draft, job)
     draft.put_tasks(decision.tasks)
-    for kill in decision.kills:
-        _kill(draft, kill)
+    for owed in decision.kills:
+        attempt = draft.attempts.get(owed.attempt)
+        if attempt is not None:
+            kill(draft, attempt, owed.stop)
     for give_up in decision.give_ups:
         _give_up(draft, give_up)
     for together in _gangs(decision.placements):
@@ -57,29 +59,6 @@ def _put_job(draft: Draft, job: Job) -> None:
         draft.note(f"job.{job.state}", text, job=job.id)
 
 
-# ── kills ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def _kill(draft: Draft, kill: Kill) -> None:
-    attempt = draft.attempts.get(kill.attempt)
-    if attempt is None or not attempt.state.live or attempt.stop is not None:
-        return
-    stopping = replace(attempt, stop=kill.stop)
-    draft.put_attempt(stopping)
-    _send_kill(draft, stopping)
-
-
-def _send_kill(draft: Draft, attempt: Attempt) -> None:
-    """To a node in touch at once; it is owed to any other until that is back."""
-    node = draft.nodes.get(attempt.node)
-    if node is None or node.status is not NodeStatus.READY:
-        return
-    if attempt.started_at is None:
-        abandon(draft, attempt)
-    else:
-        send_owed_stop(draft, attempt)
-
-
 def _give_up(draft: Draft, give_up: GiveUp) -> None:
     attempt = draft.attempts.get(give_up.attempt)
     if attempt is None or not attempt.state.live or attempt.replaced:
@@ -95,7 +74,7 @@ def _give_up(draft: Draft, give_up: GiveUp) -> None:
         attempt=gone.id,
         node=gone.node,
     )
-    _send_kill(draft, gone)
+    send_kill(draft, gone)
 
 
 # ── placements ─────────────────────────────────────────────────────────────────────────────────

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flextui.core.draft import ACTOR, Draft
-from flextui.core.events import XidSeen
+from flextui.core.events import PlacesSeen, XidSeen
 from flextui.core.model.state import Attempt, AttemptState, Gpu, JobState, Mark, Node, NodeStatus
 from flextui.core.scheduler.restart import after_attempt
 
@@ -78,6 +78,13 @@ def refuse_alias(draft: Draft, node: Node, other: Node, what: str) -> None:
     draft.order(node.name, "close")
 
 
+def places_seen(draft: Draft, event: PlacesSeen) -> None:
+    """Where the devices of a node sit."""
+    node = draft.nodes.get(event.node)
+    if node is not None and node.places != event.places:
+        draft.put_node(replace(node, places=event.places))
+
+
 # ── failures ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -87,30 +94,37 @@ def heed_recovery_actions(draft: Draft, before: Node, node: Node) -> None:
     for gpu in node.gpus:
         if gpu.recovery_action and gpu.recovery_action != old.get(gpu.uuid):
             why = f"NVML asks for recovery action {gpu.recovery_action}"
-            cordon_device(draft, node.name, gpu.uuid, why)
+            cordon_device(draft, node.name, gpu.parent or gpu.uuid, why)
 
 
 def xid_seen(draft: Draft, event: XidSeen) -> None:
-    """An XID: the application's own, or one that takes the device out."""
+    """An XID: the application's own, or one that takes the device out, with all slices of it."""
     node = draft.nodes.get(event.node)
     if node is None:
         return
-    xids = {**node.xids, event.uuid: (event.xid, draft.now.wall)}
+    whole = _of_gpu(node, event.uuid)
+    xids = {**node.xids, **dict.fromkeys(whole, (event.xid, draft.now.wall))}
     draft.put_node(replace(node, xids=xids), matters=False)
     text = f"XID {event.xid}" + (f": {event.text}" if event.text else "")
-    index = next((str(gpu.index) for gpu in node.gpus if gpu.uuid == event.uuid), event.uuid)
+    index = next((str(gpu.index) for gpu in node.gpus if gpu.uuid in whole), event.uuid)
     draft.note("gpu.xid", f"{node.name} GPU {index}: {text}", node=node.name)
     if event.xid in HARDWARE_XIDS:
         cordon_device(draft, node.name, event.uuid, text)
-        _judge_again(draft, node.name, event.uuid)
+        _judge_again(draft, node.name, whole)
     elif event.xid in APPLICATION_XIDS:
+        there = {event.mig} if event.mig else whole
         for attempt in draft.live_on(node.name):
-            if event.uuid in attempt.gpus:
+            if there.intersection(attempt.gpus):
                 draft.put_attempt(replace(attempt, reason=text))
 
 
+def _of_gpu(node: Node, uuid: str) -> set[str]:
+    """A GPU and the slices that are cut from it."""
+    return {uuid, *(gpu.uuid for gpu in node.gpus if gpu.parent == uuid)}
+
+
 def cordon_device(draft: Draft, name: str, uuid: str, why: str) -> None:
-    """No new work on this device; who, when and why are kept."""
+    """No new work on this device, nor on slices of it; who, when and why are kept."""
     node = draft.nodes[name]
     if uuid in node.cordoned_gpus:
         return
@@ -130,13 +144,13 @@ def lost_device(draft: Draft, attempt: Attempt) -> bool:
     )
 
 
-def _judge_again(draft: Draft, node: str, uuid: str) -> None:
-    """Attempts that failed just before their device's failure was told."""
+def _judge_again(draft: Draft, node: str, uuids: set[str]) -> None:
+    """Attempts that failed just before their device's failure was told: all that held it."""
     since = draft.now.wall - MOMENTS_S
     for attempt in list(draft.attempts.values()):
         if (
             attempt.node != node
-            or uuid not in attempt.gpus
+            or not uuids.intersection(attempt.gpus)
             or attempt.state is not AttemptState.FAILED
             or (attempt.ended_at or 0.0) < since
             or attempt.stop

@@ -117,13 +117,16 @@ def no_such_node(name: str, names: Sequence[str]) -> CommandError:
 
 
 def find_gpu(node: Node, selector: str) -> str:
-    """The UUID of a node's GPU, from its index or UUID. Raises `CommandError` (input)."""
+    """The UUID of a node's GPU, from its index or UUID; a slice has a UUID only, its index means
+    the GPU that it is cut from. Raises `CommandError` (input)."""
     for gpu in node.gpus:
-        if selector in (str(gpu.index), gpu.uuid):
+        if selector == gpu.uuid:
             return gpu.uuid
+        if selector in (str(gpu.index), gpu.parent):
+            return gpu.parent or gpu.uuid
     if selector in node.cordoned_gpus:
         return selector
-    known = ", ".join(str(gpu.index) for gpu in node.gpus) or "none known"
+    known = ", ".join(sorted({str(gpu.index) for gpu in node.gpus}, key=int)) or "none known"
     raise CommandError("input", f"{node.name} has no GPU {quote(selector)} (it has {known})")
 
 

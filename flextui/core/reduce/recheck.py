@@ -80,7 +80,7 @@ def _devices(placement: Placement, node: Node, there: Sequence[Holder]) -> str:
         gpu = gpus.get(uuid)
         if gpu is None:
             return "a GPU is gone"
-        if uuid in node.cordoned_gpus or gpu.parent in node.cordoned_gpus:
+        if node.cordon_of(gpu) is not None:
             return f"GPU {uuid} is cordoned"
         if gpu.state != "ok":
             return f"GPU {uuid} is {gpu.state}"
