@@ -36,6 +36,8 @@ class StartAttempt:
     devices: tuple[tuple[str, float], ...]
     """(UUID, amount): 1.0 is the whole device."""
     nonce: str = ""
+    cpu_set: tuple[int, ...] = ()
+    """The CPUs that it may run on, as far as its account may use them; empty: all of these."""
 
 
 @dataclass(frozen=True, slots=True)

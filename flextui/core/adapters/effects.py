@@ -57,6 +57,7 @@ def _start(effect: StartAttempt, epoch: int) -> Message:
         "memory_bytes": effect.memory_bytes,
         "lease_s": effect.lease_s,
         "devices": [{"uuid": uuid, "amount": amount} for uuid, amount in effect.devices],
+        "cpu_set": list(effect.cpu_set),
     }
 
 
