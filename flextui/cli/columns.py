@@ -29,8 +29,12 @@ def _tasks(job: JobDoc, look: page.Look) -> Cell | str:
 
 
 def _gpus(job: JobDoc, look: page.Look) -> str:
-    each = job["resources"].get("gpus") or 0
-    return text.number(each * max(1, job["count"])) if each else text.NOTHING
+    part = job["resources"].get("gpu_share")
+    if part and part >= 1:
+        return text.share(part)
+    each = part or job["resources"].get("gpus") or 0
+    copies = max(1, job["count"]) * job.get("nodes", 1)
+    return text.number(each * copies) if each else text.NOTHING
 
 
 def _reason(job: JobDoc, look: page.Look) -> Cell:

@@ -9,8 +9,8 @@ from typing import Any, cast
 import click
 
 from flextui.core.client import Client
-from flextui.core.commands import ListJobs, ListNodes
-from flextui.core.model.docs import JobDoc, NodeDoc
+from flextui.core.commands import ListJobs, ListNodes, ListReservations
+from flextui.core.model.docs import JobDoc, NodeDoc, WindowDoc
 
 _PATIENCE_S = 0.8
 """A shell that waits for longer feels broken."""
@@ -80,7 +80,14 @@ async def _user_names(client: Client) -> list[str]:
     return sorted({job["owner"] for job in jobs})
 
 
+async def _reservation_names(client: Client) -> list[str]:
+    """Those that a command made: only they can be ended by one."""
+    found = cast(list[WindowDoc], (await client.call(ListReservations()))["reservations"])
+    return [it["name"] for it in found if it["source"] == "command"]
+
+
 job_names = _live(_job_names)
 node_names = _live(_node_names)
 device_names = _live(_device_names)
 user_names = _live(_user_names)
+reservation_names = _live(_reservation_names)

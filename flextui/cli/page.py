@@ -97,7 +97,13 @@ def _facts(job: JobDoc, now: float) -> Iterator[tuple[str, str]]:
     yield "priority", f"{job['priority']}, revision {job['revision']}"
     if job["project"]:
         yield "project", job["project"]
+    if (nodes := job.get("nodes", 1)) > 1:
+        yield "gang", f"{nodes} nodes at once, each as above"
     yield "submitted", _when(job["submitted_at"], now)
+    if begin := job.get("begin_at"):
+        yield "begin", text.clock(begin)
+    if deadline := job.get("deadline_at"):
+        yield "deadline", text.clock(deadline)
     if job["ended_at"]:
         yield "ended", _when(job["ended_at"], now)
     if job["exit_code"] is not None:

@@ -30,6 +30,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "act": ("stop", "restart", "scale", "priority"),
     "nodes": ("nodes", "gpus"),
     "operate": ("drain", "undrain", "cordon", "uncordon", "takeover", "declare-lost"),
+    "reserve": ("reserve", "unreserve", "reservations"),
     "check": ("check",),
     "events": ("events",),
     "admin": ("schema", "whoami", "completion", "shutdown"),

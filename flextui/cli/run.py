@@ -26,16 +26,27 @@ from flextui.core.commands import Source, Submit
 _OPTIONS: tuple[Callable[..., Any], ...] = (
     click.option("--name", help="The job's name; made of the command's if left out."),
     click.option("--gpus", type=click.IntRange(0), metavar="N", help="Whole GPUs."),
+    click.option("--gpu-share", metavar="PART|SIZE", help="A part of one GPU: 0.5, or 10GiB."),
     click.option("--gpu-model", multiple=True, metavar="MODEL", help="Any of these models."),
     click.option("--gpu-memory", metavar="SIZE", help="The least memory a GPU must have."),
     click.option("--cpus", type=float, metavar="N", help="Cores; may be fractional."),
     click.option("--memory", metavar="SIZE", help="Main memory, such as 64GiB."),
+    click.option("--nodes", type=click.IntRange(1, 1024), metavar="N", help="A gang, one on each."),
     click.option("--where", multiple=True, metavar="LABEL=VALUE", help="Labels, or node=NAME."),
     click.option("--env", "-e", multiple=True, metavar="NAME[=VALUE]", help="Environment."),
     click.option("--workdir", metavar="DIR", help="Where it runs there; `.` is this folder."),
     click.option("--time-limit", metavar="DURATION", help="The longest it may run, such as 4h."),
     click.option("--grace", metavar="DURATION", help="From SIGTERM to SIGKILL."),
     click.option("--priority", type=int, metavar="0..100", help="Higher goes first."),
+    click.option("--project", metavar="NAME", help="Whose quota it uses."),
+    click.option("--begin", metavar="TIME", help="Not before that time, or so long from now."),
+    click.option("--deadline", metavar="TIME", help="It must have ended by then."),
+    click.option(
+        "--preempt",
+        type=click.Choice(["never", "restart", "resume"]),
+        help="What becomes of it when it makes room for others.",
+    ),
+    click.option("--interactive", is_flag=True, help="Somebody works in it; limited to 8 h."),
 )
 
 
@@ -94,6 +105,7 @@ def spec_text(command: tuple[str, ...], options: dict[str, Any]) -> str:
     """The job spec that a command line stands for. Raises Failure for what can't be one."""
     asked = {
         "gpus": options["gpus"],
+        "gpu_share": _share(options["gpu_share"]),
         "gpu_model": list(options["gpu_model"]) or None,
         "gpu_memory": options["gpu_memory"],
         "cpus": options["cpus"],
@@ -105,11 +117,17 @@ def spec_text(command: tuple[str, ...], options: dict[str, Any]) -> str:
         "run": list(command),
         "priority": options["priority"],
         "resources": _given(asked),
+        "nodes": options["nodes"],
         "where": _where(options["where"]),
         "env": _environment(options["env"]),
         "workdir": _folder(options["workdir"]),
         "time_limit": options["time_limit"],
         "grace": options["grace"],
+        "project": options["project"],
+        "begin": options["begin"],
+        "deadline": options["deadline"],
+        "preempt": options["preempt"],
+        "interactive": options["interactive"] or None,
     }
     return _as_yaml(_given(spec))
 
@@ -122,6 +140,14 @@ def job_name(command: tuple[str, ...]) -> str:
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value not in (None, {}, [])}
+
+
+def _share(given: str | None) -> float | str | None:
+    """A part is a number, a size a text."""
+    try:
+        return None if given is None else float(given)
+    except ValueError:
+        return given
 
 
 def _where(pairs: tuple[str, ...]) -> dict[str, Any]:

@@ -102,15 +102,22 @@ def number(value: float) -> str:
     return f"{value:g}"
 
 
+def share(asked: float | int) -> str:
+    """A part of a GPU: `0.5`, or `10 GiB`."""
+    return number(asked) if asked < 1 else fmt.size(int(asked))
+
+
 def resources(asked: Mapping[str, Any]) -> str:
     """What a task asks for, on one line."""
     parts = []
-    if gpus := asked.get("gpus"):
+    part = asked.get("gpu_share")
+    if part or asked.get("gpus"):
         models: str | Sequence[str] = asked.get("gpu_model") or ()
         wanted = [models] if isinstance(models, str) else list(models)
         if memory := asked.get("gpu_memory"):
             wanted.append(f"≥ {fmt.size(memory)}")
-        parts.append(count(gpus, "GPU") + (f" ({', '.join(wanted)})" if wanted else ""))
+        gpus = f"{share(part)} of a GPU" if part else count(asked["gpus"], "GPU")
+        parts.append(gpus + (f" ({', '.join(wanted)})" if wanted else ""))
     if cpus := asked.get("cpus"):
         parts.append(f"{number(cpus)} CPU" + ("" if cpus == 1 else "s"))
     if memory := asked.get("memory"):

@@ -123,6 +123,37 @@ class TakeOver:
 
 
 @dataclass(frozen=True, slots=True)
+class Reserve:
+    """Keep nodes (or `("all",)`), or GPUs of them, for somebody. → {"reservation": WindowDoc}."""
+
+    name: str
+    who: tuple[str, ...]
+    """Users, group:NAME and project:NAME."""
+    nodes: tuple[str, ...]
+    end: str
+    """An ISO time, or a duration from `begin`."""
+    begin: str = ""
+    """An ISO time, or a duration from now; now if empty."""
+    gpus: tuple[int, ...] = ()
+    """Indices; empty: the nodes whole."""
+    every: str | None = None
+    until: str | None = None
+    timezone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unreserve:
+    """End a reservation that a command made. → {"name"}."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListReservations:
+    """→ {"reservations": [WindowDoc]}: reservations and maintenance, the soonest first."""
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """Preflight. → {"checks": [CheckDoc]}."""
 
@@ -163,6 +194,9 @@ Command = (
     | Cordon
     | DeclareLost
     | TakeOver
+    | Reserve
+    | Unreserve
+    | ListReservations
     | Check
     | ListEvents
     | WhoAmI

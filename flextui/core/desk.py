@@ -14,6 +14,7 @@ from typing import Any
 
 from flextui.core import explain_view, view
 from flextui.core.authorize import admins_only, is_admin
+from flextui.core.calendar_view import calendar_view
 from flextui.core.commands import (
     Check,
     Command,
@@ -21,6 +22,7 @@ from flextui.core.commands import (
     ListEvents,
     ListJobs,
     ListNodes,
+    ListReservations,
     Plan,
     Show,
     Shutdown,
@@ -68,6 +70,7 @@ class Desk:
             ListJobs: self._list_jobs,
             ListNodes: self._list_nodes,
             ListEvents: self._list_events,
+            ListReservations: self._list_reservations,
             Check: self._check,
             WhoAmI: self._whoami,
             Shutdown: self._shutdown,
@@ -208,6 +211,10 @@ class Desk:
             if index % 50 == 49:
                 await asyncio.sleep(0)
         return {"nodes": nodes, "fleet": self.fleet()}
+
+    async def _list_reservations(self, command: ListReservations, who: Identity) -> dict[str, Any]:
+        wall = self.engine.now().wall
+        return {"reservations": calendar_view(self.engine.snapshot, wall)}
 
     async def _check(self, command: Check, who: Identity) -> dict[str, Any]:
         snapshot, sessions = self.engine.snapshot, self.engine.sessions

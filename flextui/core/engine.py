@@ -286,8 +286,9 @@ class Engine:
 
     def _publish(self, draft: Draft) -> None:
         paused = draft.suspended != self.snapshot.suspended_until_answer
+        kept = bool(draft.reservations.changed)
         self._stalled = False
-        if draft.touched_jobs or draft.touched_nodes or paused:
+        if draft.touched_jobs or draft.touched_nodes or paused or kept:
             self.snapshot = draft.freeze(self.snapshot.revision + 1)
             self._clock.watching = any(
                 node.status is NodeStatus.LOST for node in self.snapshot.nodes.values()

@@ -51,6 +51,8 @@ class JobDoc(TypedDict):
     revision: int
     priority: int
     count: int
+    nodes: NotRequired[int]
+    """the nodes of a gang; 1 for anything else"""
     resources: dict[str, Any]
     submitted_at: str
     begin_at: NotRequired[str | None]
@@ -153,6 +155,31 @@ class FleetDoc(TypedDict):
     pending: int
     running: int
     problems: int
+
+
+SpanDoc = TypedDict("SpanDoc", {"from": str, "to": str})
+
+WindowDoc = TypedDict(
+    "WindowDoc",
+    {
+        "name": str,
+        "kind": Literal["reservation", "maintenance"],
+        "source": Literal["inventory", "command"],
+        "for": list[str],
+        "nodes": str | list[str],
+        "gpus": list[int] | None,
+        "from": str,
+        "to": str,
+        "every": str | None,
+        "until": str | None,
+        "timezone": str | None,
+        "next": SpanDoc | None,
+        "active": bool,
+    },
+)
+"""A reservation or maintenance. `from`, `to` and `until` are as they were written, in the time of
+`timezone`; `nodes` is "all" or names; `gpus` None: the nodes whole. `next` is the occurrence that
+holds now (`active`) or comes next."""
 
 
 class EventDoc(TypedDict):

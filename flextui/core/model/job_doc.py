@@ -29,6 +29,7 @@ def job_doc(job: Job, tasks: Iterable[tuple[Task, list[Attempt]]], *, spec: bool
         "revision": job.revision,
         "priority": job.priority,
         "count": job.count,
+        "nodes": job.spec.nodes,
         "resources": resources(job.spec),
         "submitted_at": iso(job.submitted_at),
         "begin_at": iso_or_none(job.begin_at),

@@ -9,17 +9,19 @@ from flextui.core.commands import (
     Cordon,
     DeclareLost,
     Drain,
+    Reserve,
     Restart,
     Scale,
     SetPriority,
     Stop,
     Submit,
     TakeOver,
+    Unreserve,
 )
 from flextui.core.draft import Draft
 from flextui.core.model.spec import JobSpec
 from flextui.core.model.state import Identity
-from flextui.core.reduce import fleet, jobs
+from flextui.core.reduce import fleet, jobs, reservations
 from flextui.core.reduce.jobs import Answer
 
 _HANDLERS: dict[type, Callable[..., Answer]] = {
@@ -31,6 +33,8 @@ _HANDLERS: dict[type, Callable[..., Answer]] = {
     Cordon: fleet.cordon,
     DeclareLost: fleet.declare_lost,
     TakeOver: fleet.take_over,
+    Reserve: reservations.reserve,
+    Unreserve: reservations.unreserve,
 }
 
 
