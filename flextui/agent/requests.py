@@ -27,6 +27,7 @@ _STALE_TEXT = "the start came after a silence of most of its lease: it may be re
 _START_FIELDS = (
     "attempt", "boot", "epoch", "job", "task", "argv", "env", "workdir", "time_limit_s", "grace_s",
     "memory_bytes", "log_bytes", "lease_s", "devices", "labels",
+    "cpu_set",
 )  # fmt: skip
 
 

@@ -12,14 +12,13 @@ import ctypes
 import errno
 import fcntl
 import os
-import pwd
 
-from . import attempt, claims, memory, procs, records, root
+from . import attempt, claims, procs, records, root, workload
 from .light import AF_UNIX, SOCK_DGRAM, Socket, signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, NoReturn, Optional, Tuple
+    from typing import Any, Callable, Dict, Optional
 
     Request = Dict[str, Any]
     Step = Callable[[str], None]
@@ -32,8 +31,6 @@ _PR_SET_CHILD_SUBREAPER = 36
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _GONE = (errno.ENOENT, errno.ESTALE, errno.ENOTDIR, errno.ENOTCONN)
-_LOGIN = ("HOME", "USER", "LOGNAME", "SHELL")
-_BASE_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 class Refused(Exception):
@@ -132,7 +129,7 @@ def _fork(life: Life, request: Request) -> int:
     """Fork the child that will become the workload; returns the gate's write end."""
     workdir = request.get("workdir") or "~"
     try:
-        os.chdir(_expand(workdir))
+        os.chdir(workload.folder(workdir))
     except OSError as error:
         text = "workdir %s: %s" % (workdir, error.strerror)
         raise Refused("no_workdir", text) from None
@@ -146,7 +143,7 @@ def _fork(life: Life, request: Request) -> int:
         os.close(life.lock)
         # The read ends go along: a workload whose supervisor was killed must not die of EPIPE.
         keep = [out[0], err[0], *life.claims.fds]
-        _become(request, gate[0], report[1], (out[1], err[1]), keep)
+        workload.become(request, gate[0], report[1], (out[1], err[1]), keep)
     os.chdir("/")
     for fd in (out[1], err[1], gate[0], report[1]):
         os.close(fd)
@@ -237,74 +234,3 @@ def _explain(error: Exception) -> Refused:
     if error.errno in _GONE:
         return Refused("state_missing", "the state folder can't be reached: %s" % text)
     return Refused("failed", "the attempt could not be set up: %s" % text)
-
-
-def _base() -> Dict[str, str]:
-    """What a login gives; a directory service is only asked for what sshd left out."""
-    given = {name: os.environ[name] for name in _LOGIN if os.environ.get(name)}
-    if len(given) < len(_LOGIN):
-        account = pwd.getpwuid(os.getuid())
-        given.setdefault("HOME", account.pw_dir)
-        given.setdefault("USER", account.pw_name)
-        given.setdefault("LOGNAME", account.pw_name)
-        given.setdefault("SHELL", account.pw_shell or "/bin/sh")
-    given["PATH"] = os.environ.get("PATH") or _BASE_PATH
-    given["LANG"] = os.environ.get("LANG") or "C.UTF-8"
-    return given
-
-
-BASE = _base()
-"""The environment of every workload before its job's own; read once, before any fork."""
-
-
-def environ(request: Request) -> Dict[str, str]:
-    """The workload's environment: as after a login, then the job's, then the mark."""
-    found = dict(BASE, CUDA_VISIBLE_DEVICES="")
-    if request.get("limit") == "scope":
-        found["XDG_RUNTIME_DIR"] = "/run/user/%d" % os.getuid()
-    for name, value in (request.get("env") or {}).items():
-        found[str(name)] = str(value)
-    found[procs.MARK] = request["attempt"]
-    found[procs.CORE] = request["core_id"]
-    return found
-
-
-def _expand(workdir: str) -> str:
-    home = BASE["HOME"]
-    if workdir == "~" or workdir.startswith("~/"):
-        return home + workdir[1:]
-    return os.path.join(home, workdir)
-
-
-def _clean_signals() -> None:
-    """Ignore and block nothing: what nohup, a shell's `&` or Python itself ignores is inherited."""
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    for number in signal.valid_signals():
-        if number not in (signal.SIGKILL, signal.SIGSTOP):
-            signal.signal(number, signal.SIG_DFL)
-
-
-def _become(
-    request: Request, gate: int, report: int, output: Tuple[int, int], keep: List[int]
-) -> NoReturn:
-    """In the child: wait at the gate, then become the workload."""
-    code = 126
-    argv = memory.command(request)
-    try:
-        environment = environ(request)
-        os.setsid()
-        os.dup2(output[0], 1)
-        os.dup2(output[1], 2)
-        for fd in keep:
-            os.set_inheritable(fd, True)
-        if os.read(gate, 1) != b"g":
-            os._exit(0)
-        _clean_signals()
-        os.execvpe(argv[0], argv, environment)
-    except OSError as error:
-        code = 127 if error.errno in (errno.ENOENT, errno.ENOTDIR) else 126
-        os.write(report, ("%s: %s" % (argv[0], error.strerror)).encode("utf-8", "replace"))
-    except BaseException as error:
-        os.write(report, str(error).encode("utf-8", "replace"))
-    finally:
-        os._exit(code)

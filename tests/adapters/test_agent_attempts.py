@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -152,6 +154,22 @@ def test_what_the_cores_start_ignored_or_blocked_ends_there(state_dir: Path) -> 
         agent.end_of("a1")
         masks = [int(line.split()[1], 16) for line in agent.log("a1")[0].splitlines()]
     assert masks == [0, 0]
+
+
+def test_a_workload_is_pinned_to_those_of_its_cpus_that_it_may_use(agent: Agent) -> None:
+    allowed = sorted(os.sched_getaffinity(agent.process.pid))
+    asked = {
+        "a1": [allowed[-1], 100_000],
+        "a2": [100_000],
+        "a3": [],
+        "a4": None,
+    }
+    for name, cpu_set in asked.items():
+        show = [sys.executable, "-c", "import os; print(sorted(os.sched_getaffinity(0)))"]
+        agent.start(name, show, cpu_set=cpu_set)
+        assert agent.end_of(name)["exit"]["code"] == 0
+    found = [json.loads(agent.log(name)[0]) for name in asked]
+    assert found == [allowed[-1:], allowed, allowed, allowed]
 
 
 def test_a_broken_pipe_inside_the_workload_is_no_error(agent: Agent) -> None:
