@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flextui.core.draft import ACTOR, Draft
-from flextui.core.events import PlacesSeen, XidSeen
+from flextui.core.events import XidSeen
 from flextui.core.model.state import Attempt, AttemptState, Gpu, JobState, Mark, Node, NodeStatus
 from flextui.core.scheduler.restart import after_attempt
 
@@ -76,13 +76,6 @@ def refuse_alias(draft: Draft, node: Node, other: Node, what: str) -> None:
     draft.put_node(refused)
     draft.note("node.alias", text, node=node.name)
     draft.order(node.name, "close")
-
-
-def places_seen(draft: Draft, event: PlacesSeen) -> None:
-    """Where the devices of a node sit."""
-    node = draft.nodes.get(event.node)
-    if node is not None and node.places != event.places:
-        draft.put_node(replace(node, places=event.places))
 
 
 # ── failures ───────────────────────────────────────────────────────────────────────────────────

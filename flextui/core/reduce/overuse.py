@@ -13,8 +13,9 @@ from flextui.core.draft import ACTOR, Draft
 from flextui.core.model.state import Attempt, JobState, Meter, Node, StopRequest
 from flextui.core.model.units import format_size
 from flextui.core.reduce.kills import kill
+from flextui.core.scheduler.restart import OVER_SHARE
 
-CODE = "share"
+CODE = OVER_SHARE
 """`reason_code` of a task, and `code` of the request that stops an attempt."""
 TELL_AFTER_S = 10.0
 STOP_AFTER_S = 30.0

@@ -19,6 +19,11 @@ NEVER_RAN = frozenset({"never", "refused"})
 UNCOUNTED = frozenset({"refused", "never", "device_lost", "boot", "supervisor_lost", "lease"})
 """`why` of ends that say nothing about the workload."""
 
+PREEMPTED = "preempted"
+OVER_SHARE = "share"
+"""`code` of requests that stop an attempt: it makes room and waits again with its age, or it took
+more of a shared GPU than its part, which counts as a failure."""
+
 SHORT_S = 10.0
 """An uncounted end of an attempt that ran for less than this waits like a first failure."""
 
@@ -32,6 +37,13 @@ def after_attempt(job: Job, task: Task, attempt: Attempt, now: Now) -> Task:
     if task.active != attempt.id or attempt.replaced or task.state.ended:
         return task
     task = replace(task, exit_code=attempt.exit_code, not_before=None)
+    after = _after(job, task, attempt, now)
+    if job.spec.preempt == "resume" and not after.state.ended and attempt.started_at is not None:
+        return replace(after, served_s=after.served_s + ran_s(attempt))
+    return after
+
+
+def _after(job: Job, task: Task, attempt: Attempt, now: Now) -> Task:
     succeeded = attempt.state is AttemptState.SUCCEEDED
     if task.retired:
         return _ended(task, JobState.STOPPED, task.reason or "no longer wanted", now)
@@ -42,6 +54,14 @@ def after_attempt(job: Job, task: Task, attempt: Attempt, now: Now) -> Task:
     if task.restart is not None:
         fresh = replace(task, failures=(), restart=None)
         return _again(fresh, task.restart.why or f"restarted by {task.restart.by}", now)
+    if attempt.stop is not None and attempt.stop.code == OVER_SHARE:
+        if not succeeded:
+            attempt = replace(attempt, why=OVER_SHARE, reason=attempt.stop.why)
+        return _by_policy(job.spec.restart, task, attempt, now, succeeded=succeeded)
+    if attempt.stop is not None and attempt.stop.code == PREEMPTED:
+        if succeeded and job.type == "batch":
+            return _ended(task, JobState.SUCCEEDED, "", now)
+        return replace(_again(task, attempt.stop.why, now), ready_at=task.ready_at)
     if attempt.stop is not None:
         return _again(task, attempt.stop.why, now)
     if attempt.why in UNCOUNTED or attempt.state is AttemptState.LOST:
@@ -55,7 +75,7 @@ def after_attempt(job: Job, task: Task, attempt: Attempt, now: Now) -> Task:
 
 def _uncounted(policy: Restart, task: Task, attempt: Attempt, now: Now) -> Task:
     text = attempt.reason or attempt.why or "lost"
-    if attempt.why != "refused" and _ran_s(attempt) < SHORT_S:
+    if attempt.why != "refused" and ran_s(attempt) < SHORT_S:
         return _later(task, text, policy.delay, now)
     return _again(task, text, now)
 
@@ -68,10 +88,11 @@ def fruitless(attempt: Attempt) -> bool:
     if attempt.state.live or attempt.stop is not None:
         return False
     uncounted = attempt.why in UNCOUNTED or attempt.state is AttemptState.LOST
-    return uncounted and (attempt.why in NEVER_RAN or _ran_s(attempt) < SHORT_S)
+    return uncounted and (attempt.why in NEVER_RAN or ran_s(attempt) < SHORT_S)
 
 
-def _ran_s(attempt: Attempt) -> float:
+def ran_s(attempt: Attempt) -> float:
+    """Seconds that an ended attempt ran."""
     since = attempt.started_at or attempt.placed_at
     return (attempt.ended_at or since) - since
 
