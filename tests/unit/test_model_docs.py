@@ -8,8 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from flextui.core.model.inventory import read_inventory
-from flextui.core.model.spec import read_specs
+from flextui.core.model.fields import Frozen
+from flextui.core.model.inventory import (
+    Policy,
+    Project,
+    Quota,
+    Reservation,
+    Volume,
+    Weights,
+    read_inventory,
+)
+from flextui.core.model.spec import Idle, JobSpec, Resources, read_specs
 
 ROOT = Path(__file__).parents[2]
 FENCE = re.compile(r"^( *)```ya?ml *(.*)\n((?:.*\n)*?)\1```", re.MULTILINE)
@@ -37,6 +46,22 @@ def test_examples_are_valid(place: str, marker: str, text: str) -> None:
     READERS[marker](text, place)
 
 
+def test_every_field_of_a_spec_is_told() -> None:
+    page = (ROOT / "docs" / "spec.md").read_text("utf-8")
+    for name in (*JobSpec.model_fields, *Resources.model_fields, *Idle.model_fields):
+        assert f"`{name.rstrip('_')}`" in page, name
+
+
+@pytest.mark.parametrize("model", [Policy, Weights, Quota, Project, Reservation, Volume])
+def test_every_field_of_sharing_is_told(model: type[Frozen]) -> None:
+    told = "".join(
+        (ROOT / "docs" / name).read_text("utf-8") for name in ("sharing.md", "inventory.md")
+    )
+    for name in model.model_fields:
+        plain = name.rstrip("_")
+        assert re.search(rf"`(policy\.|weights\.)?{plain}\b|\b{plain}:", told), name
+
+
 def test_the_guides_have_examples() -> None:
     places = {place.rsplit(":", 1)[0] for place, _, _ in examples()}
-    assert {"docs/spec.md", "docs/inventory.md"} <= places
+    assert {"docs/spec.md", "docs/inventory.md", "docs/sharing.md"} <= places
