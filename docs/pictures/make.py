@@ -23,6 +23,7 @@ from flextui.app import FlextuiApp
 from flextui.cli.terminal import TerminalLink
 from flextui.cli.verb import Options
 from flextui.core.commands import Cordon, Source, Submit
+from flextui.screens.look import Look
 from tests.bench.gpus import FakeGpus
 from tests.bench.nodes import SshFleet
 
@@ -76,7 +77,7 @@ async def take(
 ) -> None:
     inventory = fleet.inventory(folder / "inventory.yaml", fleet="vision-lab")
     link = TerminalLink(Options(str(inventory), str(folder / "state")))
-    app = FlextuiApp(link, light=light)
+    app = FlextuiApp(link, Look(theme="textual-light" if light else "textual-dark"))
     async with app.run_test(size=size) as pilot:
 
         async def picture(name: str) -> None:

@@ -27,8 +27,9 @@ def open_terminal(options: Options) -> int:
     link = TerminalLink(options)
     link.read_inventory()
     from flextui.app import FlextuiApp
+    from flextui.screens.look import Look
 
-    app = FlextuiApp(link, light=_light_background())
+    app = FlextuiApp(link, Look(theme="textual-light" if _light_background() else "textual-dark"))
     asyncio.run(_run(app, link))
     if isinstance(link.refused, Failure):
         raise link.refused
@@ -70,6 +71,14 @@ class TerminalLink:
     @property
     def holds_core(self) -> bool:
         return self._core is not None
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Options that lead a command line to the same core."""
+        it = self._options
+        said = (("-i", it.inventory), ("--state-dir", it.state_dir), ("--connect", it.connect),
+                ("--socket", it.socket))  # fmt: skip
+        return tuple(word for option, value in said if value for word in (option, value))
 
     @property
     def told(self) -> bool:

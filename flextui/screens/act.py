@@ -1,16 +1,23 @@
-"""What keys do to the fleet: a question that says what will happen, the command, the answer."""
+"""The one door through which the terminal changes the fleet: a question that says what will
+happen, read-only mode, the command, its outcome, and its line in the command log."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from flextui.core.commands import Command, CommandError, Cordon, Drain, Restart, Stop
 from flextui.core.model.docs import JobDoc
 from flextui.screens import format as fmt
+from flextui.screens.commandline import line
 from flextui.screens.confirm import Confirm
 
 if TYPE_CHECKING:
     from flextui.app import FlextuiApp
+
+MANY = 10
+"""From more than so many on, y isn't enough: their number has to be typed."""
+LISTED = 200
 
 
 class Actions:
@@ -19,70 +26,143 @@ class Actions:
     def __init__(self, app: FlextuiApp) -> None:
         self._app = app
 
-    def stop(self, job_id: str) -> None:
-        """Ask, then stop a job."""
-        job = self._app.view.jobs.get(job_id)
-        if job is None or job["ended_at"]:
-            self._app.tell("it has ended already")
-            return
-        self._ask(
-            f"Stop {full(job)}?", consequences(job, "is stopped"), Stop((job_id,)), "stopping"
-        )
+    # ── jobs ──
 
-    def restart(self, job_id: str) -> None:
-        """Ask, then restart a job's tasks."""
-        job = self._app.view.jobs.get(job_id)
-        if job is not None:
-            detail = consequences(job, "is stopped and starts anew")
-            self._ask(f"Restart {full(job)}?", detail, Restart((job_id,)), "restarting")
-
-    def drain(self, node: str) -> None:
-        """Ask, then drain; a drained node is undrained."""
-        doc = self._app.view.nodes.get(node)
-        if doc is None:
+    def stop(self, ids: Sequence[str]) -> None:
+        """Ask, then stop the jobs of these that haven't ended."""
+        live = [job for job in self._jobs(ids) if not job["ended_at"]]
+        if not live:
+            self._app.tell("it has ended already" if len(ids) == 1 else "they have all ended")
             return
-        if doc["drained"]:
-            self._ask(
-                f"Undrain {node}?", "New work may go there again.", Drain(node, False), "undrain"
-            )
-            return
-        jobs = ", ".join(doc["jobs"]) or "nothing runs there"
-        detail = f"No new work goes there. Batch jobs finish, services move.\nRunning: {jobs}"
-        self._ask(f"Drain {node}?", detail, Drain(node), "drain")
+        command = Stop(tuple(job["id"] for job in live))
+        self._ask_jobs("Stop", live, "is stopped", command, "stopping")
 
-    def cordon(self, node: str, gpu: str | None) -> None:
-        """Cordon or uncordon a node or one of its GPUs; what runs goes on, so no question."""
-        doc = self._app.view.nodes.get(node)
-        if doc is None:
-            return
-        if gpu is None:
-            on = not doc["cordoned"]
-        else:
-            on = not any(str(g["index"]) == gpu and g["state"] == "cordoned" for g in doc["gpus"])
-        word = "cordon" if on else "uncordon"
-        self._do(Cordon(node, gpu, on), f"{word} {node}{f':{gpu}' if gpu else ''}")
+    def restart(self, ids: Sequence[str]) -> None:
+        """Ask, then restart the tasks of jobs."""
+        jobs = self._jobs(ids)
+        if jobs:
+            command = Restart(tuple(job["id"] for job in jobs))
+            self._ask_jobs("Restart", jobs, "is stopped and starts anew", command, "restarting")
 
-    def _ask(self, question: str, detail: str, command: Command, word: str) -> None:
+    def _jobs(self, ids: Sequence[str]) -> list[JobDoc]:
+        known = self._app.view.jobs
+        return [known[key] for key in ids if key in known]
+
+    def _ask_jobs(
+        self, verb: str, jobs: list[JobDoc], effect: str, command: Command, word: str
+    ) -> None:
+        if len(jobs) == 1:
+            self._ask(f"{verb} {full(jobs[0])}?", consequences(jobs[0], effect), command, word)
+            return
+        lines = [f"{full(job)}: {consequences(job, effect)}" for job in jobs[:LISTED]]
+        if len(jobs) > LISTED:
+            lines.append(f"and {len(jobs) - LISTED} more")
+        typed = str(len(jobs)) if len(jobs) > MANY else ""
+        self._ask(f"{verb} {len(jobs)} jobs?", "\n".join(lines), command, word, typed)
+
+    # ── nodes ──
+
+    def drain(self, names: Sequence[str]) -> None:
+        """Ask, then drain; when all of them are drained already, undrain."""
+        docs = [doc for name in names if (doc := self._app.view.nodes.get(name))]
+        if not docs:
+            return
+        on = not all(doc["drained"] for doc in docs)
+        which = docs[0]["name"] if len(docs) == 1 else f"{len(docs)} nodes"
+        commands = [Drain(doc["name"], on) for doc in docs if doc["drained"] is not on]
+        if not on:
+            detail = "New work may go there again."
+            self._ask(f"Undrain {which}?", detail, commands, "undrain")
+            return
+        lines = ["No new work goes there. Batch jobs finish, services move.", "Running:"]
+        lines += [f"{it['name']}: {', '.join(it['jobs']) or 'nothing'}" for it in docs[:LISTED]]
+        busy = any(doc["jobs"] for doc in docs)
+        self._ask(f"Drain {which}?", "\n".join(lines), commands, "drain", which if busy else "")
+
+    def cordon(self, devices: Sequence[str]) -> None:
+        """Cordon nodes (`gpu1`) or GPUs (`gpu1:3`); if all are, uncordon. What runs goes on, so
+        no question."""
+        out = {device: self._cordoned(device) for device in devices}
+        known = [device for device, it in out.items() if it is not None]
+        if not known:
+            return
+        on = not all(out[device] for device in known)
+        commands: list[Command] = []
+        for device in known:
+            if out[device] is not on:
+                node, _, gpu = device.partition(":")
+                commands.append(Cordon(node, gpu or None, on))
+        which = known[0] if len(known) == 1 else f"{len(known)}"
+        self._do(commands, f"{'cordon' if on else 'uncordon'} {which}")
+
+    def _cordoned(self, device: str) -> bool | None:
+        name, _, index = device.partition(":")
+        node = self._app.view.nodes.get(name)
+        if node is None:
+            return None
+        if not index:
+            return node["cordoned"]
+        return any(str(g["index"]) == index and g["state"] == "cordoned" for g in node["gpus"])
+
+    # ── doing ──
+
+    def run(self, command: Command, word: str) -> None:
+        """Do it without a question."""
+        self._do([command], word)
+
+    def _ask(
+        self,
+        question: str,
+        detail: str,
+        commands: Command | Sequence[Command],
+        word: str,
+        typed: str = "",
+    ) -> None:
+        if self._app.refuses(question.rstrip("?")):
+            return
+        several = list(commands) if isinstance(commands, Sequence) else [commands]
+
         def answered(yes: bool | None) -> None:
             if yes:
-                self._do(command, word)
+                self._do(several, word)
 
-        self._app.push_screen(Confirm(question, detail), answered)
+        self._app.push_screen(Confirm(question, detail, typed=typed), answered)
 
-    def _do(self, command: Command, word: str) -> None:
-        self._app.run_worker(self._call(command, word), group="act")
+    def _do(self, commands: Sequence[Command], word: str) -> None:
+        if not self._app.refuses(word):
+            self._app.run_worker(self._call(commands, word), group="act")
 
-    async def _call(self, command: Command, word: str) -> None:
-        client = self._app.client
-        if client is None:
-            self._app.tell("no core is in reach; nothing was done", bad=True)
-            return
+    async def _call(self, commands: Sequence[Command], word: str) -> None:
+        for command in commands:
+            if await self.call(command, word) is None:
+                return
+        self._app.tell(f"{word}: done")
+
+    async def call(
+        self, command: Command, word: str, failed: Callable[[CommandError], None] | None = None
+    ) -> dict[str, Any] | None:
+        """Do one thing and log it; its answer, None when it wasn't done (that is told)."""
+        app = self._app
+        if app.refuses(word):
+            return None
+        said = line(command)
+        number = app.journal.begin(app.clock(), said) if said else 0
+        client = app.client
+        outcome = "no core is in reach; nothing was done"
         try:
-            await client.call(command)
-        except (CommandError, ConnectionError) as error:
-            self._app.tell(f"{word}: {error}", bad=True)
-        else:
-            self._app.tell(f"{word}: done")
+            if client is not None:
+                answer = await client.call(command)
+                app.journal.end(number, "done")
+                return answer
+        except CommandError as error:
+            outcome = error.text
+            if failed is not None:
+                failed(error)
+        except ConnectionError as error:
+            outcome = f"the core went away, it may or may not be done: {error}"
+        app.journal.end(number, outcome, bad=True)
+        app.tell(f"{word}: {outcome}", bad=True)
+        return None
 
 
 def full(job: JobDoc) -> str:

@@ -4,43 +4,76 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.screen import ModalScreen
-from textual.widgets import Static
+from textual.containers import Vertical, VerticalScroll
+from textual.widgets import Input, Static
+
+from flextui.screens.keys import Key, shown
+from flextui.screens.prompt import Prompt
 
 
-class Confirm(ModalScreen[bool]):
-    """Answers True for y, False for n or Esc; Enter alone never destroys."""
+class Confirm(Prompt[bool]):
+    """Answers True for y, False for n or Esc; Enter alone never destroys.
 
+    With `typed`, y is not enough: that word has to be typed, then Enter.
+    """
+
+    NAME = "question"
+    KEYS: ClassVar[tuple[Key, ...]] = (
+        Key("yes", "y, Y", "yes", "answer(True)"),
+        Key("no", "n, N, q", "no", "answer(False)"),
+        Key("cancel", "escape", "no", "answer(False)", typing=True),
+    )
     DEFAULT_CSS = """
-    Confirm { align: center middle; background: $background 60%; }
     Confirm > Vertical {
-        width: 72; max-width: 92%; height: auto; max-height: 80%; padding: 1 2; background: $panel;
+        width: 72; max-width: 96%; height: auto; max-height: 90%; padding: 1 2; background: $panel;
         border-left: thick $warning;
     }
+    Confirm:ansi > Vertical { border: solid $warning; }
     Confirm .question { text-style: bold; }
-    Confirm .detail { color: $foreground-muted; margin-top: 1; }
+    Confirm VerticalScroll { height: auto; max-height: 16; margin-top: 1; }
+    Confirm .detail { color: $foreground-muted; height: auto; }
     Confirm .keys { margin-top: 1; }
+    Confirm Input, Confirm Input:focus {
+        border: none; height: 1; padding: 0; margin-top: 1; background: $surface;
+    }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y,Y", "answer(True)", "yes"),
-        Binding("n,N,escape,q", "answer(False)", "no"),
-    ]
 
-    def __init__(self, question: str, detail: str, *, yes: str = "yes", no: str = "no") -> None:
+    def __init__(
+        self, question: str, detail: str, *, yes: str = "yes", no: str = "no", typed: str = ""
+    ) -> None:
         super().__init__()
         self._question = question
         self._detail = detail
         self._words = (yes, no)
+        self._typed = typed
 
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Static(self._question, classes="question", markup=False)
             if self._detail:
-                yield Static(self._detail, classes="detail", markup=False)
-            yield Static(f"[b]y[/b] {self._words[0]}    [b]n[/b] {self._words[1]}", classes="keys")
+                with VerticalScroll(can_focus=False):
+                    yield Static(self._detail, classes="detail", markup=False)
+            if self._typed:
+                box = Input(placeholder=self._typed, id="typed")
+                box.cursor_blink = False
+                yield box
+                words = f"type {self._typed} and Enter to go on    {self._key('cancel')} no"
+            else:
+                yes, no = self._words
+                words = f"{self._key('yes')} {yes}    {self._key('no')} {no}"
+            yield Static(words, classes="keys", markup=False)
+
+    def _key(self, name: str) -> str:
+        bound = next(it for it in self.app.keymap.of(self.NAME) if it.key.name == name)
+        return shown(bound.chords[0]) if bound.chords else "–"
+
+    @on(Input.Submitted, "#typed")
+    def _entered(self, event: Input.Submitted) -> None:
+        event.stop()
+        if event.value.strip() == self._typed:
+            self.dismiss(True)
 
     def action_answer(self, yes: bool) -> None:
         self.dismiss(yes)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import on, work
+from textual import events, on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Static, TextArea
 
@@ -14,7 +13,12 @@ from flextui.core.commands import CommandError, Plan, Source, Submit
 from flextui.core.model.problems import BadInput
 from flextui.core.model.spec import read_specs
 from flextui.screens.job import block_line
+from flextui.screens.keys import Bound, Key
 from flextui.screens.place import Place
+from flextui.screens.trail import Location
+
+if TYPE_CHECKING:
+    from flextui.app import FlextuiApp
 
 EXAMPLE = """\
 # An example, ready to submit: press Ctrl-s.
@@ -27,10 +31,26 @@ time_limit: 10m
 """
 
 
+class SpecText(TextArea):
+    """Esc belongs to the screen; Tab still indents."""
+
+    async def _on_key(self, event: events.Key) -> None:
+        if event.key == "escape":
+            event.prevent_default()
+        else:
+            await super()._on_key(event)
+
+
 class Editor(Place):
     """The text on the left, on the right its problems or where it would go now."""
 
-    KEYS = "^s submit  ^o to the plan  esc back (the text is kept)"
+    NAME = "editor"
+    USES = ()
+    KEYS: ClassVar[tuple[Key, ...]] = (
+        Key("submit", "ctrl+s", "submit", short="submit", command="submit FILE", acts=True,
+            typing=True),
+        Key("side", "ctrl+o", "to the plan and back", short="to the plan", typing=True),
+    )  # fmt: skip
     HELP = "A job spec in YAML. What is wrong shows at its line as you type."
     DEFAULT_CSS = """
     Editor #text { width: 3fr; border: none; padding: 0; }
@@ -40,28 +60,29 @@ class Editor(Place):
     Editor.narrow #text { width: 1fr; height: 2fr; }
     Editor.narrow #side { width: 1fr; height: 1fr; border: none; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "submit", "submit", priority=True),
-        Binding("ctrl+o", "side", "to the plan and back", priority=True),
-    ]
 
-    def __init__(self, text: str | None = None, name: str = "new job") -> None:
-        super().__init__(f"edit ▸ {name}")
-        self._first = text
+    def __init__(self, location: Location, app: FlextuiApp) -> None:
+        job = app.view.jobs.get(location[1])
+        super().__init__(location, f"edit ▸ {job['name'] if job else location[1] or 'new job'}")
+        self._draft = location[1]
         self._valid = False
+        self._text = SpecText(
+            app.drafts.get(self._draft, EXAMPLE), id="text", show_line_numbers=True,
+            tab_behavior="indent",
+        )  # fmt: skip
+        self._text.cursor_blink = False
         self._verdict = Static(id="verdict", markup=False)
         self._outcome = Static(id="plan", markup=False)
 
     def content(self) -> ComposeResult:
-        text = self.app.draft if self._first is None else self._first
         with Horizontal(id="row"):
-            yield TextArea(text, id="text", show_line_numbers=True, tab_behavior="indent")
+            yield self._text
             with VerticalScroll(id="side"), Vertical():
                 yield self._verdict
                 yield self._outcome
 
     def home_focus(self) -> TextArea:
-        return self.query_one("#text", TextArea)
+        return self._text
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -73,7 +94,7 @@ class Editor(Place):
 
     @on(TextArea.Changed, "#text")
     def _changed(self) -> None:
-        self.app.draft = self.home_focus().text
+        self.app.drafts[self._draft] = self._text.text
         self._check()
 
     @work(exclusive=True, group="check")
@@ -111,7 +132,10 @@ class Editor(Place):
         (self.home_focus() if side.has_focus else side).focus()
 
     def action_filter(self) -> None:
-        """`/` is a letter here."""
+        """There is no list here."""
+
+    def offers(self, bound: Bound) -> bool:
+        return super().offers(bound) and bound.key.name not in ("filter", "goto", "help")
 
     def action_submit(self) -> None:
         if not self._valid:
@@ -121,19 +145,14 @@ class Editor(Place):
 
     @work(exclusive=True, group="submit")
     async def _submit(self) -> None:
-        client = self.app.client
-        if client is None:
-            self.app.tell("no core is in reach; the text is kept", bad=True)
-            return
-        try:
-            answer = await client.call(Submit((Source("editor", self.home_focus().text),)))
-        except (CommandError, ConnectionError) as error:
-            self.app.tell(f"not submitted: {error}", bad=True)
-            return
+        command = Submit((Source("editor", self._text.text),))
+        answer = await self.app.act.call(command, "submit")
+        if answer is None:
+            return  # that was told, and the text is kept
         jobs = answer["jobs"]
-        self.app.draft = EXAMPLE
+        self.app.drafts.pop(self._draft, None)
         self.app.tell("submitted " + ", ".join(f"{j['name']} ({j['id']})" for j in jobs))
-        self.app.pop_screen()
+        self.app.go_up()
         if len(jobs) == 1:
             self.app.open_job(jobs[0]["id"])
 

@@ -2,66 +2,68 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 
-from flextui.screens import rows
+from flextui.screens.fields import nodes
+from flextui.screens.keys import Key
 from flextui.screens.place import Place
+from flextui.screens.table import Table
+from flextui.screens.trail import Location
 from flextui.screens.view import View
-from flextui.screens.widgets.grid import Column, Grid
+from flextui.screens.widgets.grid import Grid, sort_keys
 
-COLUMNS = (
-    Column("node", least=8, most=20),
-    Column("state", least=8, most=14),
-    Column("gpus", least=6, most=40),
-    Column("mem", least=9, right=True, drop=2),
-    Column("cpu", least=6, right=True, drop=3),
-    Column("jobs", least=8, most=44, drop=1),
-    Column("note", least=16, most=120),
+if TYPE_CHECKING:
+    from flextui.app import FlextuiApp
+
+SIGNS = (
+    "·▁▂▃▄▅▆▇█  a GPU: the height is its memory in use",
+    "▒ held by a process that is no job of flextui   ⊘ cordoned   ✗ lost",
+    "● ready or running   ◌ pending   ✓ succeeded   ✗ failed, lost   ■ stopped   ? unknown",
 )
 
 
 class Fleet(Place):
     """The place one starts in."""
 
-    KEYS = (
-        "⏎ node  d drain  c cordon  n new job  2 jobs  3 events  / filter  : go to  ? help  q quit"
+    NAME = "fleet"
+    KEYS: ClassVar[tuple[Key, ...]] = (
+        Key("open-node", "l, right", "open the node", "focused.open"),
+        Key("drain", "d", "drain, or undrain", short="drain", command="drain NODE", acts=True),
+        Key("cordon", "c", "cordon, or uncordon", short="cordon", command="cordon NODE", acts=True),
+        Key("group", "t", "group by state, model"),
+        Key("yank", "y", "yank the name to your clipboard (OSC 52)"),
+        *sort_keys(nodes.FIELDS),
     )
     HELP = "Every node with its GPUs. The fill of a cell is the memory in use."
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("d", "drain", "drain or undrain"),
-        Binding("c", "cordon", "cordon or uncordon"),
-        Binding("y", "yank", "yank the name"),
-    ]
+    LEGEND = SIGNS
 
-    def __init__(self) -> None:
-        super().__init__("fleet")
+    def __init__(self, location: Location, app: FlextuiApp) -> None:
+        super().__init__(location, "fleet")
+        self._table = Table(nodes.FIELDS, groups=nodes.GROUPS, layout=app.layout("fleet"))
+        self._grid = Grid(self._table, empty="waiting for the core …", id="nodes")
 
     def content(self) -> ComposeResult:
-        yield Grid(COLUMNS, empty="waiting for the core …", id="nodes")
+        yield self._grid
 
     def home_focus(self) -> Grid:
-        return self.query_one("#nodes", Grid)
+        return self._grid
 
     def show_view(self, view: View) -> None:
-        shown = rows.keep(rows.node_rows(view.nodes.values()), self.pattern)
-        empty = "nothing matches the filter" if view.nodes else None
-        self.home_focus().show(shown, empty)
+        self._table.sync(view.nodes, self.app.now(), self.pattern)
+        self._grid.show("nothing matches the filter" if view.nodes else None)
 
     @on(Grid.Opened, "#nodes")
     def _open(self, event: Grid.Opened) -> None:
         self.app.open_node(event.key)
 
-    async def action_drain(self) -> None:
-        if name := self.home_focus().cursor_key:
-            self.app.act.drain(name)
+    def action_drain(self) -> None:
+        self.app.act.drain(self._grid.chosen)
 
-    async def action_cordon(self) -> None:
-        if name := self.home_focus().cursor_key:
-            self.app.act.cordon(name, None)
+    def action_cordon(self) -> None:
+        self.app.act.cordon(self._grid.chosen)
 
     def action_yank(self) -> None:
-        self.app.yank(self.home_focus().cursor_key)
+        self.app.yank("\n".join(self._grid.chosen))

@@ -6,10 +6,11 @@ Every state has its glyph and its word, so colour only repeats.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 from flextui.core.model.docs import GpuDoc, JobDoc, NodeDoc, TaskDoc
+from flextui.core.model.terminal import neutralise
 
 
 class Span(NamedTuple):
@@ -20,6 +21,12 @@ class Span(NamedTuple):
 
 
 Cell = tuple[Span, ...]
+
+
+def cell(text: object, role: str = "") -> Cell:
+    """A cell of one span."""
+    return (Span(str(text), role),)
+
 
 _STATES = {
     "running": ("●", "ok"),
@@ -47,6 +54,16 @@ _ASCII = str.maketrans({
 })  # fmt: skip
 
 
+def safe(text: str) -> str:
+    """`text` without what could move the cursor or turn the direction of a line."""
+    return text if text.isprintable() else neutralise(text, colours=False).replace("\n", " ")
+
+
+def safe_lines(text: str) -> str:
+    """`safe` for a text of several lines."""
+    return "\n".join(map(safe, text.split("\n")))
+
+
 def to_ascii(text: str) -> str:
     """The same text for a terminal that draws no more than ASCII."""
     return text.translate(_ASCII)
@@ -62,7 +79,7 @@ def parse_time(text: str | None) -> float | None:
     """Unix seconds of an ISO 8601 UTC string."""
     if not text:
         return None
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC).timestamp()
+    return datetime.fromisoformat(text).timestamp()
 
 
 def age(since: str | None, now: float) -> str:

@@ -1,69 +1,98 @@
-"""`?` — the keys of the place one is in, then those that work everywhere."""
+"""`?` — the keys of the place one is in, as they are bound, and the commands that do the same."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+import textwrap
+from typing import TYPE_CHECKING, ClassVar
 
+from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
-EVERYWHERE = (
-    ("j k ↓ ↑", "move"),
-    ("g G", "top, bottom"),
-    ("Ctrl-d Ctrl-u", "half a page down, up"),
-    ("Enter", "open what is under the cursor"),
-    ("/", "filter by a regex; !regex shows all but these"),
-    (":", "go to a screen, job or node by a few letters"),
-    ("1 2 3", "fleet, jobs, events"),
-    ("n", "new job: the editor, with an example ready to submit"),
-    ("y", "yank the name under the cursor to your clipboard (OSC 52)"),
-    ("Esc", "one level up; never quits"),
-    ("q", "back, and from the top: quit"),
-)
+from flextui.screens.keys import Bound, Key, Keymap, shown
+from flextui.screens.prompt import Prompt
+
+if TYPE_CHECKING:
+    from flextui.screens.place import Place
+
+_TITLES = {
+    "list": "In lists", "everywhere": "Everywhere", "pager": "In the text",
+    "devices": "In the list of GPUs", "processes": "In the list of processes",
+}  # fmt: skip
 
 
-LEGEND = (
-    "A device is one cell: its height is memory in use.",
-    "▒ held by a process that is no job of flextui, ⊘ cordoned, ✗ lost",
-)
+class Help(Prompt[None]):
+    """Made from the keymap, so that it can't be wrong."""
 
-
-class Help(ModalScreen[None]):
-    """Any of ?, q, Esc closes it."""
-
+    NAME = "help"
+    KEYS: ClassVar[tuple[Key, ...]] = (
+        Key("close", "?, q, escape", "close"),
+        Key("down", "j, down", "down", "by(1)"),
+        Key("up", "k, up", "up", "by(-1)"),
+        Key("half-down", "ctrl+d, pagedown, space", "half a page down", "half(1)"),
+        Key("half-up", "ctrl+u, pageup", "half a page up", "half(-1)"),
+        Key("top", "g, home", "top", "by(-10000)"),
+        Key("bottom", "G, end", "bottom", "by(10000)"),
+    )
     DEFAULT_CSS = """
-    Help { align: center middle; background: $background 60%; }
     Help > VerticalScroll {
-        width: 76; max-width: 96%; height: auto; max-height: 90%; background: $panel; padding: 1 2;
+        width: 84; max-width: 96%; height: auto; max-height: 90%; background: $panel; padding: 1 2;
+        scrollbar-size-vertical: 1;
     }
+    Help:ansi > VerticalScroll { border: solid $foreground-muted; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark,q,escape", "close", "close"),
-        Binding("j", "scroll(1)", "down", show=False),
-        Binding("k", "scroll(-1)", "up", show=False),
-    ]
 
-    def __init__(self, title: str, text: str, keys: str) -> None:
+    def __init__(self, place: Place, problems: tuple[str, ...] = ()) -> None:
         super().__init__()
-        self._title = title
-        self._text = text
-        self._keys = keys
+        self._place = place
+        self._problems = problems
 
     def compose(self) -> ComposeResult:
-        here = [pair.partition(" ")[::2] for pair in self._keys.split("  ") if pair]
-        lines = [self._title, "", self._text, "", "Here"]
-        lines += [f"  {key:<14} {word}" for key, word in here]
-        lines += ["", "Everywhere"]
-        lines += [f"  {key:<14} {word}" for key, word in EVERYWHERE]
-        lines += ["", *LEGEND]
+        place = self._place
+        text = Text(f"{place.place_title}\n", style="bold")
+        text.append(f"\n{place.HELP}\n", style="not bold")
+        if self._problems:
+            text.append("\nYour config has mistakes; the rest of it is in force\n")
+            for problem in self._problems:
+                text.append(f"  {problem}\n", style="not bold")
+        for name in place.chain:
+            lines = key_lines(self.app.keymap, place.chain, name)
+            if lines:
+                text.append(f"\n{_TITLES.get(name, 'Here')}\n")
+                text.append("\n".join(lines) + "\n", style="not bold")
+        if place.LEGEND:
+            text.append("\nSigns\n")
+            text.append("\n".join(f"  {line}" for line in place.LEGEND), style="not bold")
         with VerticalScroll():
-            yield Static("\n".join(lines), markup=False)
+            yield Static(text)
 
     def action_close(self) -> None:
         self.dismiss()
 
-    def action_scroll(self, by: int) -> None:
-        self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)
+    def action_by(self, lines: int) -> None:
+        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+
+    def action_half(self, halves: int) -> None:
+        self.action_by(halves * max(1, self.size.height // 2))
+
+
+def key_lines(keymap: Keymap, chain: tuple[str, ...], place: str) -> list[str]:
+    """A line for each key that a place declares: how it is pressed in this chain, what it does."""
+    table = keymap.table(chain)
+    bounds = {it: [c for c in it.chords if table.get(c) is it] for it in keymap.of(place)}
+    sorts = [it for it in bounds if it.key.name.startswith("sort-")]
+    lines = [key_line(it, chords) for it, chords in bounds.items() if it not in sorts]
+    if sorts:
+        lines.append("  sort by (again: the other way; a third time: the usual order)")
+        words = [f"{', '.join(map(shown, bounds[it])) or '–'} {it.key.word[8:]}" for it in sorts]
+        lines += textwrap.wrap(" · ".join(words), 72, initial_indent="    ",
+                               subsequent_indent="    ", break_long_words=False)  # fmt: skip
+    return lines
+
+
+def key_line(bound: Bound, chords: list[str]) -> str:
+    """`s        stop                    flextui stop JOB`"""
+    pressed = "  ".join(map(shown, chords)) or "–"
+    line = f"  {pressed:<16} {bound.key.word}"
+    return f"{line:<58} flextui {bound.key.command}" if bound.key.command else line

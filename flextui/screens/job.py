@@ -3,80 +3,87 @@
 from __future__ import annotations
 
 import time
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from flextui.core.commands import CommandError, Why
 from flextui.core.model.docs import JobDoc
 from flextui.screens import format as fmt
-from flextui.screens import rows
+from flextui.screens.fields.jobs import ATTEMPTS, tries
+from flextui.screens.fleet import SIGNS
+from flextui.screens.keys import Key
 from flextui.screens.place import Place
+from flextui.screens.table import Table
+from flextui.screens.trail import Location
 from flextui.screens.view import View
-from flextui.screens.widgets.grid import Column, Grid
+from flextui.screens.widgets.grid import Grid, sort_keys
 
-COLUMNS = (
-    Column("attempt", least=7, most=9),
-    Column("state", least=11, most=18),
-    Column("node", least=6, most=18),
-    Column("gpus", least=4, right=True, drop=3),
-    Column("ran", least=6, right=True, drop=2),
-    Column("exit", least=4, most=10, right=True),
-    Column("reason", least=20, most=200),
-)
+if TYPE_CHECKING:
+    from flextui.app import FlextuiApp
 
 
 class Job(Place):
     """Attempts above, facts and reasons below."""
 
-    KEYS = "⏎ logs  s stop  r restart  e edit  y yank  / filter  esc back  : go to  ? help"
+    NAME = "job"
+    KEYS: ClassVar[tuple[Key, ...]] = (
+        Key("logs", "l, right", "what the attempt prints", short="logs", command="logs -f JOB"),
+        Key("stop", "s", "stop", short="stop", command="stop JOB", acts=True),
+        Key("restart", "r", "restart", short="restart", command="restart JOB", acts=True),
+        Key("edit", "e", "edit and submit again", short="edit", command="submit FILE"),
+        Key("yank", "y", "yank the name to your clipboard (OSC 52)", short="yank"),
+        *sort_keys(ATTEMPTS),
+    )
     HELP = "The job's tasks with every attempt made, newest first, and why it waits."
+    LEGEND = SIGNS
     DEFAULT_CSS = """
-    Job #facts { height: auto; padding: 0 1 1 1; }
+    Job #facts { height: auto; max-height: 50%; padding: 0 1 1 1; }
     Job #why { height: auto; max-height: 45%; padding: 1 1 0 1; background: $surface; }
     Job #why.empty { display: none; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("l", "logs", "logs"),
-        Binding("s", "stop", "stop"),
-        Binding("r", "restart", "restart"),
-        Binding("e", "edit", "edit and submit again"),
-        Binding("y", "yank", "yank the name"),
-    ]
 
-    def __init__(self, job_id: str) -> None:
-        super().__init__(f"jobs ▸ {job_id}")
-        self.job_id = job_id
+    def __init__(self, location: Location, app: FlextuiApp) -> None:
+        self.job_id = location[1]
+        job = app.view.jobs.get(self.job_id)
+        super().__init__(location, f"jobs ▸ {job['name'] if job else self.job_id}")
         self._asked = -1.0
+        self._table = Table(ATTEMPTS, layout=app.layout("job"))
+        self._facts = Static(id="facts", markup=False)
+        self._grid = Grid(self._table, empty="no attempt yet", id="attempts")
         self._reasons = Static(id="reasons", markup=False)
         self._why = VerticalScroll(self._reasons, id="why", classes="empty")
 
     def content(self) -> ComposeResult:
-        yield Static(id="facts", markup=False)
-        yield Grid(COLUMNS, empty="no attempt yet", id="attempts")
+        yield self._facts
+        yield self._grid
         yield self._why
 
     def home_focus(self) -> Grid:
-        return self.query_one("#attempts", Grid)
+        return self._grid
 
     def show_view(self, view: View) -> None:
         job = view.jobs.get(self.job_id)
         if job is None:
+            self._facts.update(f"{self.job_id} has left the view: flextui show {self.job_id}")
             return
-        self.query_one("#facts", Static).update(facts(job, self.app.clock()))
-        self.home_focus().show(rows.keep(rows.attempt_rows(job, self.app.clock()), self.pattern))
+        self._facts.update(facts(job, self.app.now()))
+        self._table.sync(tries(job), self.app.now(), self.pattern)
+        self._grid.show()
         waits = any(t["state"] == "pending" for t in job["tasks"]) and not job["ended_at"]
         if waits and time.monotonic() - self._asked > 1.0:
             self._asked = time.monotonic()
             self._ask_why()
         elif not waits:
-            words = last_words(job)
-            self._why.set_class(not words, "empty")
-            self._reasons.update(words)
+            self._explain(last_words(job))
+
+    def _explain(self, text: str) -> None:
+        self._why.set_class(not text, "empty")
+        if text != self._reasons.content:
+            self._reasons.update(text)
 
     @work(exclusive=True, group="why")
     async def _ask_why(self) -> None:
@@ -87,22 +94,20 @@ class Job(Place):
             answer = await client.call(Why(self.job_id))
         except (CommandError, ConnectionError):
             return
-        text = why_text(answer)
-        self._why.set_class(not text, "empty")
-        self._reasons.update(text)
+        self._explain(why_text(answer))
 
     def on_grid_opened(self) -> None:
         self.action_logs()
 
     def action_logs(self) -> None:
-        key = self.home_focus().cursor_key or ""
+        key = self._grid.cursor_key or ""
         self.app.open_logs(self.job_id, key if key.count(".") == 2 else None)
 
     def action_stop(self) -> None:
-        self.app.act.stop(self.job_id)
+        self.app.act.stop((self.job_id,))
 
     def action_restart(self) -> None:
-        self.app.act.restart(self.job_id)
+        self.app.act.restart((self.job_id,))
 
     def action_edit(self) -> None:
         self.app.edit_job(self.job_id)
@@ -130,7 +135,7 @@ def facts(job: JobDoc, now: float) -> str:
     parts.append(f"priority {job['priority']}")
     if job["type"] == "service":
         parts.append(f"count {job['count']}")
-    return head + "\nasks for " + " · ".join(parts)
+    return fmt.safe_lines(head + "\nasks for " + " · ".join(parts))
 
 
 def last_words(job: JobDoc) -> str:
@@ -139,7 +144,7 @@ def last_words(job: JobDoc) -> str:
     for task in job["tasks"]:
         if task["attempts"] and (words := task["attempts"][-1]["last_lines"]):
             lines.append(f"last lines of {task['attempts'][-1]['id']}:")
-            lines += [f"  {line}" for line in words.splitlines()]
+            lines += [f"  {fmt.safe(line)}" for line in words.splitlines()]
     return "\n".join(lines)
 
 

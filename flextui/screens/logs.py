@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import base64
-import re
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
 from flextui.core.commands import CommandError, LogRequest
 from flextui.core.model.docs import LogEvent
+from flextui.screens.keys import Key
 from flextui.screens.place import Place
+from flextui.screens.table import Filter
+from flextui.screens.trail import Location
 from flextui.screens.widgets.logview import LONGEST, LogLine, LogView
+
+if TYPE_CHECKING:
+    from flextui.app import FlextuiApp
 
 LAST_LINES = 2000
 
@@ -53,21 +57,24 @@ class LineCutter:
 class Logs(Place):
     """Follow, scroll, filter."""
 
-    KEYS = "G follow  k scroll up  / search  o origins  w stream  y yank all  esc back  ? help"
+    NAME = "logs"
+    USES = ("pager",)
+    KEYS: ClassVar[tuple[Key, ...]] = (
+        Key("origins", "o", "show where lines are from, or not", short="origins"),
+        Key("stream", "w", "both streams, stdout, stderr", short="stream"),
+        Key("yank", "y", "yank what is shown (OSC 52)", short="yank all"),
+    )
     HELP = "The log of every task, merged. Scrolling up stops following; G follows again."
     DEFAULT_CSS = (
         "Logs #bar { height: 1; padding: 0 1; color: $foreground-muted; background: $surface; }"
     )
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("o", "origins", "show where lines are from"),
-        Binding("w", "stream", "both streams, stdout, stderr"),
-        Binding("y", "yank", "yank what is shown"),
-    ]
 
-    def __init__(self, job_id: str, name: str, attempt: str | None) -> None:
-        super().__init__(f"{name} ▸ logs")
+    def __init__(self, location: Location, app: FlextuiApp) -> None:
+        _, job_id, attempt = location
+        job = app.view.jobs.get(job_id)
+        super().__init__(location, f"{job['name'] if job else job_id} ▸ logs")
         self._job = job_id
-        self._attempt = attempt
+        self._attempt = attempt or None
         self._streams: tuple[str, ...] = ("out", "err")
         self._ended = False
         self._log_bar = Static(id="bar", markup=False)
@@ -118,14 +125,16 @@ class Logs(Place):
         )
 
     def filter_changed(self) -> None:
-        pattern = self.pattern
-        inverse = pattern.startswith("!")
-        try:
-            regex = re.compile(pattern[1:] if inverse else pattern, re.IGNORECASE)
-        except re.error:
-            regex = re.compile(re.escape(pattern), re.IGNORECASE)
-        self.home_focus().search(regex if pattern else None, inverse=inverse)
+        wanted = Filter(self.pattern)
+        self.home_focus().search(None if wanted.empty else wanted.regex, inverse=wanted.inverse)
+        self.refresh_view()
         self._bar()
+
+    def found(self) -> str:
+        if not self.pattern:
+            return ""
+        words = f"{self._log.count:,} of {self._log.total:,} lines"
+        return f"{words}, as plain text" if Filter(self.pattern).literal else words
 
     def action_origins(self) -> None:
         view = self.home_focus()

@@ -2,91 +2,105 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
 from flextui.core.model.docs import NodeDoc
 from flextui.screens import format as fmt
-from flextui.screens import rows
+from flextui.screens.fields import gpus, nodes
+from flextui.screens.fleet import SIGNS
+from flextui.screens.keys import Key
 from flextui.screens.place import Place
+from flextui.screens.table import Table
+from flextui.screens.trail import Location
 from flextui.screens.view import View
-from flextui.screens.widgets.grid import Column, Grid
+from flextui.screens.widgets.grid import Grid, sort_keys
 
-GPUS = (
-    Column("node", least=4, most=12, drop=5),
-    Column("gpu", least=3, right=True),
-    Column("model", least=5, most=12),
-    Column("state", least=9, most=11),
-    Column("memory", least=20, most=22),
-    Column("busy", least=11, most=11, drop=2),
-    Column("temp", least=4, right=True, drop=3),
-    Column("power", least=5, right=True, drop=4),
-    Column("held by", least=10, most=80),
-)
-PROCESSES = (
-    Column("gpu", least=3, right=True),
-    Column("pid", least=6, right=True, drop=3),
-    Column("owner", least=6, most=14),
-    Column("job", least=8, most=30),
-    Column("memory", least=6, right=True),
-    Column("container", least=6, most=16, drop=2),
-    Column("command", least=10, most=200),
-)
+if TYPE_CHECKING:
+    from flextui.app import FlextuiApp
+
+DEVICES = tuple(it for it in gpus.DEVICES if it.name != "node")
+DEVICE_KEYS = sort_keys(DEVICES)
+PROCESS_KEYS = sort_keys(gpus.PROCESSES)
 
 
 class Node(Place):
     """Facts, devices, processes."""
 
-    KEYS = "c cordon GPU  C cordon node  d drain  tab processes  esc back  : go to  ? help"
+    NAME = "node"
+    KINDS = ("devices", "processes")
+    KEYS: ClassVar[tuple[Key, ...]] = (
+        Key("cordon-gpu", "c", "cordon the GPU, or uncordon", short="cordon GPU",
+            command="cordon NODE:GPU", acts=True),
+        Key("cordon-node", "C", "cordon the node, or uncordon", short="cordon node",
+            command="cordon NODE", acts=True),
+        Key("drain", "d", "drain the node, or undrain", short="drain", command="drain NODE",
+            acts=True),
+        Key("yank", "y", "yank the GPU's UUID, or the process's pid (OSC 52)"),
+    )  # fmt: skip
     HELP = "The node's devices, and who holds their memory: jobs of flextui and everybody else."
+    LEGEND = SIGNS
     DEFAULT_CSS = """
-    Node #facts { height: auto; padding: 0 1 1 1; }
+    Node #facts { height: auto; max-height: 50%; padding: 0 1 1 1; }
     Node #processes { height: 1fr; margin-top: 1; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("c", "cordon_gpu", "cordon or uncordon the GPU"),
-        Binding("C", "cordon_node", "cordon or uncordon the node"),
-        Binding("d", "drain", "drain or undrain"),
-        Binding("tab", "app.focus_next", "next table", show=False),
-    ]
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"fleet ▸ {name}")
-        self.node_name = name
+    def __init__(self, location: Location, app: FlextuiApp) -> None:
+        self.node_name = location[1]
+        super().__init__(location, f"fleet ▸ {self.node_name}")
+        self._gpus = Table(DEVICES, layout=app.layout("devices"))
+        self._processes = Table(gpus.PROCESSES, layout=app.layout("processes"))
+        self._facts = Static(id="facts", markup=False)
+        self._devices = Grid(self._gpus, kind="devices", empty="no GPUs here", id="gpus")
+        self._holders = Grid(
+            self._processes, kind="processes", empty="no process holds GPU memory", id="processes"
+        )
 
     def content(self) -> ComposeResult:
-        yield Static(id="facts", markup=False)
-        yield Grid(GPUS, empty="no GPUs here", id="gpus")
-        yield Grid(PROCESSES, empty="no process holds GPU memory", id="processes")
+        yield self._facts
+        yield self._devices
+        yield self._holders
 
     def home_focus(self) -> Grid:
-        return self.query_one("#gpus", Grid)
+        return self._devices
 
     def show_view(self, view: View) -> None:
-        node = view.nodes.get(self.node_name)
+        node, now = view.nodes.get(self.node_name), self.app.now()
         if node is None:
-            return
-        self.query_one("#facts", Static).update(facts(node, self.app.clock()))
-        self.home_focus().show(rows.keep(rows.gpu_rows([node]), self.pattern))
-        self.query_one("#processes", Grid).show(rows.keep(rows.process_rows(node), self.pattern))
+            self._facts.update(f"{self.node_name} is not in the fleet any more")
+            self._gpus.sync({}, now)
+            self._processes.sync({}, now)
+        else:
+            self._facts.update(facts(node, now))
+            self._gpus.sync(gpus.devices([node]), now, self.pattern)
+            self._processes.sync(gpus.holders(node), now, self.pattern)
+        self._devices.show()
+        self._holders.show()
 
     def action_cordon_gpu(self) -> None:
-        if key := self.home_focus().cursor_key:
-            self.app.act.cordon(self.node_name, key.rpartition(":")[2])
+        self.app.act.cordon(self._devices.chosen)
 
     def action_cordon_node(self) -> None:
-        self.app.act.cordon(self.node_name, None)
+        self.app.act.cordon((self.node_name,))
 
     def action_drain(self) -> None:
-        self.app.act.drain(self.node_name)
+        self.app.act.drain((self.node_name,))
+
+    def action_yank(self) -> None:
+        if self.grid is self._holders:
+            pids = [it.process["pid"] for key in self._holders.chosen
+                    if (it := self._processes.doc(key))]  # fmt: skip
+            self.app.yank(" ".join(map(str, pids)))
+        else:
+            found = (self._gpus.doc(key) for key in self._devices.chosen)
+            self.app.yank("\n".join(it.gpu["uuid"] for it in found if it))
 
 
 def facts(node: NodeDoc, now: float) -> str:
     """State, place and load in three lines at most."""
-    state = fmt.plain(fmt.state_cell(node["state"], rows.node_word(node)))
+    state = fmt.plain(fmt.state_cell(node["state"], nodes.word(node)))
     lines = [f"{node['name']}  {state} for {fmt.age(node['since'], now)}  {node['host']}"]
     if node["reason"]:
         lines.append(node["reason"])
@@ -99,4 +113,4 @@ def facts(node: NodeDoc, now: float) -> str:
     if node["jobs"]:
         lines.append("runs " + " · ".join(node["jobs"]))
     lines += [f"orphan {o['attempt']} ({o['job']}) {o['state']}" for o in node["orphans"]]
-    return "\n".join(lines)
+    return fmt.safe_lines("\n".join(lines))

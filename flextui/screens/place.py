@@ -6,49 +6,62 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
 
+from flextui.screens.keyed import Keyed
+from flextui.screens.keys import Bound, Key
+from flextui.screens.trail import Location
+from flextui.screens.widgets.filterbar import FilterBar
+from flextui.screens.widgets.grid import Grid
 from flextui.screens.widgets.lines import KeyLine, TopLine
 
 if TYPE_CHECKING:
-    from flextui.app import FlextuiApp
     from flextui.screens.view import View
 
 
-class Place(Screen[None]):
-    """A screen one can be in. Subclasses give `content`, `KEYS` and `show_view`."""
+class Place(Keyed):
+    """A screen one can be in. Subclasses give `NAME`, `KEYS`, `content` and `show_view`."""
 
-    app: FlextuiApp
-    KEYS: ClassVar[str] = ""
-    """The bottom line: 'key word' pairs, two spaces between."""
+    NAME: ClassVar[str] = ""
+    """What the config, the keymap and `:` call it."""
+    KEYS: ClassVar[tuple[Key, ...]] = ()
+    USES: ClassVar[tuple[str, ...]] = ("list",)
+    """The kinds of widgets in it whose keys work here."""
+    KINDS: ClassVar[tuple[str, ...]] = ()
+    """Where it has several lists: the kinds of each, one of which has the focus."""
     HELP: ClassVar[str] = ""
     """A paragraph for the help screen: what this place is for."""
+    LEGEND: ClassVar[tuple[str, ...]] = ()
+    """Lines that explain its glyphs."""
     DEFAULT_CSS = """
-    Place { background: $background; layout: vertical; }
-    Place #filter, Place #filter:focus {
-        dock: bottom; height: 1; border: none; padding: 0 1; background: $surface; display: none;
-    }
-    Place #filter.open { display: block; }
+    Place { background: $background; layout: vertical; overflow: hidden; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "one level up", show=False),
-        Binding("slash", "filter", "filter", show=False),
-    ]
 
-    def __init__(self, title: str) -> None:
+    @classmethod
+    def chains(cls) -> list[tuple[str, ...]]:
+        """The places whose keys can be active together here."""
+        kinds: list[tuple[str, ...]] = [(kind,) for kind in cls.KINDS] or [()]
+        return [(cls.NAME, *kind, *cls.USES, "everywhere") for kind in kinds]
+
+    @property
+    def chain(self) -> tuple[str, ...]:
+        kind = (self.grid.kind,) if self.KINDS and self.grid is not None else ()
+        return (self.NAME, *kind, *self.USES, "everywhere")
+
+    def __init__(self, location: Location, title: str) -> None:
         super().__init__()
+        self.location = location
         self.place_title = title
         self.pattern = ""
         self._top = TopLine(title)
+        self._filter = FilterBar()
 
     def compose(self) -> ComposeResult:
         yield self._top
         yield from self.content()
-        yield Input(placeholder="filter: a regex, !regex for all but these", id="filter")
-        yield KeyLine(self.KEYS)
+        yield self._filter
+        yield KeyLine()
 
     def content(self) -> ComposeResult:
         """The widgets between the two lines."""
@@ -61,7 +74,17 @@ class Place(Screen[None]):
         """The widget that takes the keys."""
         return None
 
+    @property
+    def grid(self) -> Grid | None:
+        """The list that has the focus, else the first one."""
+        if isinstance(self.focused, Grid):
+            return self.focused
+        return next(iter(self.query(Grid)), None)
+
+    # ── drawing ──
+
     def on_mount(self) -> None:
+        self._remember_back()
         self.refresh_view()
         if (widget := self.home_focus()) is not None:
             widget.focus()
@@ -69,19 +92,97 @@ class Place(Screen[None]):
     def on_screen_resume(self) -> None:
         self.refresh_view()
 
+    def remember(self) -> None:
+        """This place is about to be left: keep its cursor and filter."""
+        memory = self.app.memory.setdefault(self.location, {})
+        memory["pattern"] = self.pattern
+        for grid in self.query(Grid):
+            memory[f"cursor {grid.id}"] = grid.cursor_key or ""
+
+    def _remember_back(self) -> None:
+        """Cursor and filter as they were when this place was left."""
+        memory = self.app.memory.get(self.location, {})
+        for grid in self.query(Grid):
+            if key := memory.get(f"cursor {grid.id}"):
+                grid.select(key)
+        if pattern := memory.get("pattern"):
+            self.pattern = pattern
+            self._filter.restore(pattern)
+
     def refresh_view(self) -> None:
         """Draw this place from the app's picture now."""
         if not self._top.is_attached:
             return  # not composed yet, or going away
         self.show_view(self.app.view)
-        self._top.refresh()
+        self._filter.found = self.found()
+        self._top.redraw()
+        self.query_one(KeyLine).redraw()
+
+    def found(self) -> str:
+        """What the filter has found, for its line."""
+        table = self.grid.table if self.grid else None
+        if table is None or not self.pattern:
+            return ""
+        words = f"{table.matching:,} of {table.total:,}"
+        return f"{words}, as plain text" if table.filter.literal else words
+
+    def hints(self) -> list[tuple[str, str]]:
+        """The bottom line: (chord, word), the most useful first."""
+        if self._begun:
+            return [(it.chords[0].split(" ", 1)[1], it.key.word.removeprefix("sort by "))
+                    for it in self.keys_after(self._begun)]  # fmt: skip
+        table, keymap = self.app.keymap.table(self.chain), self.app.keymap
+        found: list[tuple[str, str]] = []
+        if self.grid is not None and (count := len(self.grid.selected)):
+            found.append(("", f"{count} selected"))
+        for bound in (it for place in self.chain for it in keymap.of(place)):
+            chord = next((it for it in bound.chords if table.get(it) is bound), None)
+            if bound.key.short and chord is not None and self.offers(bound):
+                found.append((chord, bound.key.short))
+        return sorted(found, key=lambda it: it[1] != "open") if self.grid else found
+
+    def offers(self, bound: Bound) -> bool:
+        """Whether the bottom line should tell of this key now."""
+        return not (self.app.read_only and bound.key.acts)
+
+    def chord_changed(self, begun: str) -> None:
+        self.query_one(KeyLine).redraw()
+
+    # ── lists ──
+
+    @on(Grid.Rearranged)
+    def _rearranged(self) -> None:
+        for grid in self.query(Grid):
+            grid.paint.forget()
+        self.refresh_view()
+
+    def action_columns(self) -> None:
+        """Choose the columns of the list that has the focus."""
+        from flextui.screens.columns import Columns
+
+        grid = self.grid
+        if grid is None or grid.table is None:
+            return
+
+        def chosen(names: tuple[str, ...] | None) -> None:
+            if names is not None and grid.table is not None:
+                grid.table.layout.columns = names
+                self._rearranged()
+
+        self.app.push_screen(Columns(grid.table), chosen)
+
+    def action_group(self) -> None:
+        """Group the list by the next kind of group."""
+        grid = self.grid
+        if grid is not None and grid.table is not None:
+            kind = grid.table.next_group()
+            self.app.tell(f"grouped by {kind}" if kind else "not grouped")
+            self._rearranged()
 
     # ── filter ──
 
     def action_filter(self) -> None:
-        box = self.query_one("#filter", Input)
-        box.add_class("open")
-        box.focus()
+        self._filter.open()
 
     @on(Input.Changed, "#filter")
     def _filter_changed(self, event: Input.Changed) -> None:
@@ -96,20 +197,23 @@ class Place(Screen[None]):
 
     def filter_changed(self) -> None:
         """The filter has another text."""
+        if self.grid is not None:
+            self.grid.paint.forget()
         self.refresh_view()
 
     def _leave_filter(self) -> None:
-        box = self.query_one("#filter", Input)
-        if not box.value:
-            box.remove_class("open")
+        self._filter.close()
         if (widget := self.home_focus()) is not None:
             widget.focus()
 
     def action_back(self) -> None:
-        """Esc: first out of the filter, then up; at the top nothing happens."""
-        box = self.query_one("#filter", Input)
-        if box.has_class("open"):
-            box.value = ""
+        """Esc: first out of a chord, the selections, the filter; then up; at the top nothing."""
+        if self.selections:
+            self.clear_selection()
+        elif self.grid is not None and self.grid.unselect():
+            self.refresh_view()
+        elif self._filter.active:
+            self._filter.clear()
             self._leave_filter()
-        elif len(self.app.screen_stack) > 2:
-            self.app.pop_screen()
+        else:
+            self.app.go_up()

@@ -185,6 +185,7 @@ class FakeLink:
         self.client = client
         self.holds_core = holds_core
         self.handed_over: bool | None = None
+        self.words: tuple[str, ...] = ()
 
     async def open(self) -> Client:
         return self.client

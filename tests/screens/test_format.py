@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from flextui.core.model.terminal import neutralise
 from flextui.screens import format as fmt
-from flextui.screens.goto import best
 from flextui.screens.logs import LineCutter
 
 
@@ -55,14 +54,6 @@ def test_titles_clipboards_and_cursor_moves_are_taken_out() -> None:
     evil = "a\x1b]52;c;aGk=\x07b\x1b[2Jc\x1b]0;title\x1b\\d\x1b[31mred\x1b[0m\x9b5A\rX"
     assert neutralise(evil) == "abcd\x1b[31mred\x1b[0m^MX"
     assert neutralise(evil, colours=False) == "abcdred^MX"
-
-
-def test_fuzzy_names_prefer_prefixes() -> None:
-    names = ["job bob/train j1", "fleet", "jobs", "node gpu1"]
-    assert best("jo", names)[0] == "job bob/train j1"
-    assert best("jobs", names)[0] == "jobs"
-    assert best("gp1", names) == ["node gpu1"]
-    assert best("zzz", names) == []
 
 
 def test_pieces_of_log_become_whole_lines() -> None:

@@ -92,11 +92,11 @@ async def test_help_names_the_keys_of_the_place() -> None:
 async def test_a_filter_keeps_what_matches_and_escape_clears_it() -> None:
     async with running() as (app, pilot, _, _):
         await pilot.press("2", "slash", *"chat", "enter")
-        assert [r.key for r in app.screen.query_one("#jobs", Grid).rows] == ["j2", "j3"]
+        assert list(app.screen.query_one("#jobs", Grid).keys) == ["j2", "j3"]
         await pilot.press("slash", "home", "exclamation_mark", "enter")
-        assert [r.key for r in app.screen.query_one("#jobs", Grid).rows] == ["j1", "j4"]
+        assert list(app.screen.query_one("#jobs", Grid).keys) == ["j1", "j4"]
         await pilot.press("escape")
-        assert len(app.screen.query_one("#jobs", Grid).rows) == 4
+        assert len(app.screen.query_one("#jobs", Grid).keys) == 4
 
 
 async def test_the_cursor_stays_on_its_job_when_lines_move() -> None:
@@ -124,7 +124,9 @@ async def test_stopping_asks_first_and_no_does_nothing() -> None:
 
 async def test_restart_drain_and_cordon_reach_the_core() -> None:
     async with running() as (_, pilot, client, _):
-        await pilot.press("d", "y")
+        await pilot.press("d", "y", "enter")
+        assert not client.asked, "a whole node wants its name typed"
+        await pilot.press("backspace", *"gpu1", "enter")
         await until(pilot, lambda: any(isinstance(c, Drain) for c in client.asked))
         await pilot.press("enter", "j", "c")
         await until(pilot, lambda: any(isinstance(c, Cordon) for c in client.asked))

@@ -1,49 +1,53 @@
-"""A table that draws only the rows in view, from documents that change many times a second.
+"""A list that draws only the rows in view, from documents that change many times a second.
 
 Textual's DataTable keeps and measures every cell; with thousands of jobs that holds the loop for
-longer than a keypress may wait. Here rows are plain tuples, the cursor stays on the same *thing*
-(its key) when lines move under it, and a redraw costs what the screen shows.
+longer than a keypress may wait. Here a row is made when it comes into view, the cursor and the
+selection stay on the same *things* (their keys) when lines move under them, and a redraw costs
+what the screen shows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from rich.cells import cell_len, set_cell_size
-from rich.segment import Segment
-from rich.style import Style
 from textual import events
-from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from flextui.screens.format import Cell, Span, to_ascii
+from flextui.screens.keys import Key
+from flextui.screens.selection import Selection
+from flextui.screens.table import HEADING, Field, Listing, Table
+from flextui.screens.widgets.rowpaint import ROLES, RowPaint
 
-ROLES = ("ok", "busy", "warn", "bad", "dim", "accent", "bold")
+LIST_KEYS = (
+    Key("down", "j, down", "down", "focused.move(1)"),
+    Key("up-line", "k, up", "up", "focused.move(-1)"),
+    Key("top", "g, home", "top", "focused.first"),
+    Key("bottom", "G, end", "bottom", "focused.last"),
+    Key("half-down", "ctrl+d", "half a page down", "focused.half(1)"),
+    Key("half-up", "ctrl+u", "half a page up", "focused.half(-1)"),
+    Key("page-down", "pagedown, ctrl+f", "a page down", "focused.half(2)"),
+    Key("page-up", "pageup", "a page up", "focused.half(-2)"),
+    Key("open", "enter", "open what is under the cursor", "focused.open", short="open"),
+    Key("select", "space", "select or unselect, and down", "focused.pick"),
+    Key("range", "v", "select from here to where the cursor goes", "focused.range"),
+    Key("select-all", "*", "select all that is shown, or nothing", "focused.all"),
+    Key("columns", "f", "choose columns", "columns"),
+    Key("next-table", "tab", "to the next table", "app.focus_next"),
+    Key("previous-table", "shift+tab", "to the previous table", "app.focus_previous"),
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """`least` and `most` bound its width in cells; the last column takes what is left."""
-
-    title: str
-    least: int = 3
-    most: int = 40
-    right: bool = False
-    drop: int = 0
-    """Columns with a higher number leave first when the terminal is narrow; 0 never leaves."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A line of the table; `key` is the identity that the cursor keeps."""
-
-    key: str
-    cells: tuple[Cell, ...]
+def sort_keys(fields: Sequence[Field[Any]]) -> tuple[Key, ...]:
+    """A key for each column of a list."""
+    return tuple(
+        Key(f"sort-{it.name.replace(' ', '-')}", f"o {it.letter}", f"sort by {it.name}",
+            f"focused.sort({it.name!r})")
+        for it in fields
+    )  # fmt: skip
 
 
 class Grid(ScrollView, can_focus=True):
@@ -63,19 +67,10 @@ class Grid(ScrollView, can_focus=True):
         & .grid--head { color: $foreground-muted; text-style: bold; }
         & .grid--cursor { background: $panel; }
         &:focus .grid--cursor { background: $primary-muted; text-style: bold; }
+        &:ansi .grid--cursor { text-style: underline; }
+        &:ansi:focus .grid--cursor { text-style: reverse; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "move(1)", "down", show=False),
-        Binding("k,up", "move(-1)", "up", show=False),
-        Binding("g,home", "first", "top", show=False),
-        Binding("G,end", "last", "bottom", show=False),
-        Binding("ctrl+d", "half(1)", "half a page down", show=False),
-        Binding("ctrl+u", "half(-1)", "half a page up", show=False),
-        Binding("pagedown,ctrl+f", "half(2)", "page down", show=False),
-        Binding("pageup", "half(-2)", "page up", show=False),
-        Binding("enter", "open", "open", show=False),
-    ]
 
     class Opened(Message):
         """Enter or a double click on a row."""
@@ -101,144 +96,112 @@ class Grid(ScrollView, can_focus=True):
         def control(self) -> Grid:
             return self.grid
 
+    class Rearranged(Message):
+        """Another order, or a group folded: the rows have to be made anew."""
+
     def __init__(
-        self, columns: Sequence[Column], *, empty: str = "", id: str | None = None
+        self, listing: Listing, *, kind: str = "", empty: str = "", id: str | None = None
     ) -> None:
         super().__init__(id=id)
-        self._columns = tuple(columns)
+        self.kind = kind
+        """The place whose keys are of this list, where that isn't the screen."""
+        self._listing = listing
         self._empty = empty
-        self._rows: list[Row] = []
         self._at = 0
-        self._widths: list[int] = []
-        self._styles: dict[str, Style] = {}
+        self._key: str | None = None
+        self.selection = Selection()
+        self.paint = RowPaint(self, listing)
 
     # ── content ──
 
     @property
-    def cursor_key(self) -> str | None:
-        """The key of the row under the cursor, None when there are no rows."""
-        return self._rows[self._at].key if 0 <= self._at < len(self._rows) else None
+    def table(self) -> Table[Any] | None:
+        """Its listing, if that can be sorted and has columns to choose."""
+        return self._listing if isinstance(self._listing, Table) else None
 
     @property
-    def rows(self) -> Sequence[Row]:
-        return self._rows
+    def keys(self) -> Sequence[str]:
+        """All rows in order, headings among them."""
+        return self._listing.keys
 
-    def show(self, rows: Sequence[Row], empty: str | None = None) -> None:
-        """Replace all rows; the cursor stays on its key, or near where it was."""
-        before = self.cursor_key
+    @property
+    def cursor_key(self) -> str | None:
+        """The key of the row under the cursor; None on a heading and when there are no rows."""
+        return None if self._key is None or self._key.startswith(HEADING) else self._key
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """What an action is for: the selected rows in order, else the one under the cursor."""
+        if picked := self.selection.of(self.keys, self._at):
+            return tuple(key for key in self.keys if key in picked)
+        return () if self.cursor_key is None else (self.cursor_key,)
+
+    @property
+    def selected(self) -> frozenset[str]:
+        """The selected rows; the one under the cursor doesn't count."""
+        return self.selection.of(self.keys, self._at)
+
+    def show(self, empty: str | None = None) -> None:
+        """The listing has changed; the cursor stays on its key, or near where it was."""
+        before = self._key
         if empty is not None:
             self._empty = empty
-        self._rows = list(rows)
         self._at = self._find(before)
-        self._layout_columns()
-        self.virtual_size = Size(self.size.width, len(self._rows) + 1)
+        self._key = self.keys[self._at] if self.keys else None
+        self._measure()
         self.refresh()
-        if self.cursor_key != before:
+        if self._key != before:
             self.post_message(self.Moved(self, self.cursor_key))
 
     def select(self, key: str) -> None:
-        """Put the cursor on this row, if it is there."""
-        for index, row in enumerate(self._rows):
-            if row.key == key:
-                self._go(index)
-                return
+        """Put the cursor on this row, if it is there; else as soon as it is."""
+        if key in self.keys:
+            self._go(self.keys.index(key))
+        elif not self.keys:
+            self._key = key
 
     def _find(self, key: str | None) -> int:
+        keys = self.keys
         if key is not None:
-            at = self._at
-            if at < len(self._rows) and self._rows[at].key == key:
-                return at
-            for index, row in enumerate(self._rows):
-                if row.key == key:
-                    return index
-        return max(0, min(self._at, len(self._rows) - 1))
+            if self._at < len(keys) and keys[self._at] == key:
+                return self._at
+            try:
+                return keys.index(key)
+            except ValueError:
+                pass
+        return max(0, min(self._at, len(keys) - 1))
 
     # ── drawing ──
 
-    def _layout_columns(self) -> None:
-        room = max(10, self.size.width)
-        widths = self._natural_widths()
-        last = len(self._columns) - 1
-        widths[last] = self._columns[last].least
-        shown = list(range(len(self._columns)))
-        while sum(widths[i] + 2 for i in shown) > room:
-            droppable = [i for i in shown if self._columns[i].drop]
-            if not droppable:
-                break
-            shown.remove(max(droppable, key=lambda i: self._columns[i].drop))
-        used = sum(widths[i] + 2 for i in shown if i != last) + 2
-        widths[last] = max(widths[last], room - used)
-        self._widths = [widths[i] if i in shown else 0 for i in range(len(self._columns))]
-
-    def _natural_widths(self) -> list[int]:
+    def _measure(self) -> None:
         top = int(self.scroll_offset.y)
-        window = self._rows[max(0, top - 50) : top + 200]
-        widths = []
-        for number, column in enumerate(self._columns):
-            longest = max(
-                (sum(cell_len(span.text) for span in row.cells[number]) for row in window),
-                default=0,
-            )
-            widths.append(max(column.least, len(column.title), min(column.most, longest)))
-        return widths
+        self.paint.measure(self.keys[top : top + max(1, self.size.height)], self.size.width)
+        self.virtual_size = Size(self.size.width, len(self.keys) + 1)
 
     def on_resize(self, _event: events.Resize) -> None:
-        self._layout_columns()
-        self.virtual_size = Size(self.size.width, len(self._rows) + 1)
+        self.paint.forget()
+        self._measure()
+
+    def watch_scroll_y(self, old: float, new: float) -> None:
+        super().watch_scroll_y(old, new)
+        self._measure()
 
     def notify_style_update(self) -> None:
-        self._styles.clear()
+        self.paint.restyle()
         super().notify_style_update()
-
-    def _style(self, role: str) -> Style:
-        if role not in self._styles:
-            name = f"grid--{role}" if role else ""
-            style = self.get_component_rich_style(name, partial=True) if name else Style()
-            self._styles[role] = style
-        return self._styles[role]
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         if y == 0:
-            return self._line(tuple((Span(c.title, "head"),) for c in self._columns), width)
+            return self.paint.head(width)
         index = int(self.scroll_offset.y) + y - 1
-        if index >= len(self._rows):
-            if not self._rows and y == 2 and self._empty:
-                return self._fit([Segment("  " + self._empty, self._style("dim"))], width)
-            return Strip.blank(width, self.rich_style)
-        base = self.rich_style + self._style("cursor") if index == self._at else self.rich_style
-        return self._line(self._rows[index].cells, width, base)
-
-    def _line(self, cells: Sequence[Cell], width: int, base: Style | None = None) -> Strip:
-        segments = [Segment(" ")]
-        for number, cell in enumerate(cells):
-            room = self._widths[number] if number < len(self._widths) else 0
-            if not room:
-                continue
-            segments.extend(self._cell(cell, room, right=self._columns[number].right))
-            segments.append(Segment("  "))
-        return self._fit(segments, width, base)
-
-    def _cell(self, cell: Cell, room: int, *, right: bool) -> list[Segment]:
-        ascii_only = bool(getattr(self.app, "ascii_only", False))
-        total = 0
-        segments: list[Segment] = []
-        for span in cell:
-            text = to_ascii(span.text) if ascii_only else span.text
-            length = cell_len(text)
-            if total + length > room:
-                text = set_cell_size(text, max(0, room - total - 1)) + ("~" if ascii_only else "…")
-                segments.append(Segment(text, self._style(span.role)))
-                total = room
-                break
-            segments.append(Segment(text, self._style(span.role)))
-            total += length
-        pad = Segment(" " * (room - total))
-        return [pad, *segments] if right else [*segments, pad]
-
-    def _fit(self, segments: list[Segment], width: int, base: Style | None = None) -> Strip:
-        style = self.rich_style if base is None else base
-        return Strip(segments).adjust_cell_length(width, style).apply_style(style)
+        keys = self.keys
+        if index >= len(keys):
+            words = self._empty if not keys and y == 2 else ""
+            return self.paint.words("  " + words if words else "", width)
+        key = keys[index]
+        marked = self.selection.has(key, index, self._at, keys)
+        return self.paint.row(key, width, cursor=index == self._at, marked=marked)
 
     # ── movement ──
 
@@ -247,11 +210,12 @@ class Grid(ScrollView, can_focus=True):
         return max(1, self.size.height - 1)
 
     def _go(self, index: int) -> None:
-        if not self._rows:
+        keys = self.keys
+        if not keys:
             return
-        index = max(0, min(index, len(self._rows) - 1))
-        if index != self._at:
-            self._at = index
+        index = max(0, min(index, len(keys) - 1))
+        if index != self._at or self._key != keys[index]:
+            self._at, self._key = index, keys[index]
             self.post_message(self.Moved(self, self.cursor_key))
         self.scroll_to_region(Region(0, index, 1, 2), animate=False)
         self.refresh()
@@ -266,15 +230,45 @@ class Grid(ScrollView, can_focus=True):
         self._go(0)
 
     def action_last(self) -> None:
-        self._go(len(self._rows) - 1)
+        self._go(len(self.keys) - 1)
 
     def action_open(self) -> None:
         if self.cursor_key is not None:
             self.post_message(self.Opened(self, self.cursor_key))
+        elif self._key is not None and self.table is not None:
+            self.table.fold(self._key)
+            self.post_message(self.Rearranged())
 
     def on_click(self, event: events.Click) -> None:
         index = int(self.scroll_offset.y) + event.y - 1
-        if event.y >= 1 and 0 <= index < len(self._rows):
+        if event.y >= 1 and 0 <= index < len(self.keys):
             self._go(index)
-            if event.chain == 2:
+            if event.ctrl:
+                self.selection.toggle(self.cursor_key)
+            elif event.chain == 2:
                 self.action_open()
+
+    # ── selection, order ──
+
+    def action_pick(self) -> None:
+        self.selection.toggle(self.cursor_key)
+        self._go(self._at + 1)
+
+    def action_range(self) -> None:
+        self.selection.range(self.keys, self._at)
+        self.refresh()
+
+    def action_all(self) -> None:
+        self.selection.all(self.keys)
+        self.refresh()
+
+    def unselect(self) -> bool:
+        """Forget the selection; whether there was one."""
+        had = self.selection.clear()
+        self.refresh()
+        return had
+
+    def action_sort(self, name: str) -> None:
+        if self.table is not None:
+            self.table.sort_by(name)
+            self.post_message(self.Rearranged())

@@ -11,6 +11,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from flextui.screens import format as fmt
+from flextui.screens import keys
 from flextui.screens.format import Span
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class _Line(Widget):
-    """One line of spans; roles are the grid's."""
+    """One line of spans; roles are the grid's. It is painted only when its words change."""
 
     COMPONENT_CLASSES = {f"line--{r}" for r in ("ok", "warn", "bad", "dim", "accent", "bold")}
     DEFAULT_CSS = """
@@ -33,19 +34,22 @@ class _Line(Widget):
     }
     """
     app: FlextuiApp
+    _drawn: list[Span] | None = None
 
     def spans(self, width: int) -> list[Span]:
         raise NotImplementedError
 
+    def redraw(self) -> None:
+        """Something that it tells of may have changed."""
+        if self.spans(self.size.width) != self._drawn:
+            self.refresh()
+
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        segments = [
-            Segment(fmt.to_ascii(s.text) if self.app.ascii_only else s.text, self._style(s.role))
-            for s in self.spans(width)
-        ]
-        return (
-            Strip(segments).adjust_cell_length(width, self.rich_style).apply_style(self.rich_style)
-        )
+        self._drawn = self.spans(width)
+        segments = [Segment(fmt.safe(s.text), self._style(s.role)) for s in self._drawn]
+        base = self.rich_style
+        return Strip(segments).adjust_cell_length(width, base).apply_style(base)
 
     def _style(self, role: str) -> Style:
         return self.get_component_rich_style(f"line--{role}", partial=True) if role else Style()
@@ -61,62 +65,92 @@ class TopLine(_Line):
         self.place = place
 
     def spans(self, width: int) -> list[Span]:
+        """The fullest way to say it that fits; fleet, core and user never leave."""
+        for fullness in (3, 2, 1, 0):
+            left, right = self._left(fullness), self._right(fullness)
+            room = width - _length(left) - _length(right)
+            if room >= 1:
+                return [*left, Span(" " * room), *right]
+        room = width - _length(right)
+        return [*_cut(left, room - 1), Span(" "), *right] if room > 8 else _cut(left, width)
+
+    def _left(self, fullness: int) -> list[Span]:
         view = self.app.view
         fleet = view.fleet
-        left = [
-            Span(f" {fleet['fleet'] if fleet else 'flextui'}", "accent"),
-            Span(f" ▸ {self.place}"),
-        ]
+        place = self.place if fullness else self.place.rpartition(" ▸ ")[2]
+        spans = [Span(f" {fleet['fleet'] if fleet else 'flextui'}", "accent"), Span(f" ▸ {place}")]
+        gap = "   " if fullness > 1 else "  "
         if fleet is None:
-            return [*left, Span(f"   {view.trouble or 'connecting …'}", "warn")]
+            return [*spans, Span(f"{gap}{view.trouble or 'connecting …'}", "warn")]
         if view.live:
-            up = fmt.span_of(self.app.clock() - (fmt.parse_time(fleet["started_at"]) or 0))
-            middle = [Span(f"   {fleet['core']} ", "dim"), Span("●", "ok"), Span(f" {up}", "dim")]
+            spans += [Span(f"{gap}{fleet['core']} ", "dim"), Span("●", "ok")]
+            if fullness > 2:
+                started = fmt.parse_time(fleet["started_at"]) or 0.0
+                spans.append(Span(f" {fmt.span_of(self.app.now() - started)}", "dim"))
         else:
-            middle = [Span(f"   {fleet['core']} ✗ {view.trouble}", "bad")]
-        info = self.app.info
-        if info is not None:
-            middle.append(Span(f"   {info.user}{' (admin)' if info.admin else ''}", "dim"))
-        right = [Span(f"{fleet['gpus_used']}/{fleet['gpus_total']} GPUs"), Span(" · ", "dim"),
-                 Span(f"{fleet['running']} running"), Span(" · ", "dim"),
-                 Span(f"{fleet['pending']} pending ")]  # fmt: skip
-        if fleet["problems"]:
-            word = "problem" if fleet["problems"] == 1 else "problems"
-            right += [Span("· ", "dim"), Span(f"{fleet['problems']} {word} ", "bad")]
+            trouble = f" {view.trouble}" if fullness else ""
+            spans.append(Span(f"{gap}{fleet['core']} ✗{trouble}", "bad"))
+        if (info := self.app.info) is not None:
+            admin = " (admin)" if info.admin and fullness > 1 else ""
+            spans.append(Span(f"{gap}{info.user}{admin}", "dim"))
+        return spans
+
+    def _right(self, fullness: int) -> list[Span]:
+        fleet = self.app.view.fleet
+        mine = [Span("read-only ", "warn")] if self.app.read_only else []
+        if fleet is None:
+            return mine
         if fleet["read_only"]:
-            right = [Span(f"read-only: {fleet['read_only']} ", "bad")]
-        elif fleet["replacement_paused"]:
-            right = [Span(f"{fleet['replacement_paused']} ", "warn"), *right]
-        return _spread(left, middle, right, width)
+            return [*mine, Span(f"read-only core: {fleet['read_only']} ", "bad")]
+        paused = fleet["replacement_paused"]
+        spans = [*mine, *([Span(f"{paused} ", "warn")] if paused and fullness > 2 else [])]
+        dot = Span(" · " if fullness > 1 else " ", "dim")
+        if fullness:
+            spans += [Span(f"{fleet['gpus_used']}/{fleet['gpus_total']} GPUs"), dot]
+        if fullness > 1:
+            spans += [Span(f"{fleet['running']} running"), dot, Span(f"{fleet['pending']} pending")]
+        else:
+            spans += [Span(f"●{fleet['running']}"), dot, Span(f"◌{fleet['pending']}")]
+        if count := fleet["problems"]:
+            word = ("problem" if count == 1 else "problems") if fullness else ""
+            spans += [dot, Span(f"{count} {word}".strip() if word else f"!{count}", "bad")]
+        return [*spans, Span(" ")]
 
 
-def _spread(left: list[Span], middle: list[Span], right: list[Span], width: int) -> list[Span]:
-    def length(spans: list[Span]) -> int:
-        return sum(cell_len(s.text) for s in spans)
+def _length(spans: list[Span]) -> int:
+    return sum(cell_len(s.text) for s in spans)
 
-    if length(left) + length(middle) + length(right) + 1 > width:
-        middle = []
-    gap = width - length(left) - length(middle) - length(right)
-    return [*left, *middle, Span(" " * max(1, gap)), *right]
+
+def _cut(spans: list[Span], room: int) -> list[Span]:
+    kept: list[Span] = []
+    for span in spans:
+        length = cell_len(span.text)
+        if length > room:
+            return [*kept, Span(span.text[: max(0, room)], span.role)]
+        kept.append(span)
+        room -= length
+    return kept
 
 
 class KeyLine(_Line):
-    """The keys of this place."""
+    """The keys of this place, as they are bound."""
 
     DEFAULT_CSS = "KeyLine { dock: bottom; }"
 
-    def __init__(self, keys: str) -> None:
-        super().__init__()
-        self.keys = keys
-
     def spans(self, width: int) -> list[Span]:
+        from flextui.screens.place import Place
+
+        screen = self.screen
         out: list[Span] = [Span(" ")]
         used = 1
-        for pair in self.keys.split("  "):
-            key, _, word = pair.partition(" ")
-            need = cell_len(key) + cell_len(word) + 3
+        for chord, word in screen.hints() if isinstance(screen, Place) else []:
+            key = keys.shown(chord, brief=True) if chord else ""
+            need = cell_len(key) + cell_len(word) + (3 if key else 2)
             if used + need > width:
                 break
             used += need
-            out += [Span(key, "accent"), Span(f" {word}  ", "dim")]
+            if key:
+                out += [Span(key, "accent"), Span(f" {word}  ", "dim")]
+            else:
+                out.append(Span(f"{word}  ", "bold"))
         return out

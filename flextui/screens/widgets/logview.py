@@ -13,13 +13,24 @@ from typing import ClassVar, NamedTuple
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
-from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from flextui.core.model.terminal import neutralise
+from flextui.screens.keys import Key
+
+PAGER_KEYS = (
+    Key("follow", "G, end", "to the end, and follow", "focused.tail", short="follow"),
+    Key("down", "j, down", "down", "focused.by(1)"),
+    Key("up-line", "k, up", "up; stops following", "focused.by(-1)", short="scroll up"),
+    Key("top", "g, home", "top", "focused.top"),
+    Key("half-down", "ctrl+d", "half a page down", "focused.half(1)"),
+    Key("half-up", "ctrl+u", "half a page up", "focused.half(-1)"),
+    Key("page-down", "pagedown, space, ctrl+f", "a page down", "focused.half(2)"),
+    Key("page-up", "pageup, b", "a page up", "focused.half(-2)"),
+)
 
 KEPT_LINES = 50_000
 LONGEST = 4_096
@@ -57,16 +68,6 @@ class LogView(ScrollView, can_focus=True):
         & .log--warning { color: $text-warning; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "by(1)", "down", show=False),
-        Binding("k,up", "by(-1)", "up", show=False),
-        Binding("g,home", "top", "top", show=False),
-        Binding("G,end", "tail", "follow", show=False),
-        Binding("ctrl+d", "half(1)", "half a page down", show=False),
-        Binding("ctrl+u", "half(-1)", "half a page up", show=False),
-        Binding("pagedown,space", "half(2)", "page down", show=False),
-        Binding("pageup,b", "half(-2)", "page up", show=False),
-    ]
     _ALARM = re.compile(r"\b(error|fatal|critical|exception|traceback|panic)\b", re.IGNORECASE)
     _WARNING = re.compile(r"\bwarn(ing)?\b", re.IGNORECASE)
 
@@ -94,6 +95,11 @@ class LogView(ScrollView, can_focus=True):
     def count(self) -> int:
         """Lines that can be scrolled to."""
         return len(self._lines) if self._shown is None else len(self._shown)
+
+    @property
+    def total(self) -> int:
+        """Lines that are kept, those that the filter hides too."""
+        return len(self._lines)
 
     def add(self, lines: list[LogLine]) -> None:
         """Append lines; those over the bound leave at the top without moving what is read."""

@@ -1,0 +1,37 @@
+"""How the terminal looks and how much it sends: what was found out, and what the config says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from flextui.screens.table import Layout
+
+SLOW_UPDATES = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Settled before the first paint; most of it can be switched while the terminal runs."""
+
+    theme: str = "textual-dark"
+    ascii_only: bool = False
+    colours: str = "truecolor"
+    """truecolor, 256, 16 or none"""
+    slow: bool = False
+    """The line is slow: a repaint a second, clocks that stand still."""
+    updates: float = 4.0
+    """Repaints a second at most, of what changes by itself; keys are answered at once."""
+    mouse: bool = True
+    read_only: bool = False
+    keys: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    """(place, key's name) → chords, of the config."""
+    layouts: Mapping[str, Layout] = field(default_factory=dict)
+    """List → how it is laid out at first."""
+    problems: tuple[str, ...] = ()
+    """Mistakes in the config, each with its place."""
+
+    @property
+    def interval(self) -> float:
+        """Seconds between repaints at least."""
+        return 1 / min(self.updates, SLOW_UPDATES if self.slow else self.updates)

@@ -1,0 +1,194 @@
+"""Going from place to place: up and down, back and forward, and straight there by `:`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textual import work
+
+from flextui.core.client import Client, CoreInfo
+from flextui.core.commands import CommandError, LogRequest, Show
+from flextui.core.model.spec import read_specs
+from flextui.core.model.yamlout import spec_as_yaml
+from flextui.screens import places
+from flextui.screens.act import Actions
+from flextui.screens.commandline import Line, line
+from flextui.screens.goto import GoTo
+from flextui.screens.help import Help
+from flextui.screens.journal import Journal
+from flextui.screens.keys import Keymap, shown
+from flextui.screens.look import Look
+from flextui.screens.painted import Painted
+from flextui.screens.place import Place
+from flextui.screens.reach import NotReached, Reach
+from flextui.screens.table import Layout
+from flextui.screens.trail import TOP, Location, Path, Trail, common
+from flextui.screens.view import View
+
+_LISTINGS = {"fleet": "nodes", "jobs": "jobs", "gpus": "gpus", "events": "events"}
+
+
+class Roaming(Painted):
+    """Knows where one is (`path`), was (`trail`) and what was left there (`memory`)."""
+
+    def __init__(self, look: Look) -> None:
+        super().__init__(look)
+        self.keymap = Keymap(places.keys(), look.keys)
+        self.view = View()
+        self.client: Client | None = None
+        self.info: CoreInfo | None = None
+        self.journal = Journal()
+        self.act = Actions(self)  # type: ignore[arg-type]
+        self.reach = Reach(self)  # type: ignore[arg-type]
+        self.trail = Trail()
+        self.memory: dict[Location, dict[str, str]] = {}
+        self.drafts: dict[str, str] = {}
+        """What was written and not submitted, by the editor's location."""
+        self._typed: list[str] = []
+        self._layouts: dict[str, Layout] = dict(look.layouts)
+
+    @property
+    def link_words(self) -> tuple[str, ...]:
+        """Options that lead a command line to the same core."""
+        return ()
+
+    def layout(self, name: str) -> Layout:
+        """How a list is laid out: one for all screens that show it."""
+        return self._layouts.setdefault(name, Layout())
+
+    def draw(self) -> None:
+        if isinstance(self.screen, Place):
+            self.screen.refresh_view()
+
+    # ── where one is ──
+
+    @property
+    def path(self) -> Path:
+        return tuple(it.location for it in self.screen_stack if isinstance(it, Place))
+
+    def visit(self, path: Path) -> None:
+        """Go to a path; it can be walked back from."""
+        self.trail.visit(path)
+        self._show(path)
+
+    def _show(self, path: Path) -> None:
+        here = self.path
+        same = common(here, path)
+        while len(self.path) > same:
+            top = self.screen
+            if isinstance(top, Place):
+                top.remember()
+            self.pop_screen()
+        for location in path[same:]:
+            self.push_screen(places.make(location, self))  # type: ignore[arg-type]
+
+    def open(self, *location: str) -> None:
+        """A place below the one where one is; one of the same kind is replaced by it."""
+        path = self.path
+        if path and path[-1][0] == location[0] and len(path) > 1:
+            path = path[:-1]
+        self.visit((*path, location))
+
+    def go_up(self) -> None:
+        """One level up; at the top nothing happens."""
+        if len(self.path) > 1:
+            self.visit(self.path[:-1])
+
+    def action_walk(self, steps: int) -> None:
+        """Back or forward to where one was."""
+        path = self.trail.walk(steps)
+        if path is not None:
+            self._show(path)
+
+    def action_go(self, place: str) -> None:
+        """A place of the first level."""
+        if self.path[-1:] != ((place,),) and place in _LISTINGS:
+            self.journal.begin(self.clock(), Line((_LISTINGS[place],)), "shown")
+        self.visit(TOP if place == TOP[0][0] else (*TOP, (place,)))
+
+    # ── places by name ──
+
+    def open_node(self, name: str) -> None:
+        """Raises `NotReached`."""
+        if name not in self.view.nodes:
+            raise NotReached(f"no node is called {name!r}")
+        self.open("node", name)
+
+    def open_job(self, job_id: str) -> None:
+        self._looked(line(Show(job_id)))
+        self.open("job", job_id)
+
+    def open_logs(self, job_id: str, attempt: str | None = None) -> None:
+        self._looked(line(LogRequest(job_id, attempt=attempt, follow=True)))
+        self.open("logs", job_id, attempt or "")
+
+    def action_new_job(self) -> None:
+        if self.path[-1][0] != "editor":
+            self.open("editor", "")
+
+    @work(exclusive=True, group="edit")
+    async def edit_job(self, job_id: str) -> None:
+        """Open the spec of a job, to submit it again."""
+        if self.client is None:
+            self.tell("no core is in reach", bad=True)
+            return
+        try:
+            doc = await self.client.call(Show(job_id))
+        except (CommandError, ConnectionError) as error:
+            self.tell(str(error), bad=True)
+            return
+        self.drafts.setdefault(job_id, spec_text(doc["spec"]))
+        self.open("editor", job_id)
+
+    def _looked(self, said: Line | None) -> None:
+        if said is not None:
+            self.journal.begin(self.clock(), said, "shown")
+
+    def action_goto(self) -> None:
+        def chosen(text: str | None) -> None:
+            if text is None:
+                return
+            try:
+                self.reach.go(text)
+            except NotReached as error:
+                self.tell(str(error), bad=True)
+
+        self.push_screen(GoTo(self.reach, self._typed), chosen)
+
+    def action_help(self) -> None:
+        if isinstance(self.screen, Place):
+            self.push_screen(Help(self.screen, self.look.problems))
+
+    # ── read-only, small things ──
+
+    def action_read_only(self) -> None:
+        """Acting keys off or on."""
+        self.read_only = not self.read_only
+        self.tell("read-only: acting keys do nothing" if self.read_only else "acting keys act")
+        self.draw()
+
+    def refuses(self, what: str) -> bool:
+        """Whether read-only mode forbids it; that is told."""
+        if self.read_only:
+            chords = next(it for it in self.keymap.of("everywhere") if it.key.name == "read-only")
+            how = shown(chords.chords[0]) if chords.chords else ":read-only"
+            self.tell(f"read-only: {what} was not done ({how} allows it)", bad=True)
+        return self.read_only
+
+    def tell(self, text: str, *, bad: bool = False) -> None:
+        """A line that goes by itself; what failed stays longer."""
+        self.notify(
+            text, severity="error" if bad else "information", timeout=8 if bad else 3, markup=False
+        )
+
+    def yank(self, text: str | None, what: str = "") -> None:
+        """To the operator's clipboard through OSC 52, so that it works over SSH."""
+        if text:
+            self.copy_to_clipboard(text)
+            self.tell(f"yanked {what or text}")
+
+
+def spec_text(spec: Any) -> str:
+    """The spec as an editor shows it: without what its type gives by itself."""
+    plain = f"name: {spec['name']}\ntype: {spec.get('type', 'batch')}\nrun: 'true'\n"
+    return spec_as_yaml(spec, read_specs(plain, "defaults")[0].to_json())

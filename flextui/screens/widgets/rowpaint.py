@@ -1,0 +1,153 @@
+"""How the rows of a grid are drawn: widths that don't jitter, strips that are kept while equal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+from flextui.screens.format import Cell, Span, safe
+from flextui.screens.table import Column, Listing, Table
+
+if TYPE_CHECKING:
+    from textual.widget import Widget
+
+ROLES = ("ok", "busy", "warn", "bad", "dim", "accent", "bold")
+KEPT = 1000
+"""Strips that are kept; more than any terminal has lines."""
+
+
+class RowPaint:
+    """Turns cells to strips in the styles of its widget (component classes `grid--ROLE`)."""
+
+    def __init__(self, widget: Widget, listing: Listing) -> None:
+        self._widget = widget
+        self._listing = listing
+        self._styles: dict[str, Style] = {}
+        self._natural: dict[str, int] = {}
+        self._widths: tuple[int, ...] = ()
+        self._strips: dict[tuple[str, bool, bool], tuple[object, Strip]] = {}
+
+    # ── widths ──
+
+    def forget(self) -> None:
+        """Columns may become narrower again: another size or other rows."""
+        self._natural.clear()
+        self._strips.clear()
+
+    def restyle(self) -> None:
+        """The theme has changed."""
+        self._styles.clear()
+        self._strips.clear()
+
+    def measure(self, keys: Sequence[str], room: int) -> None:
+        """Widths for these rows; while nothing is forgotten columns only grow, so that nothing
+        jumps when numbers change."""
+        columns = self._listing.columns
+        for key in keys:
+            if self._listing.heading(key) is None:
+                for column, cell in zip(columns, self._listing.cells(key), strict=False):
+                    length = sum(cell_len(span.text) for span in cell)
+                    if length > self._natural.get(column.title, 0):
+                        self._natural[column.title] = length
+        widths = self._fitting(max(10, room))
+        if widths != self._widths:
+            self._widths = widths
+            self._strips.clear()
+
+    def _fitting(self, room: int) -> tuple[int, ...]:
+        columns = self._listing.columns
+        widths = [
+            max(it.least, len(self._title(it)), min(it.most, self._natural.get(it.title, 0)))
+            for it in columns
+        ]
+        last = len(columns) - 1
+        widths[last] = columns[last].least
+        shown = list(range(len(columns)))
+        while sum(widths[i] + 2 for i in shown) > room:
+            droppable = [i for i in shown if columns[i].drop]
+            if not droppable:
+                break
+            shown.remove(max(droppable, key=lambda i: columns[i].drop))
+        if last in shown:
+            used = sum(widths[i] + 2 for i in shown if i != last) + 2
+            widths[last] = max(widths[last], room - used)
+        return tuple(widths[i] if i in shown else 0 for i in range(len(columns)))
+
+    # ── strips ──
+
+    def head(self, width: int) -> Strip:
+        """The titles, an arrow on the column that the list is sorted by."""
+        titles = [(Span(self._title(it), "head"),) for it in self._listing.columns]
+        return self._line(titles, width, " ", self._widget.rich_style)
+
+    def _title(self, column: Column) -> str:
+        layout = self._listing.layout if isinstance(self._listing, Table) else None
+        if layout is None or layout.sort != column.title:
+            return column.title
+        return column.title + ("▾" if layout.reverse else "▴")
+
+    def words(self, text: str, width: int) -> Strip:
+        """A line that is no row."""
+        return self._fit([Segment(text, self._style("dim"))], width, self._widget.rich_style)
+
+    def row(self, key: str, width: int, *, cursor: bool, marked: bool) -> Strip:
+        """A row or a heading."""
+        heading = self._listing.heading(key)
+        cells: object = heading if heading is not None else self._listing.cells(key)
+        place = (key, cursor, marked)
+        kept = self._strips.get(place)
+        if kept is not None and kept[0] == (cells, width):
+            return kept[1]
+        style = self._widget.rich_style
+        if cursor:
+            style = style + self._style("cursor")
+        if heading is not None:
+            parts = [Segment(" "), *(Segment(safe(s.text), self._style(s.role)) for s in heading)]
+            strip = self._fit(parts, width, style)
+        else:
+            strip = self._line(cells, width, "*" if marked else " ", style)  # type: ignore[arg-type]
+        if len(self._strips) > KEPT:
+            self._strips.clear()
+        self._strips[place] = ((cells, width), strip)
+        return strip
+
+    def _line(self, cells: Sequence[Cell], width: int, mark: str, base: Style) -> Strip:
+        segments = [Segment(mark, self._style("accent"))]
+        columns = self._listing.columns
+        for number, (cell, room) in enumerate(zip(cells, self._widths, strict=False)):
+            if room:
+                segments.extend(self._cell(cell, room, right=columns[number].right))
+                segments.append(Segment("  "))
+        return self._fit(segments, width, base)
+
+    def _cell(self, cell: Cell, room: int, *, right: bool) -> list[Segment]:
+        total = 0
+        segments: list[Segment] = []
+        for span in cell:
+            text = safe(span.text)
+            length = cell_len(text)
+            if total + length > room:
+                text = set_cell_size(text, max(0, room - total - 1)) + "…"
+                segments.append(Segment(text, self._style(span.role)))
+                total = room
+                break
+            segments.append(Segment(text, self._style(span.role)))
+            total += length
+        pad = Segment(" " * (room - total))
+        return [pad, *segments] if right else [*segments, pad]
+
+    def _fit(self, segments: list[Segment], width: int, base: Style) -> Strip:
+        return Strip(segments).adjust_cell_length(width, base).apply_style(base)
+
+    def _style(self, role: str) -> Style:
+        if role not in self._styles:
+            style = Style()
+            if role:
+                style = self._widget.get_component_rich_style(f"grid--{role}", partial=True)
+            self._styles[role] = style
+        return self._styles[role]
