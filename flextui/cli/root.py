@@ -33,6 +33,8 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "reserve": ("reserve", "unreserve", "reservations"),
     "check": ("check",),
     "events": ("events",),
+    "simulate": ("simulate",),
+    "usage": ("usage",),
     "admin": ("schema", "whoami", "completion", "shutdown"),
     "bridge": ("bridge",),
 }

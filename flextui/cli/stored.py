@@ -50,8 +50,8 @@ class StoredClient:
     async def call(self, command: Command) -> dict[str, Any]:
         try:
             match command:
-                case ListJobs(ended, limit):
-                    return {"jobs": self._reader.jobs(ended=ended, limit=limit)}
+                case ListJobs(ended, limit, spec):
+                    return {"jobs": self._reader.jobs(ended=ended, limit=limit, spec=spec)}
                 case Show(job):
                     return cast(dict[str, Any], self._reader.job(self._resolve(job)))
                 case ListEvents(after, job, limit):

@@ -78,10 +78,11 @@ class Show:
 
 @dataclass(frozen=True, slots=True)
 class ListJobs:
-    """→ {"jobs": [JobDoc]}: live ones, then ended ones newest first."""
+    """→ {"jobs": [JobDoc]}: live ones, then ended ones newest first; with their specs on demand."""
 
     ended: bool = True
     limit: int | None = None
+    spec: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,11 +154,11 @@ class Desk:
         snapshot = self.engine.snapshot
         jobs = []
         for index, job in enumerate(list(snapshot.jobs.values())):
-            jobs.append(view.job_view(snapshot, job))
+            jobs.append(view.job_view(snapshot, job, spec=command.spec))
             if index % 200 == 199:
                 await asyncio.sleep(0)
         if command.ended:
-            jobs += await self.engine.store.ended_jobs(limit=command.limit)
+            jobs += await self.engine.store.ended_jobs(limit=command.limit, spec=command.spec)
         return {"jobs": jobs}
 
     async def _why(self, command: Why, who: Identity) -> dict[str, Any]:

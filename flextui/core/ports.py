@@ -209,8 +209,8 @@ class Store(Protocol):
 
     async def commit(self, changes: Changes) -> None: ...
 
-    async def ended_jobs(self, *, limit: int | None = None) -> list[JobDoc]:
-        """Jobs that ended, newest first, without spec."""
+    async def ended_jobs(self, *, limit: int | None = None, spec: bool = False) -> list[JobDoc]:
+        """Jobs that ended, newest first, without their specs unless asked for."""
 
     async def job(self, job_id: str) -> JobDoc | None:
         """One job with spec, from the tables."""

@@ -181,9 +181,11 @@ class SqliteStore:
 
     # ── reading ────────────────────────────────────────────────────────────────────────────────
 
-    async def ended_jobs(self, *, limit: int | None = None) -> list[JobDoc]:
-        """Jobs that ended, newest first, without spec."""
-        return await self._in(self._reader, lambda: self._reading().ended_jobs(limit=limit))
+    async def ended_jobs(self, *, limit: int | None = None, spec: bool = False) -> list[JobDoc]:
+        """Jobs that ended, newest first, without their specs unless asked for."""
+        return await self._in(
+            self._reader, lambda: self._reading().ended_jobs(limit=limit, spec=spec)
+        )
 
     async def job(self, job_id: str) -> JobDoc | None:
         """One job with spec and all its attempts."""

@@ -37,19 +37,22 @@ class StoreReader:
     def close(self) -> None:
         self._db.close()
 
-    def jobs(self, *, ended: bool = True, limit: int | None = None) -> list[JobDoc]:
-        """Live jobs, then ended ones newest first, without spec."""
+    def jobs(
+        self, *, ended: bool = True, limit: int | None = None, spec: bool = False
+    ) -> list[JobDoc]:
+        """Live jobs, then ended ones newest first, without their specs unless asked for."""
         live = self._docs(
-            f"SELECT {rows.JOB_COLUMNS} FROM jobs WHERE ended_at IS NULL ORDER BY seq"
+            f"SELECT {rows.JOB_COLUMNS} FROM jobs WHERE ended_at IS NULL ORDER BY seq", spec=spec
         )
-        return live + (self.ended_jobs(limit=limit) if ended else [])
+        return live + (self.ended_jobs(limit=limit, spec=spec) if ended else [])
 
-    def ended_jobs(self, *, limit: int | None = None) -> list[JobDoc]:
-        """Ended jobs, newest first, without spec."""
+    def ended_jobs(self, *, limit: int | None = None, spec: bool = False) -> list[JobDoc]:
+        """Ended jobs, newest first, without their specs unless asked for."""
         return self._docs(
             f"SELECT {rows.JOB_COLUMNS} FROM jobs WHERE ended_at IS NOT NULL"
             " ORDER BY ended_at DESC, seq DESC LIMIT ?",
             -1 if limit is None else limit,
+            spec=spec,
         )
 
     def job(self, job: str) -> JobDoc | None:

@@ -63,6 +63,8 @@ class JobDoc(TypedDict):
     exit_code: int | None
     tasks: list[TaskDoc]
     spec: NotRequired[dict[str, Any]]
+    groups: NotRequired[list[str]]
+    """the owner's, when it was submitted; beside the spec"""
 
 
 class ProcessDoc(TypedDict):

@@ -40,6 +40,7 @@ def job_doc(job: Job, tasks: Iterable[tuple[Task, list[Attempt]]], *, spec: bool
     }
     if spec:
         doc["spec"] = job.spec.to_json()
+        doc["groups"] = list(job.groups)
     return doc
 
 

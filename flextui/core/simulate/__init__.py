@@ -1,0 +1,1 @@
+"""A trace replayed with a virtual clock, through the very functions that decide live."""
