@@ -11,13 +11,13 @@ import os
 import signal
 import time
 
-from . import fastjson
+from . import fastjson, topology
 from .device import Device
 from .owners import Owners
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional, Set
+    from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
 LAYOUT_EVERY_S = 10.0
 """Which GPUs and MIG slices there are changes seldom, and asking costs the most."""
@@ -66,7 +66,8 @@ def run(writing: int, interval_s: float, parent: int, library: str) -> None:
         watch = _Watch(pynvml, Owners())
         due = time.monotonic()
         while os.getppid() == parent:
-            _write(writing, watch.sample())
+            for message in watch.look():
+                _write(writing, message)
             due = max(due + interval_s, time.monotonic() + interval_s / 2)
             while os.getppid() == parent:
                 left = due - time.monotonic()
@@ -118,13 +119,23 @@ class _Watch:
         self._events: Any = None
         self._watched: Set[int] = set()
         self._next_layout = 0.0
+        self._placed: List[Tuple[str, List[str]]] = []
         self._versions = {"driver_version": self._driver(), "cuda_version": self._cuda()}
 
-    def sample(self) -> Dict[str, Any]:
-        """The child's `gpus` message. Raises NVMLError when the driver is gone."""
+    def look(self) -> Iterator[Dict[str, Any]]:
+        """The child's messages of one moment: `places` when there are other devices than before,
+        and `gpus`. Raises NVMLError when the driver is gone."""
         if time.monotonic() >= self._next_layout:
             self._layout()
             self._next_layout = time.monotonic() + LAYOUT_EVERY_S
+            gpus = [self._gpus[index] for index in sorted(self._gpus)]
+            devices = [(gpu.uuid, [piece.uuid for piece in gpu.slices or ()]) for gpu in gpus]
+            if devices != self._placed:
+                self._placed = devices
+                yield {"t": "places", "places": topology.places(self._nvml, gpus)}
+        yield self._sample()
+
+    def _sample(self) -> Dict[str, Any]:
         gpus = [self._gpus[index].read(self._owners) for index in sorted(self._gpus)]
         self._owners.keep_only(process["pid"] for gpu in gpus for process in gpu["processes"])
         return {"t": "gpus", "gpus": gpus, **self._versions}

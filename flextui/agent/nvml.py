@@ -114,8 +114,8 @@ class NvmlWatch:
         return [gpu if gpu["state"] == "lost" else _unseen(gpu, "error", why) for gpu in gpus]
 
     def on_readable(self) -> List[Dict[str, Any]]:
-        """Take what the child wrote: `xid` messages to push, and `{"t": "fresh"}` when GPUs can be
-        seen that couldn't before."""
+        """Take what the child wrote: `xid` and `places` messages to push, and `{"t": "fresh"}` when
+        GPUs can be seen that couldn't before."""
         if self.fd is None:
             return []
         pushes: List[Dict[str, Any]] = []
@@ -167,7 +167,7 @@ class NvmlWatch:
         kind = line.get("t")
         if kind == "gpus":
             return self._take_gpus(line)
-        if kind == "xid":
+        if kind in ("xid", "places"):
             return [line]
         if kind == "error":
             self.status = "error: " + line["text"]

@@ -16,6 +16,8 @@ from tests.bench.gpus import MIB, FakeGpus
 
 GPU_IS_LOST = 15
 NOT_SUPPORTED = 3
+NO_PERMISSION = 4
+NOT_FOUND = 6
 DRIVER_NOT_LOADED = 9
 NOT_INITIALISED = 1
 
@@ -289,7 +291,9 @@ def test_mig_devices_have_memory_and_processes_of_their_own(fake_gpus: FakeGpus)
             [n.nvmlDeviceGetUUID(m) for m in migs],
             [n.nvmlDeviceGetMemoryInfo(m).used for m in migs],
             n.nvmlDeviceGetAttributes(migs[1]).memorySizeMB,
-            [p.gpuInstanceId for p in n.nvmlDeviceGetComputeRunningProcesses(gpus[0])],
+            [p.gpuInstanceId for p in n.nvmlDeviceGetComputeRunningProcesses(migs[1])],
+            code(n.nvmlDeviceGetComputeRunningProcesses, gpus[0]),
+            code(n.nvmlDeviceGetMemoryInfo, gpus[0]),
             code(n.nvmlDeviceGetUtilizationRates, gpus[0]),
             n.nvmlDeviceGetUUID(n.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(migs[0])),
         ])
@@ -301,6 +305,8 @@ def test_mig_devices_have_memory_and_processes_of_their_own(fake_gpus: FakeGpus)
         [0, 5000 * MIB],
         40 * 1024,
         [2],
+        NO_PERMISSION,
+        NO_PERMISSION,
         NOT_SUPPORTED,
         fake_gpus.uuids[0],
     ]
@@ -320,6 +326,41 @@ def test_links_show_between_the_two_gpus_only(tmp_path: Path) -> None:
                 n.nvmlDeviceGetTopologyCommonAncestor(gpus[0], gpus[1])])
         """
     assert ask(gpus, look) == [0, 5, [1, 1, 0], True, 10]
+
+
+def test_switches_join_all_gpus(tmp_path: Path) -> None:
+    gpus = FakeGpus(tmp_path / "gpus", 3)
+    gpus.link_by_switches(3)
+    look = """
+        links = [n.nvmlDeviceGetNvLinkRemotePciInfo(gpus[2], link).busId for link in range(3)]
+        answer([n.nvmlDeviceGetP2PStatus(gpus[0], gpus[2], n.NVML_P2P_CAPS_INDEX_NVLINK),
+                n.nvmlDeviceGetNvLinkRemoteDeviceType(gpus[0], 0), links])
+        """
+    switches = [f"00000000:{bus}:00.0" for bus in ("C0", "C1", "C0")]
+    assert ask(gpus, look) == [0, 2, switches]
+
+
+def test_the_cpus_and_the_memory_beside_a_gpu(fake_gpus: FakeGpus) -> None:
+    fake_gpus.set(0, cpus="1-3,65", numa=1)
+    look = """
+        answer([list(n.nvmlDeviceGetCpuAffinity(gpus[0], 2)),
+                list(n.nvmlDeviceGetMemoryAffinity(gpus[0], 1, 0)),
+                code(n.nvmlDeviceGetNumaNodeId, gpus[0])])
+        """
+    assert ask(fake_gpus, look) == [[0b1110, 0b10], [0b10], NOT_SUPPORTED]
+
+
+def test_the_work_of_processes_is_told_while_they_work(fake_gpus: FakeGpus) -> None:
+    fake_gpus.add_process(0, 11, 100, work=60)
+    fake_gpus.add_process(0, 12, 100, work=0)
+    look = """
+        samples = n.nvmlDeviceGetProcessUtilization(gpus[0], 0)
+        later = samples[0].timeStamp + 10**12
+        answer([[(it.pid, it.smUtil) for it in samples],
+                code(n.nvmlDeviceGetProcessUtilization, gpus[0], later),
+                code(n.nvmlDeviceGetProcessUtilization, gpus[1], 0)])
+        """
+    assert ask(fake_gpus, look) == [[[11, 60]], NOT_FOUND, NOT_FOUND]
 
 
 def test_without_a_driver_or_an_init_calls_say_so(fake_gpus: FakeGpus) -> None:

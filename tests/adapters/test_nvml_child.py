@@ -100,6 +100,7 @@ def test_a_gpu_is_shown_as_the_driver_reports_it(gpus: FakeGpus) -> None:
     assert process[0]["memory_bytes"] == 700 * MIB
     assert process[0]["command"]
     assert process[0]["attempt"] == "a1"  # by descent
+    assert process[0]["utilization"] == 97  # nobody else works there
     assert sample["driver_version"] == "570.124.06"
     assert sample["cuda_version"] == "12.8"
 
@@ -107,9 +108,9 @@ def test_a_gpu_is_shown_as_the_driver_reports_it(gpus: FakeGpus) -> None:
 def test_gpus_that_come_into_sight_are_pushed_at_once(gpus: FakeGpus) -> None:
     with node() as here:
         here.until(is_ok)
-        first = here.pushed[0]
+        places, first = here.pushed[:2]
 
-    assert first["t"] == "sample"
+    assert (places["t"], first["t"]) == ("places", "sample")
     assert [gpu["uuid"] for gpu in first["gpus"]] == gpus.uuids
 
 
@@ -140,7 +141,7 @@ def test_what_a_card_does_not_support_is_null(gpus: FakeGpus) -> None:
 def test_an_older_driver_answers_the_older_memory_call(gpus: FakeGpus) -> None:
     gpus.set_memory(0, 100)
     gpus.fail(0, "nvmlDeviceGetMemoryInfo", 25)
-    gpus.unsupported(1, "nvmlDeviceGetNumaNodeId")
+    gpus.unsupported(1, "nvmlDeviceGetMemoryAffinity")
     with node() as here:
         sample = here.until(is_ok)
 
@@ -273,7 +274,153 @@ def test_slices_and_who_is_on_them(gpus: FakeGpus) -> None:
         },
     ]
     assert gpu["utilization"] is None
-    assert [process["mig"] for process in gpu["processes"]] == [large]
+    (process,) = gpu["processes"]
+    assert (process["mig"], process["memory_bytes"]) == (large, 500 * MIB)
+    assert process["utilization"] is None
+
+
+def test_a_gpu_in_mig_mode_may_have_no_slices(gpus: FakeGpus) -> None:
+    gpus.mig(0, [])
+    with node() as here:
+        cut, other = here.until(is_ok)["gpus"]
+
+    assert (cut["mig"], cut["state"], cut["processes"]) == ([], "ok", [])
+    assert other["mig"] is None
+
+
+def test_slices_of_a_lost_gpu_stay_known(gpus: FakeGpus) -> None:
+    (small,) = gpus.mig(0, ["1g.10gb"])
+    with node() as here:
+        here.until(is_ok)
+        gpus.lose(0)
+        gpu = here.until(lambda now: now["gpus"][0]["state"] == "lost")["gpus"][0]
+
+    assert gpu["mig"] == [
+        {
+            "uuid": small,
+            "profile": "1g.10gb",
+            "memory_bytes": 10240 * MIB,
+            "memory_used_bytes": None,
+        }
+    ]
+
+
+@pytest.mark.parametrize(("work", "told"), [((70, 0), [70, 0]), ((0, 0), [0, 0])])
+def test_the_work_of_each_process(gpus: FakeGpus, work: tuple[int, int], told: list[int]) -> None:
+    gpus.set_load(0, 90)
+    for pid, percent in zip((os.getpid(), os.getppid()), work, strict=True):
+        gpus.add_process(0, pid, 100, work=percent)
+    with node() as here:
+        gpu = here.until(is_ok)["gpus"][0]
+
+    assert [process["utilization"] for process in gpu["processes"]] == told
+
+
+def test_a_driver_that_does_not_tell_the_work_of_processes(gpus: FakeGpus) -> None:
+    gpus.unsupported(0, "nvmlDeviceGetProcessUtilization")
+    for pid in (os.getpid(), os.getppid()):
+        gpus.add_process(0, pid, 100, work=50)
+    with node() as here:
+        gpu = here.until(is_ok)["gpus"][0]
+
+    assert [process["utilization"] for process in gpu["processes"]] == [None, None]
+
+
+# where they sit
+
+
+def places_of(gpus: FakeGpus, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the child tells where the account may use the first eight CPUs."""
+    for name, value in gpus.env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
+    with node() as here:
+        here.until(is_ok)
+    found: dict[str, Any] = here.pushed[0]["places"]
+    return found
+
+
+def test_how_near_gpus_are_to_each_other_and_to_cpus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpus = FakeGpus(tmp_path / "gpus", 6)
+    gpus.link(0, 1)
+    gpus.link(0, 1)
+    gpus.link(0, 2)
+    gpus.set(0, cpus="0-2,5")
+    gpus.set(1, cpus="4-99")
+    found = places_of(gpus, monkeypatch)
+
+    first, *others = gpus.uuids
+    assert found[first]["numa"] == 0
+    assert found[first]["cpus"] == "0-2,5"
+    assert found[others[0]]["cpus"] == "4-7"  # those that the account may use
+    assert "cpus" not in found[others[4]]  # it may use none of those on the other socket
+    assert [found[first]["near"][uuid] for uuid in others] == [102, 101, 10, 0, 0]
+    assert found[others[1]]["near"][others[2]] == 40  # on one switch
+    assert all(
+        found[one]["near"][other] == found[other]["near"][one]
+        for one in gpus.uuids
+        for other in gpus.uuids
+        if one != other
+    )
+
+
+def test_gpus_behind_switches_are_all_near(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gpus = FakeGpus(tmp_path / "gpus", 3)
+    gpus.link_by_switches(18, switches=4)
+    gpus.fail(2, "nvmlDeviceGetNvLinkRemoteDeviceType", 3)  # an older driver: links to nobody
+    found = places_of(gpus, monkeypatch)
+
+    one, two, three = gpus.uuids
+    assert found[one]["near"] == {two: 118, three: 10}
+
+
+def test_a_fabric_that_is_divided_joins_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpus = FakeGpus(tmp_path / "gpus", 2)
+    gpus.link_by_switches(4, switches=2)
+    gpus.set(1, isolated=1)
+    found = places_of(gpus, monkeypatch)
+    assert found[gpus.uuids[0]]["near"] == {gpus.uuids[1]: 40}
+
+
+def test_slices_sit_where_their_gpu_does(gpus: FakeGpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    gpus.set(0, cpus="0-3", numa=1)
+    (small,) = gpus.mig(0, ["1g.10gb"])
+    found = places_of(gpus, monkeypatch)
+    assert found[small] == {"numa": 1, "cpus": "0-3"}
+
+
+def test_what_a_platform_does_not_tell_of_places_is_left_out(
+    gpus: FakeGpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for gpu in range(2):
+        gpus.unsupported(
+            gpu,
+            "nvmlDeviceGetCpuAffinity",
+            "nvmlDeviceGetMemoryAffinity",
+            "nvmlDeviceGetTopologyCommonAncestor",
+            "nvmlDeviceGetNvLinkState",
+            "nvmlDeviceGetPciInfo",
+        )
+    found = places_of(gpus, monkeypatch)
+    assert found == {uuid: {"near": {}} for uuid in gpus.uuids}
+
+
+def test_places_are_told_again_when_there_are_other_devices(
+    gpus: FakeGpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flextui.agent.gpus.LAYOUT_EVERY_S", 0.0)
+    with node() as here:
+        here.until(is_ok)
+        (small,) = gpus.mig(1, ["1g.10gb"])
+        here.until(lambda now: bool(now["gpus"][1]["mig"]))
+        here.until(lambda _: True)
+
+    told = [push["places"] for push in here.pushed if push["t"] == "places"]
+    assert [small in places for places in told] == [False, True]
 
 
 def test_without_the_library_there_is_no_child(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,9 +437,12 @@ def test_a_pause_of_the_agent_itself_is_no_hang(gpus: FakeGpus) -> None:
         ready, _, _ = select.select(here.sampler.files(), [], [], DEADLINE_S)
         assert ready
         assert here.sampler.tick()["nvml"] == "starting"
-        (fresh,) = here.sampler.on_readable(ready[0])
+        pushed = here.sampler.on_readable(ready[0])
+        while pushed[-1]["t"] != "sample":
+            assert select.select(here.sampler.files(), [], [], DEADLINE_S)[0]
+            pushed += here.sampler.on_readable(ready[0])
 
-    assert fresh["nvml"] == "ok"
+    assert pushed[-1]["nvml"] == "ok"
 
 
 @pytest.mark.parametrize("hangs", [False, True])

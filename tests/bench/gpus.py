@@ -186,10 +186,12 @@ class FakeGpus:
         live: bool = False,
         graphics: bool = False,
         name: str | None = None,
+        work: int | None = None,
     ) -> None:
         """List a process. ``gpu`` is an index, or the UUID of a GPU or MIG device.
 
-        With ``live`` it is listed for as long as it exists; without, until it is removed.
+        With ``live`` it is listed for as long as it exists; without, until it is removed. ``work``
+        is the percentage of the time that it has work on the GPU.
         """
         uuid_of = self._gpus[gpu].uuid if isinstance(gpu, int) else gpu
         record: dict[str, str | int] = {
@@ -201,6 +203,8 @@ class FakeGpus:
         }
         if name is not None:
             record["name"] = name
+        if work is not None:
+            record["work"] = work
         self._owner(uuid_of).records.append(("process", record))
         self._write()
 
@@ -269,9 +273,13 @@ class FakeGpus:
     # ---- layout ----
 
     def mig(self, gpu: int, profiles: Sequence[str]) -> list[str]:
-        """Cut a GPU into MIG devices such as ``1g.10gb``; gives their UUIDs."""
+        """Cut a GPU into MIG devices such as ``1g.10gb``; gives their UUIDs.
+
+        Of the whole GPU's memory and processes its callers are told nothing then, as it is for
+        those who aren't administrators.
+        """
         parent = self._gpus[gpu]
-        parent.fields["mig_mode"] = 1
+        parent.fields.update(mig_mode=1, mig_private=1)
         parent.drop("mig")
         for number, profile in enumerate(profiles):
             slices, gigabytes = profile.removesuffix("gb").split("g.")
@@ -295,6 +303,14 @@ class FakeGpus:
         for here, there in ((one, other), (other, one)):
             record: dict[str, str | int] = {"gpu": self.uuids[here], "peer": self.uuids[there]}
             self._gpus[here].records.append(("link", record))
+        self._write()
+
+    def link_by_switches(self, links: int, switches: int = 2) -> None:
+        """Join all GPUs through NVSwitches, each by so many links that are spread over these."""
+        for gpu in self._gpus:
+            for number in range(links):
+                address = f"00000000:{0xC0 + number % switches:02X}:00.0"
+                gpu.records.append(("link", {"gpu": gpu.uuid, "peer": address}))
         self._write()
 
     # ---- the file ----

@@ -8,7 +8,7 @@ import io
 import zipfile
 from pathlib import Path
 
-from flextui.agent import device, gpus
+from flextui.agent import ask, device, gpus, holders, slices, topology
 from flextui.core.adapters.excerpt import excerpt
 from flextui.core.adapters.zipapp import agent_zip
 
@@ -78,7 +78,7 @@ def test_the_agents_pynvml_has_every_name_that_the_agent_uses() -> None:
     whole = Path(spec.origin).read_text()
     used = {
         node.attr
-        for module in (gpus, device)
+        for module in (ask, device, gpus, holders, slices, topology)
         for node in ast.walk(ast.parse(Path(module.__file__).read_text()))
         if isinstance(node, ast.Attribute)
     }

@@ -149,7 +149,7 @@ EXPORT const char *nvmlErrorString(nvmlReturn_t code) {
     case UNINITIALIZED: return "NVML was not first initialized with nvmlInit()";
     case INVALID_ARGUMENT: return "A supplied argument is invalid";
     case NOT_SUPPORTED: return "The requested operation is not available on target device";
-    case 4: return "The current user does not have permission for operation";
+    case NO_PERMISSION: return "The current user does not have permission for operation";
     case NOT_FOUND: return "A query to find an object was unsuccessful";
     case INSUFFICIENT_SIZE: return "An input argument is not large enough";
     case DRIVER_NOT_LOADED: return "NVIDIA driver is not loaded";

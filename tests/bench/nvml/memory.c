@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "nvml.h"
 
+#include <time.h>
+
 #define MIB (1LL << 20)
 
 static bool process_counts(const struct target *target, const struct process *process) {
@@ -28,7 +30,15 @@ struct memory_v2 {
     nvmlLong total, reserved, free, used;
 };
 
+/* Of a GPU in MIG mode as a whole only administrators are told. */
+static nvmlReturn_t allowed(const struct target *target) {
+    bool all_slices = target->mig < 0 && target->gpu.mig_mode == 1;
+    return all_slices && target->gpu.mig_private == 1 ? NO_PERMISSION : SUCCESS;
+}
+
 static nvmlReturn_t memory(const struct target *target, struct memory_v2 *memory) {
+    if (allowed(target))
+        return NO_PERMISSION;
     long long total =
         target->mig < 0 ? target->gpu.memory : target->gpu.migs[target->mig].memory;
     if (total == ABSENT)
@@ -85,6 +95,8 @@ struct process_v2 {
 static nvmlReturn_t list(const struct target *target, bool graphics, unsigned *size,
                          struct process_v2 *to) {
     unsigned room = to ? *size : 0, count = 0;
+    if (allowed(target))
+        return NO_PERMISSION;
     for (int i = 0; i < target->gpu.process_count; i++) {
         const struct process *process = &target->gpu.processes[i];
         if (process->graphics != graphics || !process_counts(target, process))
@@ -102,7 +114,9 @@ static nvmlReturn_t list_v1(const struct target *target, bool graphics, unsigned
                             struct process_v1 *to) {
     struct process_v2 found[MAX_PROCESSES];
     unsigned room = to ? *size : 0, count = MAX_PROCESSES;
-    list(target, graphics, &count, found);
+    nvmlReturn_t error = list(target, graphics, &count, found);
+    if (error)
+        return error;
     for (unsigned i = 0; i < count && i < room; i++)
         to[i] = (struct process_v1){found[i].pid, found[i].bytes};
     *size = count;
@@ -121,3 +135,32 @@ PROCESSES(nvmlDeviceGetComputeRunningProcesses_v3, process_v2, list, false)
 PROCESSES(nvmlDeviceGetGraphicsRunningProcesses, process_v1, list_v1, true)
 PROCESSES(nvmlDeviceGetGraphicsRunningProcesses_v2, process_v2, list, true)
 PROCESSES(nvmlDeviceGetGraphicsRunningProcesses_v3, process_v2, list, true)
+
+struct process_work {
+    unsigned pid;
+    nvmlLong at;
+    unsigned sm, memory, encoder, decoder;
+};
+
+static bool works(const struct target *target, const struct process *process) {
+    return process->work > 0 && process_counts(target, process);
+}
+
+/* Those that did anything of late, as of now; not told of a GPU that is cut into slices. */
+EXPORT nvmlReturn_t nvmlDeviceGetProcessUtilization(nvmlDevice_t device, struct process_work *to,
+                                                    unsigned *size, nvmlLong since) {
+    ENTER_GPU(device);
+    if (target.gpu.mig_mode == 1)
+        return NOT_SUPPORTED;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    nvmlLong at = now.tv_sec * 1000000ULL + now.tv_nsec / 1000;
+    unsigned room = to ? *size : 0, count = 0;
+    for (int i = 0; since < at && i < target.gpu.process_count; i++) {
+        const struct process *process = &target.gpu.processes[i];
+        if (works(&target, process) && count++ < room)
+            to[count - 1] = (struct process_work){process->pid, at, process->work, 0, 0, 0};
+    }
+    *size = count;
+    return !count ? NOT_FOUND : count > room ? INSUFFICIENT_SIZE : SUCCESS;
+}

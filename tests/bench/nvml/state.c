@@ -119,6 +119,8 @@ static void read_gpu(const struct record *r) {
         {"remapped_failed", &gpu->remapped_failed},
         {"recovery_action", &gpu->recovery_action},
         {"mig_mode", &gpu->mig_mode},
+        {"mig_private", &gpu->mig_private},
+        {"isolated", &gpu->isolated},
         {"numa", &gpu->numa},
         {"pcie_switch", &gpu->pcie_switch},
         {"major", &gpu->major},
@@ -150,6 +152,7 @@ static void read_process(struct gpu *gpu, int mig, const struct record *r) {
     struct process process = {
         .pid = number(r, "pid"),
         .bytes = number(r, "bytes"),
+        .work = number(r, "work"),
         .graphics = kind && !strcmp(kind, "graphics"),
         .while_alive = flag(r, "live"),
         .mig = mig,
@@ -209,6 +212,7 @@ static void read_own_process(char *line) {
         if (gpu)
             add_process(gpu, (struct process){.pid = pid,
                                               .bytes = mebibytes << 20,
+                                              .work = ABSENT,
                                               .while_alive = true,
                                               .mig = mig});
     }

@@ -5,10 +5,10 @@
  *   system   driver= nvml= cuda= hang=0|1
  *   gpu      uuid= name= pci= memory= used= reserved= ...   (bytes, mW, degrees C, MHz, percent)
  *   mig      gpu=UUID uuid= name= memory= gi= ci= slices=
- *   process  gpu=UUID pid= bytes= kind=compute|graphics live=0|1 name=
+ *   process  gpu=UUID pid= bytes= kind=compute|graphics live=0|1 name= work=   (percent)
  *   xid      gpu=UUID seq= code=
  *   error    gpu=UUID call=nvmlDeviceGetFanSpeed code=3
- *   link     gpu=UUID peer=UUID                              (one NVLink)
+ *   link     gpu=UUID peer=UUID|PCI                          (one NVLink; PCI: to that switch)
  *
  * A number that is left out is one that this GPU does not report (NOT_SUPPORTED).
  * Beside the state file, `STATE.processes` is open to every account, so that a workload can take
@@ -35,7 +35,7 @@ enum {
 
 struct process {
     unsigned pid;
-    long long bytes;
+    long long bytes, work;
     bool graphics;
     bool while_alive;
     int mig; /* index of the MIG device, or -1 */
@@ -75,7 +75,7 @@ struct gpu {
     long long ecc, ecc_corrected, ecc_uncorrected, ecc_corrected_ever, ecc_uncorrected_ever;
     long long remapped_pending, remapped_failed;
     long long recovery_action;
-    long long mig_mode, numa, pcie_switch, major, minor;
+    long long mig_mode, mig_private, isolated, numa, pcie_switch, major, minor;
     int mig_count, process_count, xid_count, failure_count, link_count;
     struct mig migs[MAX_MIGS];
     struct process processes[MAX_PROCESSES];

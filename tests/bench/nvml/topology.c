@@ -133,11 +133,23 @@ EXPORT nvmlReturn_t nvmlDeviceGetTopologyCommonAncestor(nvmlDevice_t one, nvmlDe
     return error;
 }
 
-static bool linked(const struct gpu *gpu, const char *uuid) {
+static bool linked(const struct gpu *gpu, const char *peer) {
     for (int i = 0; i < gpu->link_count; i++)
-        if (!strcmp(gpu->links[i], uuid))
+        if (!strcmp(gpu->links[i], peer))
             return true;
     return false;
+}
+
+static bool is_switch(const char *peer) { return strncmp(peer, "GPU-", 4) != 0; }
+
+/* By links of their own, or over a switch that both are joined to. */
+static bool joined(const struct gpu *one, const struct gpu *other) {
+    if (one->isolated == 1 || other->isolated == 1) /* the fabric keeps it apart */
+        return false;
+    for (int i = 0; i < one->link_count; i++)
+        if (is_switch(one->links[i]) && linked(other, one->links[i]))
+            return true;
+    return linked(one, other->uuid);
 }
 
 EXPORT nvmlReturn_t nvmlDeviceGetP2PStatus(nvmlDevice_t one, nvmlDevice_t other, int what,
@@ -147,7 +159,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetP2PStatus(nvmlDevice_t one, nvmlDevice_t other,
     nvmlReturn_t error = enter_gpu(other, __func__, &second);
     if (error)
         return error;
-    bool by_link = linked(&target.gpu, second.gpu.uuid);
+    bool by_link = joined(&target.gpu, &second.gpu);
     bool by_bus = what != P2P_NVLINK && distance(&target, &second) <= NODE;
     *status = by_link || by_bus ? P2P_OK : P2P_NOT_SUPPORTED;
     return SUCCESS;
@@ -164,26 +176,66 @@ EXPORT nvmlReturn_t nvmlDeviceGetNvLinkState(nvmlDevice_t device, unsigned link,
     return SUCCESS;
 }
 
+/* What is at the other end: a GPU's UUID, or a switch's PCI address. */
+static nvmlReturn_t peer_of(const struct gpu *gpu, unsigned link, const char **peer) {
+    if (link >= (unsigned)gpu->link_count)
+        return gpu->link_count ? INVALID_ARGUMENT : NOT_SUPPORTED;
+    *peer = gpu->links[link];
+    return SUCCESS;
+}
+
 EXPORT nvmlReturn_t nvmlDeviceGetNvLinkRemotePciInfo_v2(nvmlDevice_t device, unsigned link,
                                                         struct pci *pci) {
     ENTER_GPU(device);
-    if (link >= (unsigned)target.gpu.link_count)
-        return target.gpu.link_count ? INVALID_ARGUMENT : NOT_SUPPORTED;
+    const char *peer;
+    nvmlReturn_t error = peer_of(&target.gpu, link, &peer);
+    if (error)
+        return error;
     char address[32] = "";
+    if (is_switch(peer))
+        snprintf(address, sizeof address, "%.31s", peer);
     state_lock();
     const struct state *state = state_now();
     for (int g = 0; g < state->system.gpu_count; g++)
-        if (!strcmp(state->gpus[g].uuid, target.gpu.links[link]))
+        if (!strcmp(state->gpus[g].uuid, peer))
             snprintf(address, sizeof address, "%s", state->gpus[g].pci);
     state_unlock();
     return put_pci(address, pci);
 }
 
+enum { REMOTE_GPU = 0, REMOTE_SWITCH = 2 };
+
+EXPORT nvmlReturn_t nvmlDeviceGetNvLinkRemoteDeviceType(nvmlDevice_t device, unsigned link,
+                                                        unsigned *type) {
+    ENTER_GPU(device);
+    const char *peer;
+    nvmlReturn_t error = peer_of(&target.gpu, link, &peer);
+    if (!error)
+        *type = is_switch(peer) ? REMOTE_SWITCH : REMOTE_GPU;
+    return error;
+}
+
 /* ---- CPUs ---- */
 
+/* The GPU's own memory node, where it is one. */
 EXPORT nvmlReturn_t nvmlDeviceGetNumaNodeId(nvmlDevice_t device, unsigned *node) {
     ENTER_GPU(device);
-    return put_number(target.gpu.numa, node);
+    (void)node;
+    return NOT_SUPPORTED;
+}
+
+/* The memory node of the CPUs beside it. */
+EXPORT nvmlReturn_t nvmlDeviceGetMemoryAffinity(nvmlDevice_t device, unsigned words,
+                                                unsigned long *mask, unsigned scope) {
+    ENTER_GPU(device);
+    if (target.gpu.numa == ABSENT)
+        return NOT_SUPPORTED;
+    if (scope > 1)
+        return INVALID_ARGUMENT;
+    memset(mask, 0, words * sizeof *mask);
+    if (target.gpu.numa / 64 < words)
+        mask[target.gpu.numa / 64] |= 1UL << target.gpu.numa % 64;
+    return SUCCESS;
 }
 
 /* `cpus` is a list as in taskset: 0-15,32-47. */
