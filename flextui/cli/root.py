@@ -90,6 +90,9 @@ class Root(click.Group):
 @click.option("--connect", metavar="USER@HEAD", help="Use that machine's core, over SSH.")
 @click.option("--socket", metavar="PATH", help="Serve, or use, the core behind this socket.")
 @click.option("--socket-group", metavar="GROUP", help="Who may use that socket (with --headless).")
+@click.option("--read-only", is_flag=True, help="The terminal: keys that act do nothing.")
+@click.option("--ascii", "ascii_only", is_flag=True, help="The terminal: draw in plain ASCII.")
+@click.option("--slow-line", is_flag=True, help="The terminal: send as little as can be.")
 @click.option("--headless", is_flag=True, help="Hold the core without a terminal.")
 @click.option("--idle-exit", type=float, hidden=True, help="End after so many idle seconds.")
 @click.option("--ready-fd", type=int, hidden=True, help="Write a line there when ready.")
@@ -101,6 +104,9 @@ def cli(
     headless: bool,
     idle_exit: float | None,
     ready_fd: int | None,
+    read_only: bool,
+    ascii_only: bool,
+    slow_line: bool,
     **options: Any,
 ) -> int | None:
     """One terminal for the GPU boxes of a lab or a small team.
@@ -120,8 +126,9 @@ def cli(
         if not (output.is_terminal(sys.stdin) and output.is_terminal(sys.stdout)):
             raise click.UsageError("there is no terminal here; expected a command", ctx)
         from flextui.cli.terminal import open_terminal
+        from flextui.screens.opening import Flags
 
-        return open_terminal(chosen)
+        return open_terminal(chosen, Flags(read_only, ascii_only, slow_line))
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,20 +17,19 @@ from flextui.cli.verb import Need, Options
 from flextui.core.adapters import paths
 from flextui.core.client import Client
 from flextui.core.commands import CommandError
+from flextui.screens.config import config_path, read_config
+from flextui.screens.opening import Flags, look
+from flextui.screens.probe import Probe
 
 if TYPE_CHECKING:
     from flextui.app import FlextuiApp
     from flextui.core.start import Core
 
 
-def open_terminal(options: Options) -> int:
+def open_terminal(options: Options, flags: Flags) -> int:
     """Run the terminal to its end; the exit status."""
     link = TerminalLink(options)
-    link.read_inventory()
-    from flextui.app import FlextuiApp
-    from flextui.screens.look import Look
-
-    app = FlextuiApp(link, Look(theme="textual-light" if _light_background() else "textual-dark"))
+    app = _app(link, flags)
     asyncio.run(_run(app, link))
     if isinstance(link.refused, Failure):
         raise link.refused
@@ -38,22 +38,26 @@ def open_terminal(options: Options) -> int:
     return output.DONE
 
 
+def _app(link: TerminalLink, flags: Flags) -> FlextuiApp:
+    """The app as it is to look. The terminal is asked while the slow imports run."""
+    with Probe.of(sys.stdin, sys.stdout) as probe:
+        link.read_inventory()
+        from flextui.app import FlextuiApp
+        from flextui.screens import places
+    encoding = sys.stdout.encoding or "ascii"
+    config, problems = read_config(config_path(), places.known())
+    return FlextuiApp(link, look(config, problems, flags, os.environ, encoding, probe.said))
+
+
 async def _run(app: FlextuiApp, link: TerminalLink) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGHUP, signal.SIGTERM):
         loop.add_signal_handler(number, app.leave_at_once)
     link.told_to_end = app.exit
-    await app.run_async()
+    await app.run_async(mouse=app.look.mouse)
     if link.told:  # whoever holds the core closes it
         output.say("flextui: the core that this terminal held was told to end; jobs go on running")
     await link.close(hand_over=False)
-
-
-def _light_background() -> bool:
-    """Whether the terminal says that its background is light (COLORFGBG, as rxvt and others set
-    it: the last field is the background's colour)."""
-    last = os.environ.get("COLORFGBG", "").rpartition(";")[2]
-    return last in ("7", "15")
 
 
 class TerminalLink:

@@ -44,7 +44,7 @@ class Commands(Place):
 
     NAME = "commands"
     KEYS: ClassVar[tuple[Key, ...]] = (
-        Key("yank", "y", "yank the command to your clipboard (OSC 52)", short="yank"),
+        Key("yank", "y", "yank the command", short="yank"),
         *sort_keys(FIELDS),
     )
     HELP = (

@@ -31,7 +31,7 @@ class Events(Place):
         Key("open-job", "l, right", "open the job", "focused.open",
             command="show JOB"),
         Key("group", "t", "group by what, by whom", short="group"),
-        Key("yank", "y", "yank the text to your clipboard (OSC 52)"),
+        Key("yank", "y", "yank the text"),
         *sort_keys(events.FIELDS),
     )  # fmt: skip
     HELP = "The history of the fleet with who caused each thing. Times are UTC."

@@ -34,7 +34,7 @@ class Fleet(Place):
         Key("drain", "d", "drain, or undrain", short="drain", command="drain NODE", acts=True),
         Key("cordon", "c", "cordon, or uncordon", short="cordon", command="cordon NODE", acts=True),
         Key("group", "t", "group by state, model"),
-        Key("yank", "y", "yank the name to your clipboard (OSC 52)"),
+        Key("yank", "y", "yank the name"),
         *sort_keys(nodes.FIELDS),
     )
     HELP = "Every node with its GPUs. The fill of a cell is the memory in use."

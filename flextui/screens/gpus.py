@@ -30,7 +30,7 @@ class Gpus(Place):
         Key("cordon", "c", "cordon the GPU, or uncordon", short="cordon",
             command="cordon NODE:GPU", acts=True),
         Key("group", "t", "group by node, model, state", short="group"),
-        Key("yank", "y", "yank its UUID to your clipboard (OSC 52)", short="yank UUID"),
+        Key("yank", "y", "yank its UUID", short="yank UUID"),
         *sort_keys(gpus.DEVICES),
     )  # fmt: skip
     HELP = "Every GPU of the fleet. n/a: the driver doesn't tell."

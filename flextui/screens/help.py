@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -86,13 +85,22 @@ def key_lines(keymap: Keymap, chain: tuple[str, ...], place: str) -> list[str]:
     if sorts:
         lines.append("  sort by (again: the other way; a third time: the usual order)")
         words = [f"{', '.join(map(shown, bounds[it])) or '–'} {it.key.word[8:]}" for it in sorts]
-        lines += textwrap.wrap(" · ".join(words), 72, initial_indent="    ",
-                               subsequent_indent="    ", break_long_words=False)  # fmt: skip
+        lines += _columns(words)
     return lines
 
 
 def key_line(bound: Bound, chords: list[str]) -> str:
     """`s        stop                    flextui stop JOB`"""
     pressed = "  ".join(map(shown, chords)) or "–"
-    line = f"  {pressed:<16} {bound.key.word}"
-    return f"{line:<58} flextui {bound.key.command}" if bound.key.command else line
+    line = f"  {pressed:<12} {bound.key.word}"
+    return f"{line:<46} flextui {bound.key.command}" if bound.key.command else line
+
+
+def _columns(words: list[str]) -> list[str]:
+    """Short texts side by side."""
+    wide = max(map(len, words)) + 2
+    a_line = max(1, 68 // wide)
+    return [
+        "    " + "".join(f"{word:<{wide}}" for word in words[at : at + a_line]).rstrip()
+        for at in range(0, len(words), a_line)
+    ]

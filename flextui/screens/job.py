@@ -35,7 +35,7 @@ class Job(Place):
         Key("stop", "s", "stop", short="stop", command="stop JOB", acts=True),
         Key("restart", "r", "restart", short="restart", command="restart JOB", acts=True),
         Key("edit", "e", "edit and submit again", short="edit", command="submit FILE"),
-        Key("yank", "y", "yank the name to your clipboard (OSC 52)", short="yank"),
+        Key("yank", "y", "yank the name", short="yank"),
         *sort_keys(ATTEMPTS),
     )
     HELP = "The job's tasks with every attempt made, newest first, and why it waits."

@@ -33,7 +33,7 @@ class Jobs(Place):
         Key("restart", "r", "restart", short="restart", command="restart JOB...", acts=True),
         Key("edit", "e", "edit and submit again", short="edit", command="submit FILE"),
         Key("group", "t", "group by project, user, node, state", short="group"),
-        Key("yank", "y", "yank the name to your clipboard (OSC 52)"),
+        Key("yank", "y", "yank the name"),
         *sort_keys(jobs.FIELDS),
     )
     HELP = "Every job of the fleet. Enter opens its attempts and the reasons of its waits."

@@ -62,7 +62,7 @@ class Logs(Place):
     KEYS: ClassVar[tuple[Key, ...]] = (
         Key("origins", "o", "show where lines are from, or not", short="origins"),
         Key("stream", "w", "both streams, stdout, stderr", short="stream"),
-        Key("yank", "y", "yank what is shown (OSC 52)", short="yank all"),
+        Key("yank", "y", "yank what is shown", short="yank all"),
     )
     HELP = "The log of every task, merged. Scrolling up stops following; G follows again."
     DEFAULT_CSS = (

@@ -38,7 +38,7 @@ class Node(Place):
             command="cordon NODE", acts=True),
         Key("drain", "d", "drain the node, or undrain", short="drain", command="drain NODE",
             acts=True),
-        Key("yank", "y", "yank the GPU's UUID, or the process's pid (OSC 52)"),
+        Key("yank", "y", "yank the GPU's UUID, or the process's pid"),
     )  # fmt: skip
     HELP = "The node's devices, and who holds their memory: jobs of flextui and everybody else."
     LEGEND = SIGNS

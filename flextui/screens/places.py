@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from textual.theme import BUILTIN_THEMES
+
 from flextui.screens.columns import Columns
+from flextui.screens.commands import FIELDS as COMMAND_FIELDS
 from flextui.screens.commands import Commands
+from flextui.screens.config import Known
 from flextui.screens.confirm import Confirm
 from flextui.screens.editor import Editor
 from flextui.screens.events import Events
+from flextui.screens.fields import events, gpus, jobs, nodes
 from flextui.screens.fleet import Fleet
 from flextui.screens.goto import GoTo
 from flextui.screens.gpus import Gpus
@@ -20,9 +25,10 @@ from flextui.screens.keyed import EVERYWHERE
 from flextui.screens.keys import Key
 from flextui.screens.leave import Leave
 from flextui.screens.logs import Logs
-from flextui.screens.node import DEVICE_KEYS, PROCESS_KEYS, Node
+from flextui.screens.node import DEVICE_KEYS, DEVICES, PROCESS_KEYS, Node
 from flextui.screens.place import Place
 from flextui.screens.prompt import Prompt
+from flextui.screens.table import Field
 from flextui.screens.trail import Location
 from flextui.screens.widgets.grid import LIST_KEYS
 from flextui.screens.widgets.logview import PAGER_KEYS
@@ -60,3 +66,26 @@ def chains() -> list[tuple[str, ...]]:
 def make(location: Location, app: FlextuiApp) -> Place:
     """A new screen for a location."""
     return _MAKERS[location[0]](location, app)
+
+
+_TABLES: dict[str, tuple[Sequence[Field[Any]], Iterable[str]]] = {
+    "fleet": (nodes.FIELDS, nodes.GROUPS),
+    "devices": (DEVICES, ()),
+    "processes": (gpus.PROCESSES, ()),
+    "gpus": (gpus.DEVICES, gpus.GROUPS),
+    "jobs": (jobs.FIELDS, jobs.GROUPS),
+    "job": (jobs.ATTEMPTS, ()),
+    "events": (events.FIELDS, events.GROUPS),
+    "commands": (COMMAND_FIELDS, ()),
+}
+
+
+def known() -> Known:
+    """What a config may name."""
+    return Known(
+        themes=tuple(BUILTIN_THEMES),
+        keys=keys(),
+        chains=chains(),
+        columns={name: [it.name for it in fields] for name, (fields, _) in _TABLES.items()},
+        groups={name: list(kinds) for name, (_, kinds) in _TABLES.items()},
+    )
