@@ -7,11 +7,11 @@ node that isn't known yet could hold anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
 
 from flextui.core.model.spec import JobSpec
-from flextui.core.model.state import Snapshot
+from flextui.core.model.state import Node, Snapshot
 from flextui.core.model.tree import Steps
 from flextui.core.model.units import format_size
 from flextui.core.scheduler.capacity import Room, allows, room_of
@@ -64,12 +64,32 @@ def never(snapshot: Snapshot, spec: JobSpec) -> Never | None:
 
 def _able(snapshot: Snapshot, need: Need, wanted: int) -> Iterator[str]:
     """Nodes that could hold the request one day, `wanted` at most."""
+    told: dict[Hashable, bool] = {}
     for node in snapshot.nodes.values():
-        if allows(need, node) and could_ever(snapshot, room_of(snapshot, node), need):
+        if not allows(need, node):
+            continue
+        kind = _kind(node)
+        able = told.get(kind)
+        if able is None:
+            able = told[kind] = could_ever(snapshot, room_of(snapshot, node), need)
+        if able:
             yield node.name
             wanted -= 1
             if not wanted:
                 return
+
+
+def _kind(node: Node) -> Hashable:
+    """What a node has, all that `could_ever` looks at: boxes are mostly bought by the dozen."""
+    facts, reserve, gpus = node.facts, node.spec.reserve, node.spec.gpus
+    return (
+        facts and (facts.cpus, facts.memory_bytes),
+        (reserve.cpus, reserve.memory),
+        node.sampled,
+        gpus.only,
+        gpus.share,
+        tuple((gpu.index, gpu.model, gpu.memory_bytes, gpu.mig) for gpu in node.gpus),
+    )
 
 
 def could_ever(snapshot: Snapshot, room: Room, need: Need) -> bool:
@@ -81,7 +101,12 @@ def could_ever(snapshot: Snapshot, room: Room, need: Need) -> bool:
 def _nearest(snapshot: Snapshot, need: Need) -> tuple[list[_Change], str] | None:
     """The fewest and smallest changes that make some node able to hold it, and that node."""
     best: tuple[tuple[int, float], list[_Change], str] | None = None
+    seen: set[Hashable] = set()
     for node in snapshot.nodes.values():
+        kind = (allows(need, node), _kind(node))
+        if kind in seen:
+            continue
+        seen.add(kind)
         room = room_of(snapshot, node)
         changed, changes = _clamped(room, need)
         if changes and could_ever(snapshot, room, changed):
