@@ -7,9 +7,8 @@ store. Commands that change something go through a turn of the engine.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from flextui.core import explain_view, view
@@ -26,16 +25,16 @@ from flextui.core.commands import (
     Plan,
     Show,
     Shutdown,
-    Source,
     Submit,
     WhoAmI,
     Why,
 )
 from flextui.core.draft import Draft
 from flextui.core.engine import Engine
+from flextui.core.intake import parse, placing
 from flextui.core.model.docs import CheckDoc, FleetDoc, JobDoc
-from flextui.core.model.problems import BadInput, Problem
-from flextui.core.model.spec import JobSpec, Written, read_written
+from flextui.core.model.problems import BadInput
+from flextui.core.model.spec import JobSpec
 from flextui.core.model.state import Identity, Job, Now, Snapshot
 from flextui.core.ports import StoreError
 from flextui.core.reduce import admission
@@ -48,9 +47,6 @@ from flextui.core.reduce.select import find_job, not_found
 from flextui.core.scheduler.trial import trial
 from flextui.core.view import CoreFacts
 
-PARSE_IN_THREAD = 4096
-"""Characters of spec above which parsing would hold the loop too long."""
-MAX_SOURCE = 4 * 2**20
 TRIAL_SEQ = 0
 """No job's number: a trial's job isn't counted."""
 
@@ -100,15 +96,13 @@ class Desk:
         def apply(draft: Draft) -> Answer:
             return apply_command(draft, command, who, admin, specs)
 
-        for it in written:
-            with _placing(it):
+        for index, it in enumerate(written):
+            with placing((it,)):
                 admission.check_ever(self.engine.snapshot, it.spec)
-        try:
+            if index % 50 == 49:
+                await asyncio.sleep(0)
+        with placing(written):
             return await self.engine.ask(apply)
-        except SpecRefused as refused:
-            if not written:
-                raise
-            raise _placed(refused, written[refused.at]) from refused
 
     # ── jobs ───────────────────────────────────────────────────────────────────────────────────
 
@@ -169,7 +163,7 @@ class Desk:
         snapshot, now = self.engine.snapshot, self.engine.now()
         told = []
         for written in await parse(command.sources):
-            with _placing(written):
+            with placing((written,)):
                 told.append(self._plan_one(snapshot, now, who, written.spec))
             await asyncio.sleep(0)
         return {"jobs": told}
@@ -256,47 +250,3 @@ class Desk:
         admins_only("end the core", self.admin(who))
         self.ended()
         return {}
-
-
-@contextlib.contextmanager
-def _placing(written: Written) -> Iterator[None]:
-    """What a job is refused for is told at its place in the file."""
-    try:
-        yield
-    except SpecRefused as refused:
-        raise _placed(refused, written) from refused
-
-
-def _placed(refused: SpecRefused, written: Written) -> CommandError:
-    """The same error with its line and column in the file."""
-    found = written.document.find(refused.path)
-    problem = written.document.problem(
-        found.node.place, refused.message, refused.expected, refused.nearest
-    )
-    told = (dataclasses.asdict(problem),)
-    return CommandError(refused.code, str(problem), problems=told)
-
-
-async def parse(sources: tuple[Source, ...]) -> tuple[Written, ...]:
-    """The jobs of all files; every problem of every file at once. Raises `BadInput`."""
-    size = sum(len(source.text) for source in sources)
-    if size > MAX_SOURCE:
-        raise CommandError("input", f"{size} characters of job specs: expected {MAX_SOURCE}")
-    if size > PARSE_IN_THREAD:
-        return await asyncio.to_thread(_parse, sources)
-    return _parse(sources)
-
-
-def _parse(sources: tuple[Source, ...]) -> tuple[Written, ...]:
-    found: list[Written] = []
-    problems: list[Problem] = []
-    for source in sources:
-        try:
-            found += read_written(source.text, source.name)
-        except BadInput as error:
-            problems += error.problems
-    if problems:
-        raise BadInput(problems)
-    if not found:
-        raise CommandError("input", "there is no job to submit")
-    return tuple(found)
