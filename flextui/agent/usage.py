@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import time
 
+from .activity import Activity
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, List, Mapping, Optional, Set
@@ -72,9 +74,10 @@ def attempt_by_ancestry(
 class _Tree:
     """What is remembered of one attempt's processes."""
 
-    __slots__ = ("pids", "ticks")
+    __slots__ = ("activity", "pids", "ticks")
 
-    def __init__(self) -> None:
+    def __init__(self, proc: str) -> None:
+        self.activity = Activity(proc)
         self.pids: Set[int] = set()
         self.ticks: Dict[int, int] = {}
 
@@ -91,7 +94,8 @@ class Usage:
         self._last: Dict[str, Dict[str, Optional[float]]] = {}
 
     def measure(self, attempts: Mapping[str, int]) -> Dict[str, Dict[str, Optional[float]]]:
-        """CPU (1.0 is one core; None the first time) and memory in bytes, by attempt.
+        """CPU (1.0 is one core; None the first time), memory in bytes and seconds since somebody
+        last worked with it by hand (None where nothing tells), by attempt.
 
         `attempts` gives each one's supervisor, whose own use doesn't count.
         """
@@ -122,7 +126,7 @@ class Usage:
                 if fields:
                     children.setdefault(int(fields[_PARENT]), []).append(int(entry))
         for name, supervisor in attempts.items():
-            tree = self._trees.setdefault(name, _Tree())
+            tree = self._trees.setdefault(name, _Tree(self._proc))
             tree.pids = set()
             todo = [supervisor]
             while todo:
@@ -145,6 +149,7 @@ class Usage:
             if not fields:
                 continue
             ticks[pid] = sum(int(value) for value in fields[_UTIME : _CSTIME + 1])
+            tree.activity.see(pid, fields, ticks[pid])
             if pid not in tree.ticks and self._is_old(fields, elapsed):
                 grown -= ticks[pid]  # found late: its past is not this interval's
             resident, of_files = self._memory(pid)
@@ -156,7 +161,8 @@ class Usage:
         cpu = None
         if known and elapsed:
             cpu = round(max(0, grown) * _TICK_S / elapsed, 3)
-        return {"cpu": cpu, "memory_bytes": private + shared}
+        active = tree.activity.ago_s()
+        return {"cpu": cpu, "memory_bytes": private + shared, "active_ago_s": active}
 
     def _is_old(self, fields: List[bytes], elapsed: Optional[float]) -> bool:
         age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[_START]) * _TICK_S
