@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import time
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
@@ -25,9 +26,11 @@ from flextui.core.commands import (
     ListJobs,
     LogRequest,
     Show,
+    Usage,
 )
 from flextui.core.model.docs import Delta, EventDoc, LogEvent
 from flextui.core.ports import StoreError
+from flextui.core.usage_view import query_of, usage_view
 
 
 class StoredClient:
@@ -57,6 +60,10 @@ class StoredClient:
                 case ListEvents(after, job, limit):
                     found = self._reader.events(after=after, job=job, limit=limit)
                     return {"events": found}
+                case Usage():
+                    now = time.time()
+                    query = query_of(command, now)
+                    return cast(dict[str, Any], usage_view(query, self._reader.usage(query, now)))
         except StoreError as error:
             raise CommandError("failed", str(error)) from error
         raise no_core()

@@ -171,6 +171,18 @@ class ListEvents:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """GPU hours: held, used, wasted. → UsageDoc."""
+
+    by: str = "user"
+    """user, project, job, node, model"""
+    since: str = "7d"
+    """An ISO time, or so long ago; the hour that it lies in counts whole."""
+    until: str = ""
+    """The same; now if empty."""
+
+
+@dataclass(frozen=True, slots=True)
 class WhoAmI:
     """→ {"user","uid","groups","admin","core"}."""
 
@@ -200,6 +212,7 @@ Command = (
     | ListReservations
     | Check
     | ListEvents
+    | Usage
     | WhoAmI
     | Shutdown
 )

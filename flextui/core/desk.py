@@ -26,6 +26,7 @@ from flextui.core.commands import (
     Show,
     Shutdown,
     Submit,
+    Usage,
     WhoAmI,
     Why,
 )
@@ -45,6 +46,7 @@ from flextui.core.reduce.fleet import no_such_node
 from flextui.core.reduce.jobs import Answer, new_job, own_live
 from flextui.core.reduce.select import find_job, not_found
 from flextui.core.scheduler.trial import trial
+from flextui.core.usage_view import query_of, usage_view
 from flextui.core.view import CoreFacts
 
 TRIAL_SEQ = 0
@@ -68,6 +70,7 @@ class Desk:
             ListEvents: self._list_events,
             ListReservations: self._list_reservations,
             Check: self._check,
+            Usage: self._usage,
             WhoAmI: self._whoami,
             Shutdown: self._shutdown,
         }
@@ -234,6 +237,11 @@ class Desk:
         limit = min(max(command.limit, 1), 100_000)
         events = await self.engine.store.events(after=command.after, job=job, limit=limit)
         return {"events": events}
+
+    async def _usage(self, command: Usage, who: Identity) -> dict[str, Any]:
+        now = self.engine.now().wall
+        query = query_of(command, now)
+        return dict(usage_view(query, await self.engine.store.usage(query, now)))
 
     # ── core ───────────────────────────────────────────────────────────────────────────────────
 

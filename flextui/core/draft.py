@@ -76,7 +76,7 @@ class Draft:
         silent: bool = False,
     ) -> None:
         """`own`: it copies the tables once and is used for many turns (see `turn`); its snapshots
-        show later writes as well. `silent`: no history is kept."""
+        show later writes as well. `silent`: neither history nor usage is kept."""
         self.now = now
         self._silent = silent
         self.counters = counters
@@ -269,6 +269,8 @@ class Draft:
             return
         ended = new.ended_at if not new.state.live else None
         self.charge(job, held - before, ended)
+        if self._silent:
+            return
         if not before:
             self.put_meter(new.id, Meter(new.placed_at, self.models_of(new)), durable=True)
         elif not held and new.id in self.meters:

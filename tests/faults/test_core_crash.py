@@ -92,6 +92,7 @@ class MortalBench(Bench):
             CoreOptions(state, inventory=path),
             sessions=self.fleet,
             store=MortalStore(state, fuse),
+            clock=self.clock,
         )
 
     async def bury(self) -> None:

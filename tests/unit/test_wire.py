@@ -38,6 +38,7 @@ SAMPLES: tuple[commands.Command, ...] = (
     commands.ListReservations(),
     commands.Check(("n1",)),
     commands.ListEvents(3, "j1", 10),
+    commands.Usage("project", "30d", "2026-01-31T09:30"),
     commands.WhoAmI(),
     commands.Shutdown(),
 )

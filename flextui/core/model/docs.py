@@ -78,12 +78,19 @@ class ProcessDoc(TypedDict):
     attempt: str | None
     container: str | None
     true_owner: str | None
+    utilization: int | None
+    """percent of the time that it had work on the device"""
 
 
 class GpuDoc(TypedDict):
     uuid: str
     index: int
+    """the GPU's number; its slices have it too"""
     model: str
+    mig: str
+    """the profile of a MIG slice, such as 1g.10gb; "" for a whole GPU"""
+    parent: str
+    """the UUID of the GPU that a slice is part of; "" for a whole GPU"""
     memory_bytes: int
     memory_used_bytes: int | None
     utilization: int | None
@@ -204,6 +211,27 @@ class CheckDoc(TypedDict):
     ok: bool | None
     """None: a warning"""
     text: str
+
+
+class UsageRowDoc(TypedDict):
+    name: str
+    """the user, project, job (owner/name), node or model; "" where there is none"""
+    gpu_hours: float
+    """held, from the start of attempts to their end"""
+    used_hours: float
+    wasted_hours: float
+    """held and idle"""
+    wasted_percent: float
+
+
+class UsageDoc(TypedDict):
+    by: str
+    since: str
+    until: str
+    """the whole hours that are told"""
+    rows: list[UsageRowDoc]
+    """the most first"""
+    total: UsageRowDoc
 
 
 class Delta(TypedDict):

@@ -9,15 +9,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flextui.core.draft import ACTOR, Draft
-from flextui.core.model.state import Attempt, AttemptState, Job, JobState, Node, StopRequest
+from flextui.core.model.spec import Idle
+from flextui.core.model.state import Attempt, AttemptState, Job, JobState, StopRequest
 from flextui.core.model.units import format_duration
 
 CODE = "idle"
 """`reason_code` of a task, and `code` of the request that stops its job."""
 
 
-def heed_idle(draft: Draft, job_id: str, node: Node) -> None:
-    """Warn or stop, or take the warning back, after a sample of `node`."""
+def heed_idle(draft: Draft, job_id: str) -> None:
+    """Warn or stop a job, or take the warning back, after a sample of one of its nodes."""
     job = draft.jobs.get(job_id)
     if job is None or job.stop is not None or job.spec.idle is None:
         return
@@ -28,8 +29,14 @@ def heed_idle(draft: Draft, job_id: str, node: Node) -> None:
     if since is None or now - since < policy.for_:
         if warned_at is not None:
             _take_back(draft, job, held)
-    elif warned_at is None:
-        _warn(draft, job, held)
+        return
+    warning = _warning(policy)
+    for attempt in held:
+        _mark(draft, attempt, warning, CODE)
+    if warned_at is None:
+        for attempt in held:
+            draft.put_meter(attempt.id, replace(draft.meters[attempt.id], warned_at=now))
+        draft.note("job.idle", f"{job.full_name}: {warning}", job=job.id)
     elif policy.then == "stop" and now - warned_at >= policy.grace:
         why = f"idle: GPUs below {policy.gpu_below:g} % for {_time(now - since)}"
         draft.put_job(replace(job, stop=StopRequest(ACTOR, now, why, CODE)))
@@ -64,17 +71,11 @@ def _warned_at(draft: Draft, held: list[Attempt]) -> float | None:
     return max(told) if told and len(told) == len(held) else None
 
 
-def _warn(draft: Draft, job: Job, held: list[Attempt]) -> None:
-    policy = job.spec.idle
-    assert policy is not None
+def _warning(policy: Idle) -> str:
     text = f"idle: GPUs below {policy.gpu_below:g} % for {_time(policy.for_)}"
     if policy.then == "stop":
         text += f"; it is stopped after {_time(policy.grace)} more"
-    for attempt in held:
-        meter = draft.meters[attempt.id]
-        draft.put_meter(attempt.id, replace(meter, warned_at=draft.now.wall))
-        _mark(draft, attempt, text, CODE)
-    draft.note("job.idle", f"{job.full_name}: {text}", job=job.id)
+    return text
 
 
 def _take_back(draft: Draft, job: Job, held: list[Attempt]) -> None:
@@ -86,9 +87,11 @@ def _take_back(draft: Draft, job: Job, held: list[Attempt]) -> None:
 
 
 def _mark(draft: Draft, attempt: Attempt, reason: str, code: str) -> None:
-    """Show it on the running task."""
+    """Show it on the running task, unless that tells something else."""
     task = draft.tasks.get(attempt.task)
-    if task is not None and task.state is JobState.RUNNING and task.active == attempt.id:
+    if task is None or task.state is not JobState.RUNNING or task.active != attempt.id:
+        return
+    if task.reason_code in ("", CODE) and task.reason != reason:
         draft.put_task(replace(task, reason=reason, reason_code=code))
 
 

@@ -42,8 +42,9 @@ def heed_overuse(draft: Draft, node: Node, attempt: Attempt) -> None:
     if after != meter:
         draft.put_meter(attempt.id, after)
     text = f"uses {format_size(used)} of GPU memory, its share is {format_size(limit)}"
-    if tell:
+    if after.over_told:
         _mark(draft, attempt, text, CODE)
+    if tell:
         _note(draft, attempt, "attempt.over_share", text)
     stops = draft.inventory.policy.share_overuse == "stop"
     if stops and after.over_told and used > limit and now - over_at >= STOP_AFTER_S:
@@ -67,11 +68,11 @@ def _clear(draft: Draft, attempt: Attempt, meter: Meter) -> None:
 
 
 def _mark(draft: Draft, attempt: Attempt, reason: str, code: str) -> None:
-    """Show it on the running task, unless that tells something else."""
+    """Show it on the running task, unless that tells something already; or show it no more."""
     task = draft.tasks.get(attempt.task)
     if task is None or task.state is not JobState.RUNNING or task.active != attempt.id:
         return
-    if task.reason_code in ("", CODE):
+    if task.reason_code == ("" if code else CODE):
         draft.put_task(replace(task, reason=reason, reason_code=code))
 
 

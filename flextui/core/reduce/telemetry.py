@@ -60,7 +60,7 @@ def _measure(draft: Draft, node: Node, live: Iterable[Attempt]) -> None:
             read_meters(draft, node, attempt)
             heed_overuse(draft, node, attempt)
     for job in dict.fromkeys(it.task.job for it in live if it.id in draft.meters):
-        heed_idle(draft, job, node)
+        heed_idle(draft, job)
 
 
 def _usable(draft: Draft, node: Node, gpus: tuple[Gpu, ...]) -> tuple[Gpu, ...]:

@@ -28,6 +28,10 @@ from flextui.core.scheduler.need import need_of
 _PENDING, _RUNNING = JobState.PENDING, JobState.RUNNING
 _UP = (NodeStatus.READY,)
 
+_LASTING = frozenset({"moving", "idle", "share"})
+"""`reason_code` of what is told of a running task and taken back elsewhere: in `rollout`, or where
+telemetry is folded in."""
+
 
 def reconcile(ledger: Ledger, memo: Memo) -> tuple[list[Waiting], list[Job]]:
     """The tasks that want a place, and the jobs whose own state may have to follow."""
@@ -278,8 +282,8 @@ def _as_attempt(ledger: Ledger, task: Task, attempt: Attempt) -> Task:
     if ledger.stopping(attempt):
         why = attempt.stop.why if attempt.stop else task.restart.why if task.restart else ""
         reason, code = f"stopping: {why}" if why else "stopping", "stopping"
-    elif state is _RUNNING and task.reason_code == "moving":
-        reason, code = task.reason, "moving"  # settled after placement, see rollout
+    elif state is _RUNNING and task.reason_code in _LASTING:
+        reason, code = task.reason, task.reason_code
     return replace(task, state=state, reason=reason, reason_code=code)
 
 
