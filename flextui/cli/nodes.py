@@ -121,7 +121,7 @@ def _models(gpus: Iterable[GpuDoc]) -> str:
     """`3/8 A100-80`: held of all, by model."""
     by_model: dict[str, list[GpuDoc]] = {}
     for gpu in gpus:
-        by_model.setdefault(fmt.short_model(gpu["model"]), []).append(gpu)
+        by_model.setdefault(_model(gpu), []).append(gpu)
     return (
         ", ".join(
             f"{sum(gpu['state'] != 'free' for gpu in group)}/{len(group)} {model}"
@@ -129,6 +129,11 @@ def _models(gpus: Iterable[GpuDoc]) -> str:
         )
         or text.NOTHING
     )
+
+
+def _model(gpu: GpuDoc) -> str:
+    """`H100-80`, and what part of it a slice is: `H100-80 1g.10gb`."""
+    return f"{fmt.short_model(gpu['model'])} {gpu['mig']}".rstrip()
 
 
 def _note(node: NodeDoc) -> str:
@@ -158,7 +163,7 @@ def _gpu_row(node: NodeDoc, gpu: GpuDoc, *, bars: bool) -> list[Cell | str]:
     return [
         node["name"],
         str(gpu["index"]),
-        fmt.short_model(gpu["model"]),
+        _model(gpu),
         Cell(state, colour if gpu["state"] not in ("free", "used") else ""),
         busy,
         memory,

@@ -144,6 +144,8 @@ def _gpu_view(
         "uuid": gpu.uuid,
         "index": gpu.index,
         "model": gpu.model,
+        "mig": gpu.mig,
+        "parent": gpu.parent,
         "memory_bytes": gpu.memory_bytes,
         "memory_used_bytes": gpu.memory_used_bytes,
         "utilization": gpu.utilization,
@@ -189,6 +191,7 @@ def _process_view(process: GpuProcess, names: dict[str, str]) -> ProcessDoc:
         "attempt": process.attempt,
         "container": process.container,
         "true_owner": process.owner,
+        "utilization": process.utilization,
     }
 
 

@@ -28,7 +28,7 @@ def gpu(index: int, model: str, total: int, used: int | None, **more: Any) -> Gp
         "uuid": f"GPU-{model}-{index}", "index": index, "model": model,
         "memory_bytes": total * GIB, "memory_used_bytes": None if used is None else used * GIB,
         "utilization": 40 if used else 0, "temperature_c": 41, "power_w": 120.0,
-        "power_limit_w": 400.0, "ecc_uncorrected": 0, "xid": None,
+        "power_limit_w": 400.0, "ecc_uncorrected": 0, "xid": None, "mig": "", "parent": "",
         "state": "used" if used else "free", "reason": "", "jobs": [], "processes": [],
     }  # fmt: skip
     return cast(GpuDoc, {**base, **more})
@@ -81,7 +81,7 @@ def fleet_delta() -> Delta:
         {
             "pid": 4711, "user": "root", "name": "python", "command": "python -m jupyter lab",
             "memory_bytes": 31 * GIB, "owner": "foreign", "job": None, "attempt": None,
-            "container": "jupyter-carol", "true_owner": "carol",
+            "container": "jupyter-carol", "true_owner": "carol", "utilization": 35,
         }
     ]  # fmt: skip
     a100 = "NVIDIA A100-SXM4-80GB"

@@ -27,7 +27,7 @@ from flextui.core.commands import (
     WhoAmI,
     Why,
 )
-from tests.screens.fake_client import attempt, fleet_delta, job, node, task
+from tests.screens.fake_client import attempt, fleet_delta, gpu, job, node, task
 from tests.unit.cli_fakes import FakeCore, piece, view
 
 Captured = pytest.CaptureFixture[str]
@@ -429,6 +429,30 @@ def test_gpus_name_who_holds_them(core: FakeCore, capfd: Captured) -> None:
     assert "carol: python (pid 4711, 31G)" in lines[1]
     assert "foreign" in lines[1]
     assert len(lines) == 5
+
+
+def test_slices_are_listed_with_their_profiles(core: FakeCore, capfd: Captured) -> None:
+    h100 = "NVIDIA H100 80GB HBM3"
+    core.nodes = [
+        node(
+            "gpu1",
+            [
+                gpu(0, h100, 10, 4, uuid="MIG-1", mig="1g.10gb", parent="GPU-1"),
+                gpu(0, h100, 40, 0, uuid="MIG-2", mig="3g.40gb", parent="GPU-1"),
+                gpu(1, h100, 80, 0),
+            ],
+        )
+    ]
+    assert run(["gpus"], core.connect) == 0
+    lines = capfd.readouterr().out.splitlines()[1:]
+    assert [line.split()[1:4] for line in lines] == [
+        ["0", "H100-80", "1g.10gb"],
+        ["0", "H100-80", "3g.40gb"],
+        ["1", "H100-80", "free"],
+    ]
+    assert [line.split()[-1] for line in lines[:2]] == ["MIG-1", "MIG-2"]
+    assert run(["nodes"], core.connect) == 0
+    assert "1/1 H100-80 1g.10gb, 0/1 H100-80 3g.40gb, 0/1 H100-80" in capfd.readouterr().out
 
 
 def test_an_unknown_node_is_input(core: FakeCore, capfd: Captured) -> None:
