@@ -23,7 +23,7 @@ COMMANDS = cli.list_commands(click.Context(cli))
 PROMISED = [
     "submit", "plan", "validate", "run", "jobs", "show", "logs", "wait", "stop", "restart", "scale",
     "priority", "why", "nodes", "gpus", "cordon", "uncordon", "drain", "undrain", "takeover",
-    "declare-lost", "events", "check", "schema", "whoami", "completion", "shutdown",
+    "declare-lost", "events", "check", "simulate", "schema", "whoami", "completion", "shutdown",
 ]  # fmt: skip
 
 

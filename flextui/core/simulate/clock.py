@@ -21,10 +21,12 @@ from flextui.core.model.spec import JobSpec
 from flextui.core.model.state import Attempt, Identity, Now, Snapshot
 from flextui.core.ports import Effect, Loaded
 from flextui.core.reduce import jobs
+from flextui.core.reduce.admission import check_ever
 from flextui.core.reduce.decisions import apply_decision
 from flextui.core.reduce.fold import fold
 from flextui.core.restore import restored
 from flextui.core.scheduler.memo import Memo
+from flextui.core.scheduler.need import Need, need_of_spec
 from flextui.core.scheduler.plan import plan
 
 Effects = Sequence[tuple[str, Effect]]
@@ -37,12 +39,14 @@ class VirtualCore:
         now = Now(at, 0.0)
         loaded = Loaded("virtual", 1, (), 1, 1)
         self._draft = Draft(
-            restored(loaded, inventory, now), now, Counters(), self._token, own=True
+            restored(loaded, inventory, now), now, Counters(), self._token, own=True, silent=True
         )
         self._began = at
         self._memo = Memo()
         self._revision = 1
         self._tokens = 0
+        self._possible: set[tuple[Need, int]] = set()
+        """What some nodes could hold: the fleet stays as it is."""
         self.plan_at = inf
         """When it wants to decide again though nothing happens."""
         self.passes = 0
@@ -71,6 +75,10 @@ class VirtualCore:
 
     def submit(self, who: Identity, spec: JobSpec) -> str:
         """Submit a job; its id. Raises `CommandError` when it is refused."""
+        ask = (need_of_spec(spec), spec.nodes)
+        if ask not in self._possible:
+            check_ever(self.snapshot, spec)
+            self._possible.add(ask)
         answer = jobs.submit(self._draft, who, False, (spec,))
         submitted: str = answer(self.snapshot)["jobs"][0]["id"]
         return submitted

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from flextui.core.model.docs import JobDoc, NodeDoc, TaskDoc
 from flextui.core.model.inventory import Inventory
+from flextui.core.model.policy import Policy
 from flextui.core.model.problems import MAX_PROBLEMS, BadInput, BadValue, Problem
 from flextui.core.model.spec import JobSpec
 from flextui.core.model.times import iso
@@ -51,7 +52,7 @@ def history_lines(
     jobs: Iterable[JobDoc], boxes: Sequence[Box], inventory: Inventory | None, now: float
 ) -> Iterator[str]:
     """The lines of a history. The jobs come with their specs."""
-    settings = inventory.to_json() if inventory is not None else {}
+    settings = inventory.to_json() if inventory is not None else {"policy": Policy().to_json()}
     yield _line(
         {
             "flextui": KIND,
