@@ -9,10 +9,12 @@ each, for reasons that failures taught:
   is what the core may ask for, ``starts``, ``registry`` and ``tail`` what becomes of it;
 * the **spawner** is forked before anything could make forking unsafe, and only forks, after a
   ``rehearsal`` that makes supervisors smaller;
-* a **supervisor** owns one attempt and outlives agent, connection and core: ``start`` brings the
-  workload up exactly once, ``supervisor`` keeps it with ``logs``, ``memory``, ``lease`` and
-  ``claims``, ``teller`` says what is on disk;
-* a child of the agent asks NVML, where calls may hang: ``telemetry`` and ``sample`` over ``nvml``.
+* a **supervisor** owns one attempt and outlives agent, connection and core: ``start`` brings it up
+  exactly once, its child becomes the ``workload``, ``supervisor`` keeps it with ``logs``,
+  ``memory``, ``lease`` and ``claims``, ``teller`` says what is on disk;
+* a child of the agent asks NVML, where calls may hang: ``gpus`` over ``device``, ``slices``,
+  ``holders`` and ``topology``; the agent's ``telemetry`` and ``sample`` keep it by ``nvml`` and
+  add ``usage`` and ``activity`` of the attempts.
 
 ``attempt`` and ``records`` are the layout on disk, ``procs`` what the kernel knows of processes.
 """
