@@ -203,7 +203,10 @@ class NvmlWatch:
 def _unseen(gpu: Dict[str, Any], state: str, text: str) -> Dict[str, Any]:
     """A GPU's lasting facts, without the measurements that nobody made."""
     measured = ("utilization", "temperature_c", "power_w", "memory_used_bytes")
-    return {**gpu, **dict.fromkeys(measured), "state": state, "text": text, "processes": []}
+    found = {**gpu, **dict.fromkeys(measured), "state": state, "text": text, "processes": []}
+    if gpu["mig"]:
+        found["mig"] = [dict(piece, memory_used_bytes=None) for piece in gpu["mig"]]
+    return found
 
 
 def _readable(fd: int) -> bool:

@@ -208,6 +208,7 @@ def test_a_driver_without_the_older_temperature_call_still_tells_it(gpus: FakeGp
 
 def test_calls_that_hang_hang_only_the_child(gpus: FakeGpus) -> None:
     gpus.set_load(0, 55)
+    gpus.mig(1, ["1g.10gb"])
     with node() as here:
         here.until(is_ok)
         child = here.watch._pid
@@ -222,6 +223,7 @@ def test_calls_that_hang_hang_only_the_child(gpus: FakeGpus) -> None:
     assert gpu["uuid"] == gpus.uuids[0]
     assert gpu["memory_bytes"] == 81559 * MIB
     assert gpu["utilization"] is None
+    assert [piece["memory_used_bytes"] for piece in sample["gpus"][1]["mig"]] == [None]
     assert again["gpus"][0]["utilization"] == 55
 
 
