@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from flextui.core.adapters import values
+from flextui.core.adapters.values import integer, listing, mapping, number, size, text, within
 from flextui.core.model.state import Gpu, GpuPlace, GpuProcess
 
 GPUS_BOUND = 256
@@ -25,21 +25,24 @@ _NO_PROCESSES: tuple[GpuProcess, ...] = ()
 
 def gpus(messages: object) -> tuple[Gpu, ...]:
     """All devices of a sample."""
-    return tuple(found for it in values.listing(messages, GPUS_BOUND) for found in devices(it))
+    found: list[Gpu] = []
+    for message in listing(messages, GPUS_BOUND):
+        found += devices(message)
+    return tuple(found)
 
 
 def devices(message: object) -> tuple[Gpu, ...]:
     """What one GPU is to placement: itself, its slices, or nothing where it has no UUID."""
     whole = gpu(message)
-    if whole is None or not isinstance(message, dict):
+    if whole is None or type(message) is not dict:
         return ()
     cut = message.get("mig")
     if type(cut) is not list:
         return (whole,)
     by_slice: dict[object, list[object]] = {}
-    for process in values.listing(message.get("processes"), PROCESSES_BOUND):
+    for process in listing(message.get("processes"), PROCESSES_BOUND):
         mig = process.get("mig") if type(process) is dict else None
-        by_slice.setdefault(values.text(mig, 128), []).append(process)
+        by_slice.setdefault(text(mig, 128), []).append(process)
     found = tuple(it for entry in cut[:GPUS_BOUND] for it in _slice(whole, entry, by_slice))
     if found:
         return found
@@ -48,16 +51,16 @@ def devices(message: object) -> tuple[Gpu, ...]:
 
 
 def _slice(whole: Gpu, message: object, by_slice: dict[object, list[object]]) -> Iterable[Gpu]:
-    fields = values.mapping(message)
-    uuid = values.text(fields.get("uuid"), 128)
+    fields = mapping(message)
+    uuid = text(fields.get("uuid"), 128)
     if uuid:
         yield replace(
             whole,
             uuid=uuid,
             parent=whole.uuid,
-            mig=values.text(fields.get("profile"), 64) or "MIG",
-            memory_bytes=values.size(fields.get("memory_bytes")),
-            memory_used_bytes=values.integer(fields.get("memory_used_bytes")),
+            mig=text(fields.get("profile"), 64) or "MIG",
+            memory_bytes=size(fields.get("memory_bytes")),
+            memory_used_bytes=integer(fields.get("memory_used_bytes")),
             utilization=None,
             power_w=None,  # that of the whole card; its slices have no measure of their own
             power_limit_w=None,
@@ -70,25 +73,25 @@ def gpu(message: object) -> Gpu | None:
     if type(message) is not dict:
         return None
     get = message.get
-    uuid = values.text(get("uuid"), 128)
+    uuid = text(get("uuid"), 128)
     if not uuid:
         return None
     processes = get("processes")
     return Gpu(
         uuid,
-        values.size(get("index")),
-        values.text(get("model"), 128),
-        values.size(get("memory_bytes")),
-        values.integer(get("memory_used_bytes")),
-        values.integer(get("utilization")),
-        values.integer(get("temperature_c")),
-        values.number(get("power_w")),
-        values.number(get("power_limit_w")),
-        values.integer(get("ecc_uncorrected")),
-        values.integer(get("recovery_action")),
-        values.text(get("state")) or "ok",
-        values.text(get("text")),
-        _processes(values.listing(processes, PROCESSES_BOUND)) if processes else _NO_PROCESSES,
+        size(get("index")),
+        text(get("model"), 128),
+        size(get("memory_bytes")),
+        integer(get("memory_used_bytes")),
+        integer(get("utilization")),
+        integer(get("temperature_c")),
+        number(get("power_w")),
+        number(get("power_limit_w")),
+        integer(get("ecc_uncorrected")),
+        integer(get("recovery_action")),
+        text(get("state")) or "ok",
+        text(get("text")),
+        _processes(listing(processes, PROCESSES_BOUND)) if processes else _NO_PROCESSES,
     )
 
 
@@ -97,18 +100,18 @@ def _processes(messages: Iterable[object]) -> tuple[GpuProcess, ...]:
     for entry in messages:
         if type(entry) is not dict:
             continue
-        container = values.mapping(entry.get("container"))
+        container = mapping(entry.get("container"))
         found.append(
             GpuProcess(
-                pid=values.size(entry.get("pid")),
-                user=values.text(entry.get("user"), 128),
-                name=values.text(entry.get("name"), 256),
-                command=values.text(entry.get("command")),
-                memory_bytes=values.integer(entry.get("memory_bytes")),
-                attempt=values.text(entry.get("attempt"), 256) or None,
-                container=values.text(container.get("name") or container.get("id"), 256) or None,
-                owner=values.text(container.get("owner"), 128) or None,
-                utilization=values.within(entry.get("utilization"), 0, 100),
+                pid=size(entry.get("pid")),
+                user=text(entry.get("user"), 128),
+                name=text(entry.get("name"), 256),
+                command=text(entry.get("command")),
+                memory_bytes=integer(entry.get("memory_bytes")),
+                attempt=text(entry.get("attempt"), 256) or None,
+                container=text(container.get("name") or container.get("id"), 256) or None,
+                owner=text(container.get("owner"), 128) or None,
+                utilization=within(entry.get("utilization"), 0, 100),
             )
         )
     return tuple(found)
@@ -120,26 +123,26 @@ def _processes(messages: Iterable[object]) -> tuple[GpuProcess, ...]:
 def places(message: object) -> dict[str, GpuPlace]:
     """By UUID; what an agent leaves out is unknown."""
     found: dict[str, GpuPlace] = {}
-    for uuid, entry in list(values.mapping(message).items())[:GPUS_BOUND]:
-        if name := values.text(uuid, 128):
-            found[name] = _place(values.mapping(entry))
+    for uuid, entry in list(mapping(message).items())[:GPUS_BOUND]:
+        if name := text(uuid, 128):
+            found[name] = _place(mapping(entry))
     return found
 
 
 def _place(fields: dict[str, Any]) -> GpuPlace:
-    near = list(values.mapping(fields.get("near")).items())[:GPUS_BOUND]
-    told = ((values.text(other, 128), values.within(level, 0, NEAREST)) for other, level in near)
+    near = list(mapping(fields.get("near")).items())[:GPUS_BOUND]
+    told = ((text(other, 128), within(level, 0, NEAREST)) for other, level in near)
     return GpuPlace(
-        numa=values.within(fields.get("numa"), 0, CPUS_BOUND),
-        cpus=cpu_list(values.text(fields.get("cpus"), 4096)),
+        numa=within(fields.get("numa"), 0, CPUS_BOUND),
+        cpus=cpu_list(text(fields.get("cpus"), 4096)),
         near={other: level for other, level in told if other and level is not None},
     )
 
 
-def cpu_list(text: str) -> tuple[int, ...]:
+def cpu_list(told: str) -> tuple[int, ...]:
     """The CPUs of a list as the kernel writes it (0-15,32-47); empty where it isn't one."""
     found: set[int] = set()
-    for part in text.split(","):
+    for part in told.split(","):
         first, dash, last = part.strip().partition("-")
         if not (first.isdecimal() and (last.isdecimal() if dash else True)):
             return ()
