@@ -34,7 +34,11 @@ class LiveJobs:
         if was_open != _open(new):
             key = (new.owner, new.name)
             ids = self.named.get(key) or ()
-            ids = (*ids, new.id) if _open(new) else tuple(it for it in ids if it != new.id)
+            if _open(new):
+                ids = (*ids, new.id)
+            else:  # the oldest end first, mostly: it is found soon
+                at = ids.index(new.id)
+                ids = (*ids[:at], *ids[at + 1 :])
             if ids:
                 self.named.put(key, ids)
             else:

@@ -16,6 +16,7 @@ from flextui.core.deadlines import SHORTEST_S
 from flextui.core.draft import Counters, Draft
 from flextui.core.events import NodeEvent
 from flextui.core.forget import forget_old_jobs
+from flextui.core.model.ids import job_id
 from flextui.core.model.inventory import Inventory
 from flextui.core.model.spec import JobSpec
 from flextui.core.model.state import Attempt, Identity, Now, Snapshot
@@ -79,9 +80,12 @@ class VirtualCore:
         if ask not in self._possible:
             check_ever(self.snapshot, spec)
             self._possible.add(ask)
+        number = self._draft.counters.job
         answer = jobs.submit(self._draft, who, False, (spec,))
-        submitted: str = answer(self.snapshot)["jobs"][0]["id"]
-        return submitted
+        if self._draft.counters.job > number:
+            return job_id(number)
+        revised: str = answer(self.snapshot)["jobs"][0]["id"]
+        return revised
 
     def stop(self, who: Identity, job: str) -> None:
         """Stop a job of theirs; one that has ended is left as it is."""

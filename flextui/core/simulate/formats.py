@@ -81,7 +81,8 @@ def _pod(row: Row, timed: bool) -> TraceJob:
         at = row.number("creation_time")
         start = row.number("scheduled_time") if row.text("scheduled_time") else at
         run = max(0.0, row.number("deletion_time") - max(at, start))
-    return TraceJob(at, run, "openb", name="pod", ask=ask)
+    name = f"pod-{ask.gpus}-{share}-{ask.cpus * 1000:.0f}-{ask.memory_bytes // _MIB}"
+    return TraceJob(at, run, "openb", name=name, ask=ask)
 
 
 # ── Muri ───────────────────────────────────────────────────────────────────────────────────────
