@@ -17,19 +17,23 @@ from flextui.core.adapters.store import SqliteStore
 from flextui.core.adapters.store_read import StoreReader
 from flextui.core.model.docs import EventDoc
 from flextui.core.model.ids import TaskKey, attempt_id
-from flextui.core.model.inventory import NodeSpec
+from flextui.core.model.inventory import NodeSpec, Reservation
 from flextui.core.model.spec import JobSpec
 from flextui.core.model.state import (
+    Account,
     Attempt,
     AttemptState,
     Job,
     JobState,
     Mark,
+    Meter,
     Node,
+    RunTimes,
     StopRequest,
     Task,
 )
 from flextui.core.model.times import iso
+from flextui.core.model.usage import UsageKey, Used
 from flextui.core.ports import Changes, Loaded, StoreError
 
 SPEC = JobSpec.model_validate({"name": "work", "run": "true"}).to_text()
@@ -347,3 +351,41 @@ async def test_opening_is_quick_with_ten_thousand_ended_jobs(tmp_path: Path) -> 
     took = time.perf_counter() - begun
     assert len(loaded.jobs) == 200
     print(f"opened in {took:.3f} s")
+
+
+async def test_what_follows_from_work_comes_back_too(tmp_path: Path) -> None:
+    """Accounts, run times, reservations, meters and the hours that quotas look at."""
+    window = {"name": "class", "for": ["bob"], "nodes": ["n1"], "from": "2030-01-01T09:00",
+              "to": "3h", "every": "week", "timezone": "UTC"}  # fmt: skip
+    made = Reservation.model_validate(window)
+    store, _ = await load(tmp_path)
+    await store.commit(
+        Changes(
+            accounts=[Account("vision", "ann", used=7.5, at=100.0, gpus=2000, hours={1: 2.0})],
+            runtimes={"ann/work": RunTimes((1.5, 2.5))},
+            reservations={"class": made, "gone": made},
+            meters={"j1.0.1": Meter(50.0, ("A100",), idle_s=9.0), "j2.0.1": Meter(1.0)},
+            usage={UsageKey(hour, "ann", "vision", "work", "n1", "A100"): Used(60.0, 1.0)
+                   for hour in (5, 6)},
+        )
+    )  # fmt: skip
+    await store.commit(Changes(reservations={"gone": None}, meters={"j2.0.1": None}))
+    await store.close()
+    store = SqliteStore(tmp_path)
+    loaded = store.load(hours_since=6)
+    await store.close()
+    assert loaded.accounts == [Account("vision", "ann", used=7.5, at=100.0)]
+    assert loaded.runtimes == {"ann/work": RunTimes((1.5, 2.5))}
+    assert loaded.reservations == {"class": made}
+    assert loaded.meters == {"j1.0.1": Meter(50.0, ("A100",))}, "its durable half"
+    assert loaded.hours == {("vision", "ann"): {6: 60.0}}
+
+
+async def test_a_reservation_that_means_nothing_here_is_named(tmp_path: Path) -> None:
+    store, _ = await load(tmp_path)
+    body = '{"name":"class","for":["bob"],"nodes":"all","from":"2030-01-01","to":"3h",'
+    body += '"timezone":"Mars/Olympus"}'
+    store._opened().execute("INSERT INTO reservations VALUES ('class', ?)", (body,))
+    await store.close()
+    with pytest.raises(StoreError, match=r"reservation class can't be read here.*Mars/Olympus"):
+        await load(tmp_path)

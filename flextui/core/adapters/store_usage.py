@@ -10,6 +10,8 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from pydantic import ValidationError
+
 from flextui.core.adapters import store_rows as rows
 from flextui.core.model.inventory import Reservation
 from flextui.core.model.state import Account, Job, Meter, RunTimes
@@ -22,7 +24,7 @@ from flextui.core.model.usage import (
     Used,
     unsettled,
 )
-from flextui.core.ports import Changes
+from flextui.core.ports import Changes, StoreError
 
 KEPT_RUNTIMES = 50_000
 """Kinds of jobs whose run times are kept: those seen last."""
@@ -105,8 +107,15 @@ def runtimes(db: sqlite3.Connection) -> dict[str, RunTimes]:
 
 
 def reservations(db: sqlite3.Connection) -> dict[str, Reservation]:
-    found = db.execute("SELECT name, body FROM reservations ORDER BY name")
-    return {name: Reservation.model_validate_json(body) for name, body in found}
+    """Raises `StoreError` for one that means nothing here, such as in a time zone unknown."""
+    held: dict[str, Reservation] = {}
+    for name, body in db.execute("SELECT name, body FROM reservations ORDER BY name"):
+        try:
+            held[name] = Reservation.model_validate_json(body)
+        except ValidationError as error:
+            what = "; ".join(it["msg"] for it in error.errors())
+            raise StoreError(f"the reservation {name} can't be read here: {what}") from error
+    return held
 
 
 def meters(db: sqlite3.Connection) -> dict[str, Meter]:
