@@ -18,6 +18,7 @@ from flextui.core.events import (
     Record,
     StartRefused,
 )
+from flextui.core.model.records import changed
 from flextui.core.model.state import Attempt, AttemptState, JobState, Orphan, Task
 from flextui.core.ports import AckAttempts, GrantLease, StopAttempt
 from flextui.core.reduce.devices import claim, device_named, lost_device
@@ -88,20 +89,26 @@ def _set_running(draft: Draft, attempt: Attempt, record: Record) -> None:
     started = attempt.started_at
     if started is None:
         started = draft.now.wall - (record.started_ago_s or 0.0)
-    seen = replace(
-        attempt, state=AttemptState.RUNNING, started_at=started, limit=record.limit or attempt.limit
-    )
-    if seen != attempt:
-        if attempt.state is not AttemptState.RUNNING:
-            seen = replace(seen, reason="")
+    was = attempt.state
+    limit = record.limit or attempt.limit
+    seen = attempt
+    if (was, attempt.started_at, attempt.limit) != (AttemptState.RUNNING, started, limit):
+        reason = attempt.reason if was is AttemptState.RUNNING else ""
+        seen = changed(
+            attempt,
+            state=AttemptState.RUNNING,
+            started_at=started,
+            limit=limit,
+            reason=reason,
+        )
         draft.put_attempt(seen)
-        if attempt.state is AttemptState.UNKNOWN:
+        if was is AttemptState.UNKNOWN:
             _note(draft, seen, "attempt.seen", f"seen running again on {seen.node}")
-        elif attempt.state is not AttemptState.RUNNING:
+        elif was is not AttemptState.RUNNING:
             _note(draft, seen, "attempt.started", f"runs on {seen.node}")
     task = active_task(draft, seen)
     if task is not None and (task.state is not JobState.RUNNING or task.reason):
-        running = replace(task, state=JobState.RUNNING, reason="", reason_code="", not_before=None)
+        running = changed(task, state=JobState.RUNNING, reason="", reason_code="", not_before=None)
         draft.put_task(running)
     send_owed_stop(draft, seen)
 
@@ -148,9 +155,10 @@ def _keep_orphan(draft: Draft, node: str, record: Record) -> None:
 def _ended(draft: Draft, attempt: Attempt, record: Record) -> None:
     if record.state == "never":
         ended = _without_record(draft, attempt, "it was abandoned before it started")
+        ended = replace(ended, acked=True)
     else:
         ended = _verdict(draft, attempt, record)
-    finish(draft, replace(ended, acked=True))
+    finish(draft, ended)
     draft.send(attempt.node, AckAttempts((attempt.id,)))
 
 
@@ -162,7 +170,7 @@ def never(draft: Draft, attempt: Attempt, reason: str) -> Attempt:
 
 
 def _verdict(draft: Draft, attempt: Attempt, record: Record) -> Attempt:
-    """The attempt with the ending that its supervisor recorded."""
+    """The attempt with the ending that its supervisor recorded, which the node may forget."""
     end = record.exit or Exit(None, None, "supervisor_lost")
     ended_at = draft.now.wall - (end.ended_ago_s or 0.0)
     started = attempt.started_at
@@ -175,7 +183,7 @@ def _verdict(draft: Draft, attempt: Attempt, record: Record) -> Attempt:
     why = end.why or "exit"
     if code != 0 and not attempt.stop and lost_device(draft, attempt):
         why = "device_lost"
-    return replace(
+    return changed(
         attempt,
         state=_end_state(attempt, code, why, record.state),
         why=why,
@@ -186,6 +194,7 @@ def _verdict(draft: Draft, attempt: Attempt, record: Record) -> Attempt:
         ended_at=max(ended_at, started),
         limit=record.limit or attempt.limit,
         last_lines=end.last_lines,
+        acked=True,
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from flextui.core.draft import Draft
 from flextui.core.forget import forget_old_attempt
 from flextui.core.model.ids import TaskKey, attempt_id
+from flextui.core.model.records import changed
 from flextui.core.model.state import Attempt, AttemptState, Job
 from flextui.core.reduce.kills import kill, send_kill
 from flextui.core.reduce.recheck import recheck
@@ -121,7 +122,7 @@ def _place(draft: Draft, placement: Placement) -> None:
     draft.put_attempt(attempt)
     if attempt.lease_s is not None:
         draft.lease_mono.put(attempt.id, draft.now.mono)
-    placed = replace(
+    placed = changed(
         task,
         attempts=number,
         active=attempt.id,

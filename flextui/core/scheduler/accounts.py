@@ -9,9 +9,9 @@ U(t) = U0*e^(-ct) + rate*(1 - e^(-ct))/c.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import expm1, log
 
+from flextui.core.model.records import changed
 from flextui.core.model.state import Account, Attempt
 from flextui.core.model.usage import HOUR, WHOLE, split
 
@@ -56,7 +56,7 @@ def charged(
         if window > 0:
             _add(hours, ended, now, milli / WHOLE, first)
     at = max(now, account.at)
-    return replace(account, used=used, at=at, gpus=max(0, account.gpus + milli), hours=hours)
+    return changed(account, used=used, at=at, gpus=max(0, account.gpus + milli), hours=hours)
 
 
 def _add(hours: dict[int, float], start: float, end: float, rate: float, first: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flextui.core.model.records import changed
 from flextui.core.model.spec import Restart
 from flextui.core.model.state import Attempt, AttemptState, Job, JobState, Now, Task
 from flextui.core.model.units import format_duration
@@ -36,7 +37,7 @@ def after_attempt(job: Job, task: Task, attempt: Attempt, now: Now) -> Task:
     """The task after its attempt has ended. An attempt that doesn't count changes nothing."""
     if task.active != attempt.id or attempt.replaced or task.state.ended:
         return task
-    task = replace(task, exit_code=attempt.exit_code, not_before=None)
+    task = changed(task, exit_code=attempt.exit_code, not_before=None)
     after = _after(job, task, attempt, now)
     if job.spec.preempt == "resume" and not after.state.ended and attempt.started_at is not None:
         return replace(after, served_s=after.served_s + ran_s(attempt))
@@ -145,7 +146,7 @@ def _last(attempt: Attempt) -> str:
 
 
 def _ended(task: Task, state: JobState, reason: str, now: Now) -> Task:
-    return replace(
+    return changed(
         task, state=state, reason=reason, reason_code="", restart=None, ended_at=now.wall
     )
 
