@@ -442,12 +442,23 @@ class Meter:
     """Its owner was told so."""
 
 
+KEPT_RUNTIMES = 4096
+"""Kinds of jobs whose run times are kept: those that ended last."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunTimes:
-    """Run times in seconds of the last attempts of a kind that ran to their own end, oldest
-    first."""
+    """How long jobs of a kind run. The lists by level are a life table's: see
+    `scheduler.lifetable`."""
 
     samples: tuple[float, ...] = ()
+    """Run times in seconds of the last that ran to their own end, oldest first."""
+    reached: tuple[float, ...] = ()
+    """Level → how many runs got there; fractions for those that were cut off in it."""
+    ended: tuple[float, ...] = ()
+    """Level → how many ended in it."""
+    chance: tuple[float, ...] = ()
+    """Level → the part that ends in it, with what is known of more general kinds."""
 
 
 @dataclass(frozen=True, slots=True)
