@@ -7,17 +7,19 @@ picture standing, says so on the top line and is tried again.
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Protocol
 
 from textual import work
+from textual.widgets import Input, TextArea
 
 from flextui.core.client import Client
 from flextui.core.commands import CommandError
 from flextui.screens.leave import Leave
 from flextui.screens.look import Look
 from flextui.screens.painted import CLOCK_S
-from flextui.screens.roaming import Roaming
 from flextui.screens.trail import TOP
+from flextui.screens.typed import Typed
 
 RETRY_S = (0.2, 0.5, 1.0, 2.0)
 
@@ -48,7 +50,7 @@ class Link(Protocol):
         ...
 
 
-class FlextuiApp(Roaming):
+class FlextuiApp(Typed):
     """Over one link, from the first paint to leaving."""
 
     TITLE = "flextui"
@@ -66,11 +68,15 @@ class FlextuiApp(Roaming):
     def on_mount(self) -> None:
         self._show(TOP)
         self._follow()
-        self.set_interval(CLOCK_S, self.changed)
+        self.set_interval(CLOCK_S, self._tick)
         if self.look.problems:
             more = f" (and {len(self.look.problems) - 1} more, see help)"
             first = self.look.problems[0]
             self.tell(first + (more if len(self.look.problems) > 1 else ""), bad=True)
+
+    def _tick(self) -> None:
+        self.changed()
+        self.collector.moment(time.monotonic())
 
     # ── the core ──
 
@@ -85,6 +91,8 @@ class FlextuiApp(Roaming):
                 async for delta in self.client.watch():
                     self.view.apply(delta)
                     self.changed()
+                    if delta["full"]:
+                        self.collector.start(time.monotonic())
                 self.view.trouble = "the core ended"
             except LinkRefused as error:
                 self.refusal = str(error)
@@ -104,7 +112,9 @@ class FlextuiApp(Roaming):
 
     def action_interrupt(self) -> None:
         """What the mouse selected goes to the clipboard; else say how one quits."""
-        if text := self.screen.get_selected_text():
+        written = self.focused
+        typed = written.selected_text if isinstance(written, Input | TextArea) else ""
+        if text := typed or self.screen.get_selected_text() or "":
             self.yank(text, "the selection")
         else:
             self.tell("q quits (from the top)")

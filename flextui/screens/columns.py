@@ -48,6 +48,7 @@ class Columns(Prompt[tuple[str, ...] | None]):
             yield self._list
 
     def on_mount(self) -> None:
+        super().on_mount()
         self._draw()
 
     def _draw(self) -> None:

@@ -11,8 +11,9 @@ from textual.app import ComposeResult
 from flextui.screens.format import cell
 from flextui.screens.journal import Entry
 from flextui.screens.keys import Key
+from flextui.screens.listing import Column, Field
 from flextui.screens.place import Place
-from flextui.screens.table import Column, Field, Table
+from flextui.screens.table import Table
 from flextui.screens.trail import Location
 from flextui.screens.view import View
 from flextui.screens.widgets.grid import Grid, sort_keys

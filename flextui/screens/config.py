@@ -18,7 +18,7 @@ from flextui.core.model.document import load, read_file
 from flextui.core.model.problems import BadInput, Problem, nearest, quote
 from flextui.core.model.tree import Document, Fields, Items, Node, Place, Value
 from flextui.screens.keys import BadStroke, Key, Keymap, chords, shown
-from flextui.screens.table import Layout
+from flextui.screens.listing import Layout
 
 NAME = "config.yaml"
 COLOURS = ("auto", "truecolor", "256", "16", "none")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Input, Static
@@ -24,6 +23,7 @@ class Confirm(Prompt[bool]):
         Key("yes", "y, Y", "yes", "answer(True)"),
         Key("no", "n, N, q", "no", "answer(False)"),
         Key("cancel", "escape", "no", "answer(False)", typing=True),
+        Key("take", "enter", "yes, where a word has to be typed", "take", typing=True),
     )
     DEFAULT_CSS = """
     Confirm > Vertical {
@@ -48,6 +48,11 @@ class Confirm(Prompt[bool]):
         self._detail = detail
         self._words = (yes, no)
         self._typed = typed
+        self._box = Input(placeholder=typed, id="typed")
+        self._box.cursor_blink = False
+
+    def home_focus(self) -> Input | None:
+        return self._box if self._typed else None
 
     def compose(self) -> ComposeResult:
         with Vertical():
@@ -56,9 +61,7 @@ class Confirm(Prompt[bool]):
                 with VerticalScroll(can_focus=False):
                     yield Static(self._detail, classes="detail", markup=False)
             if self._typed:
-                box = Input(placeholder=self._typed, id="typed")
-                box.cursor_blink = False
-                yield box
+                yield self._box
                 words = f"type {self._typed} and Enter to go on    {self._key('cancel')} no"
             else:
                 yes, no = self._words
@@ -69,10 +72,9 @@ class Confirm(Prompt[bool]):
         bound = next(it for it in self.app.keymap.of(self.NAME) if it.key.name == name)
         return shown(bound.chords[0]) if bound.chords else "–"
 
-    @on(Input.Submitted, "#typed")
-    def _entered(self, event: Input.Submitted) -> None:
-        event.stop()
-        if event.value.strip() == self._typed:
+    def action_take(self) -> None:
+        """Enter is a yes only after the word."""
+        if self._typed and self._box.value.strip() == self._typed:
             self.dismiss(True)
 
     def action_answer(self, yes: bool) -> None:

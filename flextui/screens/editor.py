@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import events, on, work
+from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Static, TextArea
@@ -29,16 +29,6 @@ run: |
 resources: {cpus: 1}
 time_limit: 10m
 """
-
-
-class SpecText(TextArea):
-    """Esc belongs to the screen; Tab still indents."""
-
-    async def _on_key(self, event: events.Key) -> None:
-        if event.key == "escape":
-            event.prevent_default()
-        else:
-            await super()._on_key(event)
 
 
 class Editor(Place):
@@ -66,7 +56,7 @@ class Editor(Place):
         super().__init__(location, f"edit ▸ {job['name'] if job else location[1] or 'new job'}")
         self._draft = location[1]
         self._valid = False
-        self._text = SpecText(
+        self._text = TextArea(
             app.drafts.get(self._draft, EXAMPLE), id="text", show_line_numbers=True,
             tab_behavior="indent",
         )  # fmt: skip
@@ -129,7 +119,7 @@ class Editor(Place):
 
     def action_side(self) -> None:
         side = self.query_one("#side")
-        (self.home_focus() if side.has_focus else side).focus()
+        self.set_focus(self.home_focus() if side.has_focus else side)
 
     def action_filter(self) -> None:
         """There is no list here."""

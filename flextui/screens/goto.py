@@ -24,6 +24,7 @@ class GoTo(Prompt[str | None]):
 
     NAME = "prompt"
     KEYS: ClassVar[tuple[Key, ...]] = (
+        Key("take", "enter", "go there, or do it", typing=True),
         Key("cancel", "escape", "back", typing=True),
         Key("complete", "tab", "complete; again: the next match", typing=True),
         Key("previous", "shift+tab, ctrl+p", "the match above", "pick(-1)", typing=True),
@@ -50,6 +51,7 @@ class GoTo(Prompt[str | None]):
         self._matches: list[Match] = []
         self._count = 0
         self._at = 0
+        self._searched = ""
         self._completed = ""
         """The text as the last completion left it."""
         self._input = Input(placeholder="fleet, jobs, a job, a node, stop, drain …", id="goto")
@@ -63,17 +65,22 @@ class GoTo(Prompt[str | None]):
 
     def on_mount(self) -> None:
         self._search("")
-        self._input.focus()
+        super().on_mount()
+
+    def home_focus(self) -> Input:
+        return self._input
 
     @on(Input.Changed, "#goto")
     def _typed(self, event: Input.Changed) -> None:
-        if event.value != self._completed:
+        if event.value not in (self._completed, self._searched):
             self._completed = ""
             self._search(event.value)
 
-    @on(Input.Submitted, "#goto")
-    def _chosen(self, event: Input.Submitted) -> None:
-        text = event.value.strip()
+    def action_take(self) -> None:
+        """The chosen match, or what was typed if that is whole."""
+        text = self._input.value.strip()
+        if not self._completed and self._input.value != self._searched:
+            self._search(self._input.value)
         if self._completed or self._is_whole(text) or not self._matches:
             self._leave(text)
         else:
@@ -95,6 +102,7 @@ class GoTo(Prompt[str | None]):
         self.dismiss(text or None)
 
     def _search(self, text: str) -> None:
+        self._searched = text
         scope = self._reach.scope(text)
         if scope not in self._names:
             self._names[scope] = Names(self._reach.names(text))

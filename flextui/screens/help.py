@@ -66,6 +66,9 @@ class Help(Prompt[None]):
         with VerticalScroll():
             yield Static(text)
 
+    def home_focus(self) -> VerticalScroll:
+        return self.query_one(VerticalScroll)
+
     def action_close(self) -> None:
         self.dismiss()
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
-from textual import events
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
-from flextui.screens.keys import Bound, Key, pressed
+from flextui.screens.keys import Bound, Key
 
 if TYPE_CHECKING:
     from flextui.app import FlextuiApp
@@ -36,37 +37,38 @@ EVERYWHERE = (
 
 
 class Keyed(Screen[Any]):
-    """A screen over the app's keymap."""
+    """A screen over the app's keymap. The app asks it what a stroke means, one after the other."""
 
     app: FlextuiApp
     _begun: str = ""
     """The strokes of a chord so far."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ready = asyncio.Event()
+        """Set when it is there and knows who takes the keys."""
 
     @property
     def chain(self) -> tuple[str, ...]:
         """The places whose keys work here now, the innermost first."""
         raise NotImplementedError
 
-    async def on_key(self, event: events.Key) -> None:
-        """Run what the keymap says; what it doesn't know goes on to Textual's own widgets."""
-        bound = self._meant(pressed(event.key, event.character))
-        if bound is None:
-            if self._begun:
-                event.stop()
-                event.prevent_default()
-            return
-        event.stop()
-        event.prevent_default()
-        if bound.key.acts and self.app.refuses(bound.key.word):
-            return
-        await self.run_action(bound.key.run())
+    def home_focus(self) -> Widget | None:
+        """The widget that takes the keys that no place knows."""
+        return None
 
-    def _meant(self, stroke: str) -> Bound | None:
+    def take_focus(self) -> None:
+        """Keys go to where they belong when one comes here."""
+        if (widget := self.home_focus()) is not None:
+            self.set_focus(widget)
+
+    def meaning(self, stroke: str) -> Bound | None:
+        """What a stroke means here now, after those before it; None: nothing, or not yet."""
         keymap, before = self.app.keymap, self._begun
         chord = f"{before} {stroke}" if before else stroke
         table = keymap.table(self.chain)
         bound = table.get(chord)
-        if self._writing and (bound is None or not bound.key.typing):
+        if self.writing and (bound is None or not bound.key.typing):
             return None
         self._begun = ""
         if bound is None and keymap.starts(self.chain, chord):
@@ -78,7 +80,13 @@ class Keyed(Screen[Any]):
         return bound
 
     @property
-    def _writing(self) -> bool:
+    def begun(self) -> str:
+        """The strokes of a chord so far."""
+        return self._begun
+
+    @property
+    def writing(self) -> bool:
+        """Whether a text is typed: only some keys mean anything but themselves."""
         return isinstance(self.focused, Input | TextArea)
 
     def chord_changed(self, begun: str) -> None:

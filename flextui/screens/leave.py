@@ -13,7 +13,7 @@ class Leave(Confirm):
 
     NAME = "leaving"
     KEYS: ClassVar[tuple[Key, ...]] = (
-        Key("yes", "enter, y, Y", "hand over to a headless twin", "answer(True)"),
+        Key("yes", "y, Y, enter", "hand over to a headless twin", "answer(True)"),
         Key("no", "n, N", "just quit", "answer(False)"),
         Key("cancel", "escape, q", "stay", "stay"),
     )

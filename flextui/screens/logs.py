@@ -12,8 +12,8 @@ from textual.widgets import Static
 from flextui.core.commands import CommandError, LogRequest
 from flextui.core.model.docs import LogEvent
 from flextui.screens.keys import Key
+from flextui.screens.listing import Filter
 from flextui.screens.place import Place
-from flextui.screens.table import Filter
 from flextui.screens.trail import Location
 from flextui.screens.widgets.logview import LONGEST, LogLine, LogView
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from flextui.screens.table import Layout
+from flextui.screens.listing import Layout
 
 SLOW_UPDATES = 1.0
 

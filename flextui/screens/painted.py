@@ -14,10 +14,14 @@ from typing import Any
 from rich.console import Console, RenderableType
 from textual._compositor import CompositorUpdate
 from textual.app import App
+from textual.driver import Driver
+from textual.drivers.linux_driver import LinuxDriver
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.timer import Timer
 
+from flextui.screens.collector import Collector
+from flextui.screens.driver import TerminalDriver
 from flextui.screens.frame import Frame
 from flextui.screens.glyphs import AsciiFilter
 from flextui.screens.look import Look
@@ -25,7 +29,6 @@ from flextui.screens.reach import NotReached
 
 CLOCK_S = 1.0
 SLOW_CLOCK_S = 30.0
-_MOUSE = (1000, 1003, 1015, 1006)
 
 
 class Painted(App[None], inherit_bindings=False):
@@ -43,6 +46,7 @@ class Painted(App[None], inherit_bindings=False):
         self.look = look
         self.clock: Callable[[], float] = time.time
         self.frame = Frame()
+        self.collector = Collector()
         self.animation_level = "none"
         self.read_only = look.read_only
         self._ascii: LineFilter = AsciiFilter(enabled=look.ascii_only)
@@ -61,6 +65,11 @@ class Painted(App[None], inherit_bindings=False):
                 legacy_windows=False, force_terminal=True, safe_box=False, soft_wrap=False,
                 _environ={},
             )  # fmt: skip
+
+    def get_driver_class(self) -> type[Driver]:
+        """Ours in place of Textual's for terminals; web and headless ones as they are."""
+        driver = super().get_driver_class()
+        return TerminalDriver if driver is LinuxDriver else driver
 
     # ── time ──
 
@@ -121,7 +130,5 @@ class Painted(App[None], inherit_bindings=False):
 
     def use_mouse(self, word: str) -> None:
         """Take the mouse (`on`), or leave it to the terminal's own selection."""
-        end = "h" if word == "on" else "l"
-        if self._driver is not None:
-            self._driver.write("".join(f"\x1b[?{mode}{end}" for mode in _MOUSE))
-            self._driver.flush()
+        if isinstance(self._driver, TerminalDriver):
+            self._driver.take_mouse(word == "on")

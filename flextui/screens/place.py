@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.widget import Widget
 from textual.widgets import Input
 
 from flextui.screens.keyed import Keyed
@@ -18,6 +17,10 @@ from flextui.screens.widgets.lines import KeyLine, TopLine
 
 if TYPE_CHECKING:
     from flextui.screens.view import View
+
+
+STEP = 250
+"""Rows that are read for a filter at once."""
 
 
 class Place(Keyed):
@@ -46,6 +49,8 @@ class Place(Keyed):
 
     @property
     def chain(self) -> tuple[str, ...]:
+        if self._filter.typing:
+            return ("filter", "everywhere")
         kind = (self.grid.kind,) if self.KINDS and self.grid is not None else ()
         return (self.NAME, *kind, *self.USES, "everywhere")
 
@@ -70,10 +75,6 @@ class Place(Keyed):
     def show_view(self, view: View) -> None:
         """Draw from the newest picture; called at each change and when the screen returns."""
 
-    def home_focus(self) -> Widget | None:
-        """The widget that takes the keys."""
-        return None
-
     @property
     def grid(self) -> Grid | None:
         """The list that has the focus, else the first one."""
@@ -86,8 +87,8 @@ class Place(Keyed):
     def on_mount(self) -> None:
         self._remember_back()
         self.refresh_view()
-        if (widget := self.home_focus()) is not None:
-            widget.focus()
+        self.take_focus()
+        self.ready.set()
 
     def on_screen_resume(self) -> None:
         self.refresh_view()
@@ -183,28 +184,34 @@ class Place(Keyed):
 
     def action_filter(self) -> None:
         self._filter.open()
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Read the rows in small steps while one thinks about the first letter."""
+        table = self.grid.table if self.grid else None
+        if table is not None and self._filter.active and table.prepare(STEP):
+            self.set_timer(0.005, self._prepare)
 
     @on(Input.Changed, "#filter")
     def _filter_changed(self, event: Input.Changed) -> None:
         event.stop()
-        self.pattern = event.value
-        self.filter_changed()
+        if event.value != self.pattern:
+            self.pattern = event.value
+            self.filter_changed()
 
-    @on(Input.Submitted, "#filter")
-    def _filter_done(self, event: Input.Submitted) -> None:
-        event.stop()
-        self._leave_filter()
+    def action_leave_filter(self) -> None:
+        """Keep the filter, and back to the list."""
+        if self.pattern != self._filter.text:
+            self.pattern = self._filter.text
+            self.filter_changed()
+        self._filter.close()
+        self.take_focus()
 
     def filter_changed(self) -> None:
         """The filter has another text."""
         if self.grid is not None:
             self.grid.paint.forget()
         self.refresh_view()
-
-    def _leave_filter(self) -> None:
-        self._filter.close()
-        if (widget := self.home_focus()) is not None:
-            widget.focus()
 
     def action_back(self) -> None:
         """Esc: first out of a chord, the selections, the filter; then up; at the top nothing."""
@@ -214,6 +221,6 @@ class Place(Keyed):
             self.refresh_view()
         elif self._filter.active:
             self._filter.clear()
-            self._leave_filter()
+            self.action_leave_filter()
         else:
             self.app.go_up()

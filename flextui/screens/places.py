@@ -24,12 +24,13 @@ from flextui.screens.jobs import Jobs
 from flextui.screens.keyed import EVERYWHERE
 from flextui.screens.keys import Key
 from flextui.screens.leave import Leave
+from flextui.screens.listing import Field
 from flextui.screens.logs import Logs
 from flextui.screens.node import DEVICE_KEYS, DEVICES, PROCESS_KEYS, Node
 from flextui.screens.place import Place
 from flextui.screens.prompt import Prompt
-from flextui.screens.table import Field
 from flextui.screens.trail import Location
+from flextui.screens.widgets.filterbar import FILTER_KEYS
 from flextui.screens.widgets.grid import LIST_KEYS
 from flextui.screens.widgets.logview import PAGER_KEYS
 
@@ -51,6 +52,7 @@ def keys() -> dict[str, tuple[Key, ...]]:
         "devices": DEVICE_KEYS,
         "processes": PROCESS_KEYS,
         "list": LIST_KEYS,
+        "filter": FILTER_KEYS,
         "pager": PAGER_KEYS,
         "everywhere": EVERYWHERE,
         **{name: it.KEYS for name, it in PROMPTS.items()},
@@ -60,7 +62,7 @@ def keys() -> dict[str, tuple[Key, ...]]:
 def chains() -> list[tuple[str, ...]]:
     """The places whose keys can be active together."""
     found = [chain for it in PLACES.values() for chain in it.chains()]
-    return found + [(name,) for name in PROMPTS]
+    return [*found, ("filter", "everywhere"), *((name,) for name in PROMPTS)]
 
 
 def make(location: Location, app: FlextuiApp) -> Place:

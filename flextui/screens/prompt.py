@@ -22,6 +22,11 @@ class Prompt(Keyed, ModalScreen[R], Generic[R]):
     Prompt:ansi { background: transparent; }
     """
 
+    def on_mount(self) -> None:
+        """Keys are taken from now on."""
+        self.take_focus()
+        self.ready.set()
+
     @property
     def chain(self) -> tuple[str, ...]:
         return (self.NAME,)

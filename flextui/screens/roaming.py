@@ -17,11 +17,11 @@ from flextui.screens.goto import GoTo
 from flextui.screens.help import Help
 from flextui.screens.journal import Journal
 from flextui.screens.keys import Keymap, shown
+from flextui.screens.listing import Layout
 from flextui.screens.look import Look
 from flextui.screens.painted import Painted
 from flextui.screens.place import Place
 from flextui.screens.reach import NotReached, Reach
-from flextui.screens.table import Layout
 from flextui.screens.trail import TOP, Location, Path, Trail, common
 from flextui.screens.view import View
 
@@ -112,6 +112,7 @@ class Roaming(Painted):
         """Raises `NotReached`."""
         if name not in self.view.nodes:
             raise NotReached(f"no node is called {name!r}")
+        self._looked(Line(("gpus", name)))
         self.open("node", name)
 
     def open_job(self, job_id: str) -> None:

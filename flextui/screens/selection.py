@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flextui.screens.table import HEADING
+from flextui.screens.listing import HEADING
 
 
 class Selection:

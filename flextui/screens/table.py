@@ -7,104 +7,14 @@ document and works only on those that were replaced (documents are never changed
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from itertools import islice
+from typing import Any, Generic, TypeVar
 
 from flextui.screens.format import Cell, Span, plain
+from flextui.screens.listing import HEADING, Column, Field, Filter, Layout
 
 T = TypeVar("T")
-HEADING = "\0"
-"""Keys that begin so are headings of groups."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """`least` and `most` bound its width in cells; the last column takes what is left."""
-
-    title: str
-    least: int = 3
-    most: int = 40
-    right: bool = False
-    drop: int = 0
-    """Columns with a higher number leave first when the terminal is narrow; 0 never leaves."""
-
-
-@dataclass(frozen=True, slots=True)
-class Field(Generic[T]):
-    """A column and what it shows of a document."""
-
-    column: Column
-    letter: str
-    """The key that sorts by it, after the sort key."""
-    cell: Callable[[T, float], Cell]
-    value: Callable[[T], Any]
-    """What it is sorted by; None goes last."""
-    shown: bool = True
-    """Whether it is there unless chosen otherwise."""
-    live: bool = False
-    """Its cell changes with time alone: filters don't look at it."""
-    large_first: bool = False
-    """Sorted from large to small at first."""
-
-    @property
-    def name(self) -> str:
-        return self.column.title
-
-
-@dataclass(slots=True)
-class Layout:
-    """What the operator chose for a list; one for all screens that show the same list."""
-
-    columns: tuple[str, ...] = ()
-    """Names in order; empty: the usual ones."""
-    sort: str = ""
-    """A field's name; empty: the list's own order."""
-    reverse: bool = False
-    group: str = ""
-    folded: set[str] = field(default_factory=set)
-    """Groups of which only the heading shows."""
-
-
-class Filter:
-    """A regex over what a row says; `!` in front shows all but what matches."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.inverse = text.startswith("!")
-        wanted = text[1:] if self.inverse else text
-        self.literal = False
-        """It is no regex and searched as it is written."""
-        try:
-            self._regex = re.compile(wanted, re.IGNORECASE)
-        except re.error:
-            self._regex = re.compile(re.escape(wanted), re.IGNORECASE)
-            self.literal = True
-        self.empty = not wanted
-
-    @property
-    def regex(self) -> re.Pattern[str]:
-        return self._regex
-
-    def fits(self, text: str) -> bool:
-        return self.empty or (self._regex.search(text) is not None) != self.inverse
-
-
-class Listing(Protocol):
-    """What a grid draws: keys in order, and a row for any of them."""
-
-    @property
-    def keys(self) -> Sequence[str]: ...
-
-    @property
-    def columns(self) -> Sequence[Column]: ...
-
-    def cells(self, key: str) -> Sequence[Cell]: ...
-
-    def heading(self, key: str) -> Cell | None:
-        """The text of a heading, None for a row."""
-        ...
 
 
 class Table(Generic[T]):
@@ -131,7 +41,9 @@ class Table(Generic[T]):
         self._docs: dict[str, T] = {}
         self._places: dict[str, Any] = {}
         self._ranks: dict[str, Any] = {}
+        self._texts: dict[str, str] = {}
         self._fits: dict[str, bool] = {}
+        self._before: list[str] = []
         self._keys: list[str] = []
         self._headings: dict[str, Cell] = {}
         self._made_for: object = None
@@ -172,20 +84,19 @@ class Table(Generic[T]):
         """Take in the newest documents; costs little for those that are the same objects."""
         self._now = now
         self.total = len(docs)
-        made_for = self._choices(pattern)
-        if made_for != self._made_for:
-            self._made_for = made_for
-            self._filter = Filter(pattern)
-            self._shown = self.chosen()
-            self._docs, self._places, self._ranks, self._fits = {}, {}, {}, {}
-        elif not (changed := self._changed(docs)) and len(docs) == len(self._docs):
+        chosen = self._choose(pattern)
+        changed = self._changed(docs)
+        if not chosen and not changed and len(docs) == len(self._docs):
             return
-        else:
-            for key in changed:
-                for memory in (self._places, self._ranks, self._fits):
-                    memory.pop(key, None)
-        if len(self._places) > len(docs) + 1000:
-            self._forget(docs)
+        memories: tuple[dict[str, Any], ...]
+        memories = (self._places, self._ranks, self._texts, self._fits)
+        for key in changed:
+            for memory in memories:
+                memory.pop(key, None)
+        if len(self._docs) > len(docs) or any(len(it) > len(docs) for it in memories):
+            for memory in memories:
+                for key in memory.keys() - docs.keys():
+                    del memory[key]
         self._docs = dict(docs)
         self._arrange()
 
@@ -193,14 +104,27 @@ class Table(Generic[T]):
         known = self._docs.get
         return [key for key, doc in docs.items() if known(key) is not doc]
 
-    def _forget(self, docs: Mapping[str, T]) -> None:
-        for memory in (self._places, self._ranks):
-            for key in [key for key in memory if key not in docs]:
-                del memory[key]
+    def prepare(self, most: int) -> bool:
+        """Read so many rows for a filter that may come; whether there are more to read."""
+        texts = self._texts
+        unread = islice((key for key in self._docs if key not in texts), most)
+        read = {key: self._text(self._docs[key]) for key in unread}
+        texts.update(read)
+        return len(read) == most
 
-    def _choices(self, pattern: str) -> object:
+    def _choose(self, pattern: str) -> bool:
+        """Take over what the operator chose; whether that is something new."""
         it = self.layout
-        return (pattern, it.columns, it.sort, it.reverse, it.group, frozenset(it.folded))
+        made_for = (it.columns, it.sort, it.reverse, it.group, frozenset(it.folded))
+        if made_for != self._made_for:
+            self._made_for = made_for
+            self._shown = self.chosen()
+            self._ranks, self._texts, self._fits = {}, {}, {}
+        elif pattern == self._filter.text:
+            return False
+        if pattern != self._filter.text:
+            self._filter, self._fits = Filter(pattern), {}
+        return True
 
     def chosen(self) -> tuple[Field[T], ...]:
         """The fields that show, in order."""
@@ -213,11 +137,11 @@ class Table(Generic[T]):
         if self._filter.empty:
             keys = list(docs)
         else:
-            fits = self._fits
+            fits, texts = self._fits, self._texts
             for key in docs.keys() - fits.keys():
-                fits[key] = self._filter.fits(self._text(docs[key]))
-            for key in fits.keys() - docs.keys():
-                del fits[key]
+                if key not in texts:
+                    texts[key] = self._text(docs[key])
+                fits[key] = self._filter.fits(texts[key])
             keys = [key for key in docs if fits[key]]
         self._keys = self._grouped(self._sorted(keys))
 
@@ -228,12 +152,21 @@ class Table(Generic[T]):
     def _sorted(self, keys: list[str]) -> list[str]:
         """In the list's own order; then, keeping it among equals, by the chosen field."""
         if self._order is not None:
-            keys = self._by(keys, self._places, self._order, False)
+            keys = self._by(self._as_before(keys), self._places, self._order, False)
+            self._before = keys
         by = next((it for it in self.fields if it.name == self.layout.sort), None)
         if by is None:
             return keys
         reverse = self.layout.reverse
         return self._by(keys, self._ranks, _rank_by(by.value, reverse), reverse)
+
+    def _as_before(self, keys: list[str]) -> list[str]:
+        """The same keys, those known in the order that they had: nearly sorted sorts fast."""
+        wanted = dict.fromkeys(keys)
+        known = [key for key in self._before if key in wanted]
+        for key in known:
+            del wanted[key]
+        return known + list(wanted)
 
     def _by(
         self, keys: list[str], ranks: dict[str, Any], rank: Callable[[T], Any], reverse: bool

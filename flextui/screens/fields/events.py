@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flextui.core.model.docs import EventDoc
 from flextui.screens.format import Cell, cell
-from flextui.screens.table import Column, Field
+from flextui.screens.listing import Column, Field
 
 _BAD = (".lost", ".failed", ".error")
 

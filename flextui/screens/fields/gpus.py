@@ -8,7 +8,7 @@ from typing import NamedTuple
 from flextui.core.model.docs import GpuDoc, NodeDoc, ProcessDoc
 from flextui.screens import format as fmt
 from flextui.screens.format import Cell, Span, cell
-from flextui.screens.table import Column, Field
+from flextui.screens.listing import Column, Field
 
 
 class Device(NamedTuple):

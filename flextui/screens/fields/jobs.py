@@ -8,7 +8,7 @@ from typing import NamedTuple
 from flextui.core.model.docs import AttemptDoc, JobDoc, TaskDoc
 from flextui.screens import format as fmt
 from flextui.screens.format import Cell, cell
-from flextui.screens.table import Column, Field
+from flextui.screens.listing import Column, Field
 
 _ORDER = {"running": 0, "pending": 1, "failed": 2, "stopped": 3, "succeeded": 3}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flextui.core.model.docs import NodeDoc
 from flextui.screens import format as fmt
 from flextui.screens.format import Cell, Span, cell
-from flextui.screens.table import Column, Field
+from flextui.screens.listing import Column, Field
 
 
 def word(node: NodeDoc) -> str:

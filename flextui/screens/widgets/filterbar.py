@@ -6,6 +6,12 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widgets import Input, Static
 
+from flextui.screens.keys import Key
+
+FILTER_KEYS = (
+    Key("done", "enter", "keep the filter, back to the list", "leave_filter", typing=True),
+)
+
 
 class FilterBar(Horizontal):
     """A line with the pattern; the Input is `#filter`."""
@@ -36,6 +42,15 @@ class FilterBar(Horizontal):
         return self.has_class("open")
 
     @property
+    def typing(self) -> bool:
+        """Whether it is typed into."""
+        return self._input.has_focus
+
+    @property
+    def text(self) -> str:
+        return self._input.value
+
+    @property
     def found(self) -> str:
         return str(self._found.content)
 
@@ -47,7 +62,7 @@ class FilterBar(Horizontal):
     def open(self) -> None:
         """Show it and type into it."""
         self.add_class("open")
-        self._input.focus()
+        self.screen.set_focus(self._input)
 
     def restore(self, pattern: str) -> None:
         """Show it with a pattern that is in force already."""

@@ -18,8 +18,9 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from flextui.screens.keys import Key
+from flextui.screens.listing import HEADING, Field, Listing
 from flextui.screens.selection import Selection
-from flextui.screens.table import HEADING, Field, Listing, Table
+from flextui.screens.table import Table
 from flextui.screens.widgets.rowpaint import ROLES, RowPaint
 
 LIST_KEYS = (

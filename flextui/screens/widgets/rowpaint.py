@@ -11,7 +11,8 @@ from rich.style import Style
 from textual.strip import Strip
 
 from flextui.screens.format import Cell, Span, safe
-from flextui.screens.table import Column, Listing, Table
+from flextui.screens.listing import Column, Listing
+from flextui.screens.table import Table
 
 if TYPE_CHECKING:
     from textual.widget import Widget

@@ -1,0 +1,70 @@
+"""Keys in the order in which they were pressed, each where the ones before it led.
+
+Textual hands a key to the screen that is there when the key arrives, and screens work through
+theirs at their own pace: who types `2 s` quickly would have the `s` done in the place that `2`
+leaves. Here the app takes one key at a time, does what it means, and lets the widget that it goes
+to deal with it before the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+
+from textual import events
+from textual.actions import parse
+from textual.widget import Widget
+
+from flextui.screens.keyed import Keyed
+from flextui.screens.keys import Bound, pressed
+from flextui.screens.roaming import Roaming
+
+PATIENCE_S = 2.0
+"""A screen or widget that takes longer than this is not waited for."""
+
+
+class Typed(Roaming):
+    """The app over its keymap."""
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keys are taken here; everything else goes Textual's way."""
+        screen = self.screen if isinstance(event, events.Key) and self.screen_stack else None
+        if not isinstance(event, events.Key) or not isinstance(screen, Keyed):
+            await super().on_event(event)
+            return
+        self.app_focus = True
+        self.collector.typed(time.monotonic())
+        await _within(screen.ready.wait())
+        if screen.focused is None:
+            screen.take_focus()
+        before = screen.begun
+        bound = screen.meaning(pressed(event.key, event.character))
+        asked = screen.focused
+        if bound is not None:
+            await self._do(screen, bound)
+        elif not screen.begun and not before:
+            await super().on_event(event)
+        for widget in (asked, *asked.ancestors) if asked is not None else ():
+            if isinstance(widget, Widget):
+                await _dealt_with(widget)
+
+    async def _do(self, screen: Keyed, bound: Bound) -> None:
+        if bound.key.acts and self.refuses(bound.key.word):
+            return
+        action = parse(bound.key.run())
+        if action[0] != "focused" or screen.focused is not None:
+            await self.run_action(action, screen)
+
+
+async def _dealt_with(widget: Widget) -> None:
+    """Until the widget has dealt with what was sent to it before, and passed on what it said."""
+    done = asyncio.Event()
+    if widget.call_later(done.set):
+        await _within(done.wait())
+
+
+async def _within(waiting: object) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE_S):
+            await waiting  # type: ignore[misc]
