@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from flextui.core.model.state import Attempt, AttemptState, JobState, Mark, Node, NodeStatus
 from flextui.core.scheduler.decision import Block, Decision
 from flextui.core.scheduler.explain import explain
-from flextui.core.scheduler.feasible import fit
+from flextui.core.scheduler.feasible import fit, nobody
 from flextui.core.scheduler.fleet import Fleet
 from flextui.core.scheduler.memo import Memo
 from flextui.core.scheduler.need import need_of
@@ -408,7 +408,7 @@ def test_a_request_fits_exactly_where_nothing_is_in_its_way(
     snapshot = world.snapshot()
     fleet = Fleet(snapshot)
     for room in fleet.rooms:
-        free = room in fleet.matching(need) and fit(room, need) is not None
+        free = room in fleet.matching(need) and fit(room, nobody(need)) is not None
         assert free is not any(obstacles(snapshot, room, need))
 
 

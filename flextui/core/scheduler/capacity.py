@@ -1,48 +1,75 @@
 """What is free on each node, as the book and the GPUs themselves tell it.
 
 CPU and memory go by the book: what live attempts were promised, the unknown and the given-up ones
-that may still run included. GPUs go by both: a device is free only if no live attempt holds it
-and NVML sees no more foreign memory on it than the inventory lets pass. A `Room` is a node's
-working copy for one pass; placements take from it.
+that may still run included. GPUs go by both book and NVML (`device`). A `Room` is a node's
+working copy: it knows who has booked what of it, so that a pass changes only what has changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
-from flextui.core.model.state import Attempt, Gpu, GpuProcess, Node, NodeStatus, Snapshot
+from flextui.core.model.inventory import Inventory
+from flextui.core.model.state import Attempt, Gpu, Node, NodeStatus, Snapshot
+from flextui.core.scheduler.device import (
+    CORDONED,
+    FOREIGN,
+    FREE,
+    HELD,
+    LOST,
+    SHARED,
+    Device,
+    device_of,
+    job_name,
+    settle,
+)
 from flextui.core.scheduler.need import MILLI, Need
 
-FREE, HELD, FOREIGN, CORDONED, LOST = "free", "held", "foreign", "cordoned", "lost"
+if TYPE_CHECKING:
+    from flextui.core.scheduler.gates import Gate
+
+__all__ = [
+    "CORDONED",
+    "FOREIGN",
+    "FREE",
+    "HELD",
+    "LOST",
+    "SHARED",
+    "Booking",
+    "Device",
+    "Room",
+    "allows",
+    "job_name",
+    "room_of",
+]
 
 
-@dataclass(slots=True, eq=False)
-class Device:
-    """One GPU of a node and what keeps it from a new task."""
+class Booking(NamedTuple):
+    """What one attempt, or one placement of this pass, has of a node."""
 
-    uuid: str
-    index: int
-    model: str
+    job: str
+    """The full name of its job."""
+    cpus: int
     memory: int
-    state: str
-    """free, held (a live attempt of ours), foreign, cordoned, lost."""
-    holder: str | None = None
-    """The attempt that holds it."""
-    taker: str = ""
-    """The job that this very pass gave it to."""
-    users: tuple[tuple[str, int | None], ...] = ()
-    """Foreign use that takes the device: who ('carol: jupyter') and how much memory."""
-    foreign: int = 0
-    """Bytes of foreign memory, also where it is too little to matter."""
-    why: str = ""
+    devices: tuple[str, ...]
+    share: int = 0
+    """Thousandths of its device; 0: whole ones."""
+    share_bytes: int = 0
+    counts: bool = True
+    """Jobs that must not meet it look at it: it hasn't been given up."""
 
 
 @dataclass(slots=True, eq=False)
 class Room:
-    """A node as one pass sees it. CPUs are thousandths of a core."""
+    """A node as the scheduler sees it. CPUs are thousandths of a core."""
 
     node: Node
+    order: int
+    """Its place in the inventory."""
+    volumes: frozenset[str]
+    """Volumes that it has."""
     known: bool
     """Facts are there: totals mean something."""
     open: bool
@@ -52,34 +79,109 @@ class Room:
     free_cpus: int
     free_memory: int
     devices: tuple[Device, ...]
-    free: list[Device] = field(default_factory=list)
-    """Free devices, the smallest first. Empty until the first sample has come."""
-    usable: tuple[Device, ...] = ()
-    """Devices that are free once attempts of ours have ended."""
-    hold: Need | None = None
-    """The request that what becomes free here is kept for."""
-    hold_for: str = ""
-    """The job whose request that is."""
+    booked: dict[str, Booking] = field(default_factory=dict)
+    jobs: dict[str, int] = field(default_factory=dict)
+    """Jobs by full name → how many of their attempts are here."""
+    gates: tuple[Gate, ...] = ()
+    """What is kept for others; see `gates`."""
 
     @property
     def name(self) -> str:
         return self.node.name
 
-    def reset(self) -> None:
-        """Forget what the last pass kept here."""
-        self.hold, self.hold_for = None, ""
+    @property
+    def free(self) -> list[Device]:
+        """Devices that a whole task can take, the smallest first. None before the first sample."""
+        if not self.node.sampled:
+            return []
+        free = [device for device in self.devices if device.state == FREE]
+        free.sort(key=lambda device: (device.memory, device.model, device.index))
+        return free
 
-    def take(self, job: str, need: Need, devices: Iterable[Device]) -> None:
-        """Book a placement of this pass."""
-        self.free_cpus -= need.cpus
-        self.free_memory -= need.memory
-        for device in devices:
-            device.state, device.taker = HELD, job
-            self.free.remove(device)
+    @property
+    def usable(self) -> tuple[Device, ...]:
+        """Devices that are free once attempts of ours have ended."""
+        return tuple(it for it in self.devices if it.state in _OURS and not it.users)
+
+    def admits(self, need: Need) -> bool:
+        """Whether `where` and the volumes let this request onto the node."""
+        return _matches(need, self.node) and self.volumes.issuperset(need.volumes)
+
+    def book(self, snapshot: Snapshot, key: str, booking: Booking, taker: str = "") -> None:
+        """Take what an attempt or placement has."""
+        self.booked[key] = booking
+        self.free_cpus -= booking.cpus
+        self.free_memory -= booking.memory
+        if booking.counts:
+            self.jobs[booking.job] = self.jobs.get(booking.job, 0) + 1
+        if booking.devices:
+            held = (booking.share or MILLI, booking.share_bytes)
+            for gpu, device in self._of(booking.devices):
+                device.holders[key] = held
+                device.taker = taker
+                settle(snapshot, self.node, gpu, device)
+
+    def unbook(self, snapshot: Snapshot, key: str) -> None:
+        """Give back what it had."""
+        booking = self.booked.pop(key)
+        self.free_cpus += booking.cpus
+        self.free_memory += booking.memory
+        if booking.counts:
+            left = self.jobs[booking.job] - 1
+            if left:
+                self.jobs[booking.job] = left
+            else:
+                del self.jobs[booking.job]
+        for gpu, device in self._of(booking.devices):
+            device.holders.pop(key, None)
+            device.taker = ""
+            settle(snapshot, self.node, gpu, device)
+
+    def follow(self, snapshot: Snapshot, live: frozenset[str]) -> bool:
+        """Bring the bookings in line with the node's live attempts. Whether anything changed."""
+        booked, attempts = self.booked, snapshot.attempts
+        gone = [
+            key
+            for key, it in booked.items()
+            if key not in live or it.counts is attempts[key].replaced
+        ]
+        new = sorted(key for key in live if key not in booked or key in gone)
+        for key in gone:
+            self.unbook(snapshot, key)
+        for key in new:
+            self.book(snapshot, key, booking_of(snapshot, attempts[key]))
+        return bool(gone or new)
+
+    def _of(self, uuids: Sequence[str]) -> Iterable[tuple[Gpu, Device]]:
+        gpus = {gpu.uuid: gpu for gpu in self.node.gpus if gpu.uuid in uuids}
+        return [(gpus[it.uuid], it) for it in self.devices if it.uuid in gpus]
 
 
-def allows(need: Need, node: Node) -> bool:
-    """Whether `where` lets this request onto the node."""
+_OURS = frozenset({FREE, HELD, SHARED})
+
+
+def booking_of(snapshot: Snapshot, attempt: Attempt) -> Booking:
+    """What a live attempt has."""
+    return Booking(
+        job_name(snapshot, attempt),
+        round(attempt.cpus * MILLI),
+        attempt.memory_bytes,
+        attempt.gpus,
+        attempt.share,
+        attempt.gpu_memory_bytes,
+        not attempt.replaced,
+    )
+
+
+def allows(need: Need, node: Node, inventory: Inventory) -> bool:
+    """Whether `where` and the volumes let this request onto the node."""
+    volumes = inventory.volumes
+    return _matches(need, node) and all(
+        it in volumes and volumes[it].on(node.name) for it in need.volumes
+    )
+
+
+def _matches(need: Need, node: Node) -> bool:
     if need.pin is not None:
         return need.pin == node.name
     if need.names and node.name not in need.names:
@@ -92,97 +194,37 @@ def allows(need: Need, node: Node) -> bool:
     return not any(labels.get(name) == value for name, value in need.not_labels)
 
 
-def room_of(snapshot: Snapshot, node: Node) -> Room:
-    """What a node has and what of it is free."""
-    attempts = snapshot.attempts
-    live = [attempts[key] for key in sorted(snapshot.by_node.get(node.name, ()))]
+def room_of(
+    snapshot: Snapshot, node: Node, live: Sequence[Attempt] | None = None, order: int = 0
+) -> Room:
+    """What a node has and what of it is free. `live`: as if these were its live attempts."""
     facts, reserve = node.facts, node.spec.reserve
     cpus = round((facts.cpus - reserve.cpus) * MILLI) if facts else 0
     memory = facts.memory_bytes - reserve.memory if facts else 0
-    is_open = (
-        node.status is NodeStatus.READY
+    volumes = snapshot.inventory.volumes
+    only = node.spec.gpus.only
+    cut = {gpu.parent for gpu in node.gpus if gpu.parent}
+    gpus = [gpu for gpu in node.gpus if (only is None or gpu.index in only) and gpu.uuid not in cut]
+    room = Room(
+        node=node,
+        order=order,
+        volumes=frozenset(name for name, it in volumes.items() if it.on(node.name)),
+        known=facts is not None,
+        open=node.status is NodeStatus.READY
         and facts is not None
         and node.drain is None
-        and node.cordon is None
-    )
-    devices = tuple(devices_of(snapshot, node, live))
-    free = [device for device in devices if device.state == FREE] if node.sampled else []
-    free.sort(key=lambda device: (device.memory, device.model, device.index))
-    return Room(
-        node=node,
-        known=facts is not None,
-        open=is_open,
+        and node.cordon is None,
         cpus=cpus,
         memory=memory,
-        free_cpus=cpus - sum(round(it.cpus * MILLI) for it in live),
-        free_memory=memory - sum(it.memory_bytes for it in live),
-        devices=devices,
-        free=free,
-        usable=tuple(it for it in devices if it.state in (FREE, HELD) and not it.users),
+        free_cpus=cpus,
+        free_memory=memory,
+        devices=tuple(device_of(node, gpu) for gpu in gpus),
     )
-
-
-def devices_of(snapshot: Snapshot, node: Node, live: list[Attempt]) -> Iterator[Device]:
-    """The devices of a node that the inventory lets us use."""
-    only = node.spec.gpus.only
-    holders = {uuid: attempt.id for attempt in live for uuid in attempt.gpus}
-    for gpu in node.gpus:
-        if only is not None and gpu.index not in only:
-            continue
-        yield _device(snapshot, node, gpu, holders.get(gpu.uuid))
-
-
-def _device(snapshot: Snapshot, node: Node, gpu: Gpu, holder: str | None) -> Device:
-    device = Device(gpu.uuid, gpu.index, gpu.model, gpu.memory_bytes, FREE, holder)
-    device.foreign, device.users = foreign_use(snapshot, node, gpu, holder)
-    mark = node.cordoned_gpus.get(gpu.uuid)
-    if mark is not None:
-        device.state, device.why = CORDONED, mark.why or f"by {mark.by}"
-    elif gpu.state == "claimed":
-        device.state, device.users = FOREIGN, ((gpu.text or "claimed by another core", None),)
-    elif gpu.state != "ok":
-        device.state, device.why = LOST, gpu.text or gpu.state
-    elif gpu.recovery_action:
-        device.state, device.why = CORDONED, f"NVML asks for recovery action {gpu.recovery_action}"
-    elif holder is not None:
-        device.state = HELD
-    elif device.users:
-        device.state = FOREIGN
-    return device
-
-
-def foreign_use(
-    snapshot: Snapshot, node: Node, gpu: Gpu, holder: str | None
-) -> tuple[int, tuple[tuple[str, int | None], ...]]:
-    """Bytes of memory that aren't the holder's, and whose they are where they are too many.
-
-    Memory that the driver attributes to nobody counts as well, unless an attempt of ours holds
-    the device: then it is most likely its own.
-    """
-    others = [it for it in gpu.processes if it.attempt is None or it.attempt != holder]
-    amount = sum(it.memory_bytes or 0 for it in others)
-    if holder is None and gpu.memory_used_bytes is not None:
-        amount = max(amount, gpu.memory_used_bytes)
-    untold = gpu.memory_used_bytes is None and any(it.memory_bytes is None for it in others)
-    if amount <= node.spec.gpus.foreign_ignore and not untold:
-        return amount, ()
-    biggest = sorted(others, key=lambda it: (-(it.memory_bytes or 0), it.pid))
-    users = tuple((_user(snapshot, it), it.memory_bytes) for it in biggest)
-    return amount, users or (("a process that the driver doesn't name", amount),)
-
-
-def _user(snapshot: Snapshot, process: GpuProcess) -> str:
-    if process.attempt is None:
-        return f"{process.owner or process.user}: {process.name}"
-    attempt = snapshot.attempts.get(process.attempt)
-    if attempt is None:
-        return f"{process.attempt}: {process.name} (left over)"
-    left = "" if attempt.state.live else " (left over)"
-    return f"{job_name(snapshot, attempt)}: {process.name}{left}"
-
-
-def job_name(snapshot: Snapshot, attempt: Attempt) -> str:
-    """The full name of an attempt's job, or its id where that is all we know."""
-    key = attempt.task.job
-    job = snapshot.jobs.get(key) or snapshot.recent.get(key)
-    return job.full_name if job is not None else key
+    if live is None:
+        keys = snapshot.by_node.get(node.name, ())
+        live = [snapshot.attempts[key] for key in sorted(keys)]
+    for gpu, device in zip(gpus, room.devices, strict=True):
+        settle(snapshot, node, gpu, device)
+    for attempt in live:
+        room.book(snapshot, attempt.id, booking_of(snapshot, attempt))
+    return room

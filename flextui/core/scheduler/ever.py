@@ -66,7 +66,7 @@ def _able(snapshot: Snapshot, need: Need, wanted: int) -> Iterator[str]:
     """Nodes that could hold the request one day, `wanted` at most."""
     told: dict[Hashable, bool] = {}
     for node in snapshot.nodes.values():
-        if not allows(need, node):
+        if not allows(need, node, snapshot.inventory):
             continue
         kind = _kind(node)
         able = told.get(kind)
@@ -103,7 +103,7 @@ def _nearest(snapshot: Snapshot, need: Need) -> tuple[list[_Change], str] | None
     best: tuple[tuple[int, float], list[_Change], str] | None = None
     seen: set[Hashable] = set()
     for node in snapshot.nodes.values():
-        kind = (allows(need, node), _kind(node))
+        kind = (allows(need, node, snapshot.inventory), _kind(node))
         if kind in seen:
             continue
         seen.add(kind)
@@ -119,8 +119,8 @@ def _nearest(snapshot: Snapshot, need: Need) -> tuple[list[_Change], str] | None
 def _clamped(room: Room, need: Need) -> tuple[Need, list[_Change]]:
     """The request cut down to what the node has, and what was cut."""
     changes: list[_Change] = []
-    if not allows(need, room.node):
-        need = replace(need, labels=(), names=(), not_labels=(), not_names=(), pin=None)
+    if not room.admits(need):
+        need = replace(need, labels=(), names=(), not_labels=(), not_names=(), volumes=(), pin=None)
         changes.append(_Change(("where",), "without where", 0.5))
     if need.gpus:
         need = _clamped_gpus(room, need, changes)

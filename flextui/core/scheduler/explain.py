@@ -11,6 +11,7 @@ from dataclasses import replace
 from flextui.core.model.ids import TaskKey
 from flextui.core.model.state import Job, JobState, Now, Snapshot, Task
 from flextui.core.model.units import format_duration
+from flextui.core.scheduler.ask import Ask
 from flextui.core.scheduler.capacity import Room
 from flextui.core.scheduler.decision import Block, Explanation
 from flextui.core.scheduler.fleet import Fleet
@@ -70,14 +71,15 @@ def in_queue(
 ) -> Explanation:
     """Why a task that wants a place has none, with what comes before it already placed."""
     need = need_of(job, task)
+    ask = Ask(need, job.full_name, job.project, job.owner)
     reason = reason_for(snapshot, fleet, need)
-    found = [(room, it) for room in fleet.rooms for it in obstacles(snapshot, room, need)]
+    found = [(room, it) for room in fleet.rooms for it in obstacles(snapshot, room, need, ask)]
     return Explanation(
         task=task.key,
         summary=reason.text,
         code=reason.code,
         blocks=_fold(snapshot, found, now),
-        would_help=would_help(snapshot, fleet, need),
+        would_help=would_help(snapshot, fleet, ask),
         feasible_ever=reason.ever,
         position=place,
     )

@@ -1,69 +1,260 @@
-"""The rooms of all nodes, for one pass."""
+"""The rooms of all nodes, and the best of them for a request.
+
+What it knows is kept in the memo from pass to pass: only rooms of nodes that changed are brought
+up to date, and a decision asks the index rather than every room. With or without a memo, and with
+or without being told what changed, the answers are the same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
-from flextui.core.model.state import Node, Snapshot
-from flextui.core.scheduler.capacity import Device, Room, allows, room_of
+from flextui.core.model.inventory import Inventory
+from flextui.core.model.state import Snapshot
+from flextui.core.scheduler.ask import Ask
+from flextui.core.scheduler.capacity import Booking, Room, room_of
+from flextui.core.scheduler.demand import epoch, in_force
+from flextui.core.scheduler.feasible import Place, fit
+from flextui.core.scheduler.fragmentation import Outlook
+from flextui.core.scheduler.index import Index, Look
 from flextui.core.scheduler.memo import Memo
 from flextui.core.scheduler.need import Need
+from flextui.core.scheduler.rank import Rank
 
 _NONE: frozenset[str] = frozenset()
+_NO_REPLICAS: Mapping[str, int] = MappingProxyType({})
+
+Choice = tuple[tuple[int, int, Rank, int], Place]
+"""A place and how good it is: labels preferred, replicas beside, its rank, the room's order."""
+
+
+class Kept:
+    """What a fleet keeps between passes."""
+
+    def __init__(self) -> None:
+        self.inventory: Inventory | None = None
+        self.rooms: dict[str, Room] = {}
+        self.in_order: list[Room] = []
+        self.index = Index(Outlook({}))
+        self.dirty: set[str] = set()
+        """Rooms that a pass has booked something in."""
+        self._others = False
+        """Nodes came or went."""
+        self._basis: tuple[object, ...] = ()
+        """What the outlook was made from."""
+        self._memories: Counter[int] = Counter()
+        """Bytes of a shareable device → how many have so much."""
+
+    def refresh(self, snapshot: Snapshot, nodes: Iterable[str] | None) -> list[Room]:
+        """Look at these nodes, and at rooms taken from; None: at all. Returns rooms made anew."""
+        again = snapshot.inventory is not self.inventory
+        self.inventory = snapshot.inventory
+        everything = again or nodes is None
+        names = [*snapshot.nodes, *self.rooms] if everything else [*(nodes or ()), *self.dirty]
+        self.dirty.clear()
+        fresh = []
+        for name in dict.fromkeys(names):
+            room = self._see(snapshot, name, again=again)
+            if room is not None:
+                fresh.append(room)
+        if everything or self._others:
+            self._number(snapshot)
+        for room in fresh:
+            self.index.put(room, fresh=True)
+        self._expect(snapshot, anew=everything)
+        return fresh
+
+    def _see(self, snapshot: Snapshot, name: str, *, again: bool) -> Room | None:
+        """Bring one room up to date; returned if it was made anew."""
+        node, room = snapshot.nodes.get(name), self.rooms.get(name)
+        if node is None:
+            if room is not None:
+                self._count(room, -1)
+                self.index.drop(name)
+                del self.rooms[name]
+                self._others = True
+            return None
+        if room is not None and room.node is node and not again:
+            if room.follow(snapshot, snapshot.by_node.get(name, _NONE)):
+                self.index.put(room)
+            return None
+        made = self.rooms[name] = room_of(snapshot, node)
+        if room is not None:
+            self._count(room, -1)
+            made.order = room.order
+            self.in_order[room.order] = made
+        else:
+            self._others = True
+        self._count(made, 1)
+        return made
+
+    def _count(self, room: Room, by: int) -> None:
+        for device in room.devices:
+            if device.shareable:
+                self._memories[device.memory] += by
+
+    def _number(self, snapshot: Snapshot) -> None:
+        """Number the rooms as the inventory has them."""
+        self._others = False
+        self.in_order = [self.rooms[name] for name in snapshot.nodes]
+        for order, room in enumerate(self.in_order):
+            if room.order != order:
+                room.order = order
+                self.index.put(room, fresh=True)
+
+    def _expect(self, snapshot: Snapshot, *, anew: bool) -> None:
+        """See whether other requests are to be expected. `anew`: don't go by the number alone."""
+        usual = max(((n, size) for size, n in self._memories.items() if n), default=(0, 0))[1]
+        number = epoch(snapshot.demand)
+        if not anew and self._basis[:2] == (number, usual):
+            return
+        shapes = in_force(snapshot.demand)
+        if self._basis[1:] != (usual, shapes):
+            self.index.expect(Outlook(shapes, usual))
+        self._basis = (number, usual, shapes)
 
 
 class Fleet:
     """The rooms of all nodes, in the inventory's order."""
 
     def __init__(self, snapshot: Snapshot, memo: Memo | None = None) -> None:
-        self._memo = memo or Memo()
-        self.rooms = tuple(self._room(snapshot, node) for node in snapshot.nodes.values())
-        self._open = tuple(room for room in self.rooms if room.open)
-        self.unkept = list(self._open)
-        """Open rooms that aren't kept for a request yet."""
-        self._matching: dict[Need, tuple[Room, ...]] = {}
-        self._measure()
+        kept = memo.fleet if memo is not None else None
+        if kept is None:
+            kept = Kept()
+        touched = memo.touched if memo is not None else None
+        if memo is not None:
+            memo.fleet = kept
+        self._snapshot = snapshot
+        self._kept: Kept = kept
+        self.fresh = kept.refresh(snapshot, touched.nodes if touched is not None else None)
+        """Rooms that were made anew for this pass, without gates."""
+        self._taken: dict[tuple[str, str, Need], list[str]] = {}
+        self._takes = 0
 
-    def _measure(self) -> None:
-        """The most that is free on any one node: what is beyond it needn't be tried."""
-        self._gpus = max((len(room.free) for room in self._open), default=-1)
-        self._cpus = max((room.free_cpus for room in self._open), default=-1)
-        self._memory = max((room.free_memory for room in self._open), default=-1)
+    @property
+    def rooms(self) -> Sequence[Room]:
+        return self._kept.in_order
+
+    def room(self, name: str) -> Room:
+        """Raises KeyError for a node that isn't there."""
+        return self._kept.rooms[name]
+
+    def matching(self, need: Need) -> Iterator[Room]:
+        """Open rooms of nodes that `where` and the volumes allow."""
+        return (room for room in self.rooms if room.open and room.admits(need))
+
+    @property
+    def most(self) -> tuple[int, int, int]:
+        """The most thousandths of GPUs, thousandths of cores and bytes free in any open room."""
+        return self._kept.index.most()
 
     def may_fit(self, need: Need) -> bool:
         """False: no node can hold this request now, whatever its kind."""
-        return need.gpus <= self._gpus and need.cpus <= self._cpus and need.memory <= self._memory
+        gpus, cpus, memory = self.most
+        least = need.least
+        return least[0] <= gpus and least[1] <= cpus and least[2] <= memory
 
-    def _room(self, snapshot: Snapshot, node: Node) -> Room:
-        live = snapshot.by_node.get(node.name, _NONE)
-        kept = self._memo.rooms.get(node.name)
-        if kept is not None and kept[0] is node and kept[1] == live:
-            kept[2].reset()
-            return kept[2]
-        room = room_of(snapshot, node)
-        self._memo.rooms[node.name] = (node, live, room)
-        return room
+    def best(
+        self,
+        ask: Ask,
+        beside: Mapping[str, int] = _NO_REPLICAS,
+        *,
+        exclude: Collection[str] = (),
+    ) -> Place | None:
+        """The best place for a request, or None.
 
-    def matching(self, need: Need) -> tuple[Room, ...]:
-        """Open rooms of nodes that `where` allows."""
-        if need.anywhere:
-            return self._open
-        rooms = self._matching.get(need)
-        if rooms is None:
-            rooms = tuple(room for room in self._open if allows(need, room.node))
-            self._matching[need] = rooms
-        return rooms
+        `beside`: replicas of the same job per node; `exclude`: names of nodes not to be taken.
+        """
+        need = ask.need
+        if need.pin is not None or need.names:
+            found = self._named(ask, beside, exclude)
+        else:
+            found = self._searched(ask, beside if need.spread else _NO_REPLICAS, exclude)
+        return found[1] if found is not None else None
 
-    def take(self, room: Room, job: str, need: Need, devices: Iterable[Device]) -> None:
+    def _searched(
+        self, ask: Ask, beside: Mapping[str, int], exclude: Collection[str]
+    ) -> Choice | None:
+        chosen: Choice | None = None
+        for ranked, look in self._kept.index.search(ask.need).best_first():
+            if chosen is not None and (ranked[0], 0, ranked) > chosen[0][:3]:
+                break
+            chosen = self._among(ask, look, ranked, beside, exclude, chosen)
+        return chosen
+
+    def _among(
+        self,
+        ask: Ask,
+        look: Look,
+        ranked: Rank,
+        beside: Mapping[str, int],
+        exclude: Collection[str],
+        chosen: Choice | None,
+    ) -> Choice | None:
+        """The best of these rooms, if it is better than what was chosen so far."""
+        need, loss = ask.need, self._kept.index.outlook.gap.__getitem__
+        for room in look.in_order():
+            replicas = beside.get(room.name, 0) if beside else 0
+            key = (ranked[0], replicas, ranked, room.order)
+            if chosen is not None and key >= chosen[0]:
+                if not beside:
+                    break
+                continue
+            if room.name in exclude or room.name in need.not_names:
+                continue
+            place = fit(room, ask, loss)
+            if place is not None:
+                chosen = (key, place)
+                if not replicas:
+                    break
+        return chosen
+
+    def _named(
+        self, ask: Ask, beside: Mapping[str, int], exclude: Collection[str]
+    ) -> Choice | None:
+        """Among nodes that are asked for by name."""
+        need, index = ask.need, self._kept.index
+        chosen: Choice | None = None
+        for name in (need.pin,) if need.pin is not None else need.names:
+            look = index.look(name)
+            if look is None or name in exclude or not self.room(name).admits(need):
+                continue
+            place = fit(self.room(name), ask, index.outlook.gap.__getitem__)
+            ranked = index.rank(need, look) if place is not None else None
+            if place is None or ranked is None:
+                continue
+            replicas = beside.get(name, 0) if need.spread else 0
+            key = (ranked[0], replicas, ranked, place.room.order)
+            if chosen is None or key < chosen[0]:
+                chosen = (key, place)
+        return chosen
+
+    def take(self, place: Place, ask: Ask) -> None:
         """Book a placement of this pass."""
-        self._memo.rooms.pop(room.name, None)
-        room.take(job, need, devices)
-        self._measure()
-        if room.hold is need:
-            room.reset()
-            self.unkept.append(room)
+        self._takes += 1
+        key = f"+{self._takes}"
+        room, need = place.room, ask.need
+        self._taken.setdefault((room.name, ask.job, need), []).append(key)
+        booking = Booking(
+            ask.job,
+            need.cpus,
+            need.memory,
+            tuple([device.uuid for device in place.devices]),
+            place.share,
+            place.gpu_memory_bytes,
+        )
+        room.book(self._snapshot, key, booking, taker=ask.job)
+        self._kept.dirty.add(room.name)
+        self._kept.index.put(room)
 
-    def keep(self, room: Room, need: Need, job: str) -> None:
-        """Keep what becomes free there for this request."""
-        room.hold, room.hold_for = need, job
-        self.unkept.remove(room)
+    def give_back(self, place: Place, ask: Ask) -> None:
+        """Undo a `take` of the same place for the same request."""
+        room = place.room
+        keys = self._taken[room.name, ask.job, ask.need]
+        devices = tuple([device.uuid for device in place.devices])
+        key = next(it for it in reversed(keys) if room.booked[it].devices == devices)
+        keys.remove(key)
+        room.unbook(self._snapshot, key)
+        self._kept.index.put(room)

@@ -6,8 +6,10 @@ hold by the identity of the frozen records that it was made from.
 
 from __future__ import annotations
 
-from flextui.core.model.state import Job, Node, Task
-from flextui.core.scheduler.capacity import Room
+from typing import Any
+
+from flextui.core.model.journal import Changed, Journal
+from flextui.core.model.state import Job, Snapshot, Task
 from flextui.core.scheduler.need import Need
 
 Waiting = tuple[Job, Task, Need]
@@ -20,10 +22,22 @@ class Memo:
     """One planner's memory; not to be shared between threads."""
 
     def __init__(self) -> None:
-        self.rooms: dict[str, tuple[Node, frozenset[str], Room]] = {}
-        """By node: the records its room was made from, and the room, not taken from since."""
+        self.fleet: Any = None
+        """What `fleet.Fleet` keeps."""
+        self.touched: Changed | None = None
+        """What changed since the last pass; None: everything may have."""
+        self._journal: Journal | None = None
+        self._mark = 0
         self.waiting: dict[str, Waiting] = {}
         """By job: batch jobs that did nothing but wait for a place."""
+
+    def begin(self, snapshot: Snapshot) -> None:
+        """A pass over this snapshot begins."""
+        journal = snapshot.journal
+        self.touched = None
+        if journal is not None and journal is self._journal:
+            self.touched = journal.between(self._mark, snapshot.mark)
+        self._journal, self._mark = journal, snapshot.mark
 
     def trim(self, jobs: int) -> None:
         """Forget jobs that are gone, once they are many."""

@@ -7,20 +7,46 @@ nothing can hold only once, however many jobs ask for it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from flextui.core.model.spec import JobSpec
 from flextui.core.model.state import Job, Task
+from flextui.core.model.volumes import volume_use
 
 MILLI = 1000
-"""Cores are counted in thousandths: sums of fractions stay exact."""
+"""Cores and parts of a GPU are counted in thousandths: sums of fractions stay exact."""
 
 _KEPT = 1 << 16
 
 Labels = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
+class Wants:
+    """The part of a request that is about GPUs: whole ones, or a share of one."""
+
+    gpus: int = 0
+    """Whole devices."""
+    models: tuple[str, ...] = ()
+    gpu_memory: int = 0
+    """Bytes that each device must have."""
+    share: int = 0
+    """Thousandths of one device; 0: not asked that way."""
+    share_bytes: int = 0
+    """A share asked for by its memory; 0: not asked that way."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether it asks for a part of a device."""
+        return self.share > 0 or self.share_bytes > 0
+
+    @property
+    def anything(self) -> bool:
+        """Whether it asks for a device at all."""
+        return self.gpus > 0 or self.shared
+
+
+@dataclass(frozen=True, eq=False)
 class Need:
     """A request. Compared by identity: `need_of` gives equal requests the same object."""
 
@@ -38,13 +64,37 @@ class Need:
     spread: bool
     pin: str | None = None
     """The one node that a system job's task is for."""
+    share: int = 0
+    """Thousandths of one device."""
+    share_bytes: int = 0
+    """A part of one device, by its memory."""
+    apart: tuple[str, ...] = ()
+    """Own jobs that it mustn't meet on a node."""
+    volumes: tuple[str, ...] = ()
+    """Volumes that the node must have."""
 
-    @property
+    @cached_property
+    def wants(self) -> Wants:
+        """What it asks of GPUs."""
+        return _wants(self.gpus, self.models, self.gpu_memory, self.share, self.share_bytes)
+
+    @cached_property
     def anywhere(self) -> bool:
         """Whether any node will do."""
         return not (
-            self.labels or self.names or self.not_labels or self.not_names or self.pin is not None
+            self.labels
+            or self.names
+            or self.not_labels
+            or self.not_names
+            or self.volumes
+            or self.pin is not None
         )
+
+    @cached_property
+    def least(self) -> tuple[int, int, int]:
+        """Thousandths of GPUs, thousandths of cores, bytes: no node with less of any can do."""
+        part = self.share or (1 if self.share_bytes else 0)
+        return (self.gpus * MILLI or part, self.cpus, self.memory)
 
 
 def need_of(job: Job, task: Task | None = None) -> Need:
@@ -73,6 +123,10 @@ def need_of_spec(spec: JobSpec) -> Need:
         tuple(where.not_.node),
         tuple(sorted(where.prefer.items())),
         placement == "spread",
+        resources.share_milli,
+        resources.share_bytes,
+        tuple(sorted(where.apart)),
+        tuple(sorted({volume_use(text).name for text in spec.volumes})),
     )
 
 
@@ -89,6 +143,10 @@ def _shared(
     not_names: tuple[str, ...],
     prefer: Labels,
     spread: bool,
+    share: int,
+    share_bytes: int,
+    apart: tuple[str, ...],
+    volumes: tuple[str, ...],
 ) -> Need:
     return Need(
         gpus,
@@ -102,7 +160,19 @@ def _shared(
         not_names,
         prefer,
         spread,
+        None,
+        share,
+        share_bytes,
+        apart,
+        volumes,
     )
+
+
+@lru_cache(maxsize=_KEPT)
+def _wants(
+    gpus: int, models: tuple[str, ...], gpu_memory: int, share: int, share_bytes: int
+) -> Wants:
+    return Wants(gpus, models, gpu_memory, share, share_bytes)
 
 
 @lru_cache(maxsize=_KEPT)

@@ -11,22 +11,32 @@ from dataclasses import dataclass
 
 from flextui.core.model.state import NodeStatus, Snapshot
 from flextui.core.model.units import format_size
+from flextui.core.scheduler.ask import Ask
 from flextui.core.scheduler.capacity import (
     CORDONED,
     FOREIGN,
     FREE,
     HELD,
     LOST,
+    SHARED,
     Device,
     Room,
-    allows,
     job_name,
 )
-from flextui.core.scheduler.feasible import fit, how_many, is_model, suitable
+from flextui.core.scheduler.feasible import (
+    could_have,
+    fit,
+    holds,
+    is_meant,
+    meets,
+    suitable,
+)
 from flextui.core.scheduler.need import MILLI, Need
 
 NEAREST = (
     "order",
+    "reserved",
+    "apart",
     "cpus",
     "memory",
     "gpus_busy",
@@ -37,13 +47,14 @@ NEAREST = (
     "node_cordoned",
     "node_down",
     "gpu_memory",
+    "gpu_share",
     "gpu_model",
     "too_big",
     "labels",
 )
 """Codes, from what clears soonest to what never does."""
 
-NEVER = frozenset({"gpu_memory", "gpu_model", "too_big", "labels"})
+NEVER = frozenset({"gpu_memory", "gpu_share", "gpu_model", "too_big", "labels"})
 """Codes of obstacles that no waiting removes."""
 
 
@@ -65,8 +76,11 @@ class Obstacle:
         return str(self.told)
 
 
-def obstacles(snapshot: Snapshot, room: Room, need: Need) -> Iterator[Obstacle]:
-    """Everything in the way on this node, nothing if the request fits there now."""
+def obstacles(
+    snapshot: Snapshot, room: Room, need: Need, ask: Ask | None = None
+) -> Iterator[Obstacle]:
+    """Everything in the way on this node, nothing if the request fits there now. What is kept
+    from whom is told only of somebody who asks."""
     never = tuple(_never(room, need))
     yield from never
     if any(it.code == "labels" for it in never):
@@ -76,13 +90,15 @@ def obstacles(snapshot: Snapshot, room: Room, need: Need) -> Iterator[Obstacle]:
         return
     if room.node.status is not NodeStatus.READY:
         return  # what is free on a node out of sight isn't known
-    yield from _taken(snapshot, room, need)
+    yield from _taken(snapshot, room, need, ask)
 
 
 def _never(room: Room, need: Need) -> Iterator[Obstacle]:
     """What no waiting removes."""
-    if not allows(need, room.node):
-        yield Obstacle("labels", "doesn't match where", "doesn't match where")
+    if not room.admits(need):
+        lacks = [name for name in need.volumes if name not in room.volumes]
+        text = f"doesn't have the volume {lacks[0]}" if lacks else "doesn't match where"
+        yield Obstacle("labels", text, text)
         return
     if room.known and need.cpus > room.cpus:
         text = f"has {count(room.cpus / MILLI, 'CPU')} for jobs"
@@ -90,29 +106,30 @@ def _never(room: Room, need: Need) -> Iterator[Obstacle]:
     if room.known and need.memory > room.memory:
         text = f"has {format_size(max(0, room.memory))} for jobs"
         yield Obstacle("too_big", text, text)
-    if need.gpus and (room.devices or room.node.sampled):
+    if need.wants.anything and (room.devices or room.node.sampled):
         yield from _wrong_gpus(room, need)
 
 
 def _wrong_gpus(room: Room, need: Need) -> Iterator[Obstacle]:
-    devices = room.devices
-    if len(devices) < need.gpus:
+    devices, wants, number = room.devices, need.wants, need.gpus or 1
+    if len(devices) < number:
         text = f"has {count(len(devices), 'GPU')}" if devices else "has no GPU"
         yield Obstacle("too_big", text, text)
         return
-    model = [it for it in devices if not need.models or is_any(it.model, need.models)]
-    if len(model) < need.gpus:
-        wanted = " or ".join(need.models)
+    model = [it for it in devices if is_meant(wants, it)]
+    if len(model) < number:
+        wanted = " or ".join(wants.models) or "GPU that isn't a slice"
         text = f"has {len(model) or 'no'} {wanted}"
         yield Obstacle("gpu_model", text, text)
-    elif sum(it.memory >= need.gpu_memory for it in model) < need.gpus:
-        most = format_size(max(it.memory for it in model))
-        text = f"has GPUs of at most {most}"
+        return
+    most = max(it.memory for it in model)
+    least = max(wants.gpu_memory, wants.share_bytes)
+    if sum(it.memory >= least for it in model) < number:
+        text = f"has GPUs of at most {format_size(most)}"
         yield Obstacle("gpu_memory", text, text)
-
-
-def is_any(model: str, wanted: tuple[str, ...]) -> bool:
-    return any(is_model(model, it) for it in wanted)
+    elif len(suitable(need, devices)) < number:
+        text = "has no GPU that jobs may share"
+        yield Obstacle("gpu_share", text, text)
 
 
 def _closed(room: Room) -> Iterator[Obstacle]:
@@ -133,19 +150,23 @@ def _closed(room: Room) -> Iterator[Obstacle]:
             yield Obstacle(code, word, text)
 
 
-def _taken(snapshot: Snapshot, room: Room, need: Need) -> Iterator[Obstacle]:
+def _taken(snapshot: Snapshot, room: Room, need: Need, ask: Ask | None) -> Iterator[Obstacle]:
     """What others have, or wait for."""
     found = list(_used(snapshot, room, need))
-    if not found and room.open and fit(room, need) is None:
-        text = f"kept for {room.hold_for}"
-        found.append(Obstacle("order", text, text, (room.hold_for,)))
+    if ask is not None and need.apart and (met := meets(room, ask)):
+        text = f"{met[0]} runs there, which it keeps apart from"
+        found.append(Obstacle("apart", text, text, met))
+    if not found and ask is not None and room.open and fit(room, ask) is None:
+        for gate in room.gates:
+            if told := gate.told(ask):
+                found.append(Obstacle(gate.code, told, told, gate.holders))
     yield from found
 
 
 def _used(snapshot: Snapshot, room: Room, need: Need) -> Iterator[Obstacle]:
-    if need.gpus and not room.node.sampled:
+    if need.wants.anything and not room.node.sampled:
         yield Obstacle("gpus_unknown", "GPUs not seen yet", "its GPUs haven't been seen yet")
-    elif need.gpus and how_many(need, room.free) < need.gpus:
+    elif sum(holds(need.wants, it) for it in room.devices) < (need.gpus or need.wants.shared):
         yield _busy(snapshot, room, need)
     if need.cpus > room.free_cpus:
         text = f"{max(0, room.free_cpus) / MILLI:g} of {count(room.cpus / MILLI, 'CPU')} free"
@@ -159,30 +180,30 @@ def _used(snapshot: Snapshot, room: Room, need: Need) -> Iterator[Obstacle]:
 
 def _busy(snapshot: Snapshot, room: Room, need: Need) -> Obstacle:
     """Too few of the GPUs that would do are free: who has the others."""
-    devices = suitable(need, room.devices)
+    devices, number = suitable(need, room.devices), need.gpus or 1
     free = sum(it.state == FREE for it in devices)
     names: dict[str, int] = {}
     for device in devices:
-        if device.state == HELD:
-            name = _holder(snapshot, device)
+        for name in _holders_of(snapshot, device):
             names[name] = names.get(name, 0) + 1
     users = tuple(
         dict.fromkeys(who for it in devices if it.state == FOREIGN for who, _ in it.users)
     )
-    known = free + sum(names.values()) + sum(it.state == FOREIGN for it in devices)
-    if how_many(need, room.usable) >= need.gpus:
+    known = [it for it in devices if it.state in (FREE, HELD, SHARED, FOREIGN)]
+    if could_have(room, need) >= number:
         code = "gpus_busy"
     else:
-        code = "gpus_foreign" if known >= need.gpus else "gpus_cordoned"
-    gist = f"{free} of {len(devices)} free"
-    if free == 0 and len(names) + len(users) <= 2 and known == len(devices):
+        code = "gpus_foreign" if len(known) >= number else "gpus_cordoned"
+    what = "free" if not need.wants.shared else "with so much free"
+    gist = f"{free} of {len(devices)} {what}"
+    if free == 0 and len(names) + len(users) <= 2 and len(known) == len(devices):
         gist = "held by " + ", ".join((*sorted(names), *users))
     return Obstacle(
         code,
         gist,
         _Busy(devices, free, names),
         (*sorted(names), *users),
-        tuple(sorted({it.holder for it in devices if it.state == HELD and it.holder})),
+        tuple(sorted({key for it in devices for key in it.holders})),
     )
 
 
@@ -200,6 +221,9 @@ class _Busy:
         for it in self.devices:
             if it.state == FOREIGN:
                 parts.append(f"GPU {it.index} used by {_use(it)}")
+            elif it.state == SHARED:
+                part = f"GPU {it.index} has {it.free_milli / MILLI:.0%} free"
+                parts.append(f"{part} ({_memory(it.free_bytes)})")
             elif it.state in (CORDONED, LOST):
                 parts.append(f"GPU {it.index} {it.state}: {it.why}")
         return "; ".join(parts)
@@ -215,9 +239,12 @@ def _memory(size: int) -> str:
     return f"{size / 2**30:.0f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
 
 
-def _holder(snapshot: Snapshot, device: Device) -> str:
-    attempt = snapshot.attempts.get(device.holder) if device.holder else None
-    return job_name(snapshot, attempt) if attempt is not None else device.taker
+def _holders_of(snapshot: Snapshot, device: Device) -> Iterator[str]:
+    """The jobs that hold the device, or parts of it."""
+    if device.state in (HELD, SHARED):
+        for key in device.holders:
+            attempt = snapshot.attempts.get(key)
+            yield job_name(snapshot, attempt) if attempt is not None else device.taker
 
 
 def _holders(snapshot: Snapshot, room: Room, what: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

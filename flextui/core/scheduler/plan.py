@@ -23,6 +23,7 @@ from flextui.core.scheduler.rollup import roll_up
 def plan(snapshot: Snapshot, now: Now, memo: Memo | None = None) -> Decision:
     """What must change, where, and why not. `memo`: see there; it changes no answer."""
     memo = memo or Memo()
+    memo.begin(snapshot)
     ledger = Ledger(snapshot, now, paused=suspended(snapshot))
     _note_pause(ledger)
     waiting, restless = reconcile(ledger, memo)

@@ -15,14 +15,12 @@ from collections.abc import Iterable, Sequence
 from math import inf
 
 from flextui.core.model.state import Job, Task
-from flextui.core.scheduler.capacity import allows
+from flextui.core.scheduler.ask import Ask
 from flextui.core.scheduler.decision import Placement
-from flextui.core.scheduler.feasible import could_fit, missing
 from flextui.core.scheduler.fleet import Fleet
 from flextui.core.scheduler.ledger import Ledger
 from flextui.core.scheduler.memo import Waiting
 from flextui.core.scheduler.need import MILLI, Need
-from flextui.core.scheduler.rank import best
 
 
 def in_order(waiting: Iterable[Waiting]) -> list[Waiting]:
@@ -75,36 +73,28 @@ def place_all(ledger: Ledger, fleet: Fleet, queue: Iterable[Waiting]) -> list[Wa
 
 
 def _place(ledger: Ledger, fleet: Fleet, job: Job, task: Task, need: Need) -> bool:
-    place = None
-    if fleet.may_fit(need):
-        beside = replicas(ledger, job) if need.spread and job.count > 1 else {}
-        place = best(fleet.matching(need), need, beside)
-    if place is None:
-        _keep(fleet, job, need)
+    if not fleet.may_fit(need):
         return False
-    room, devices = place
-    fleet.take(room, job.full_name, need, devices)
+    ask = Ask(need, job.full_name, job.project, job.owner)
+    beside = replicas(ledger, job) if need.spread and job.count > 1 else {}
+    place = fleet.best(ask, beside)
+    if place is None:
+        return False
+    fleet.take(place, ask)
     ledger.place(
         Placement(
             task=task.key,
             revision=job.revision,
-            node=room.name,
-            gpus=tuple(device.uuid for device in devices),
+            node=place.room.name,
+            gpus=tuple(device.uuid for device in place.devices),
             cpus=need.cpus / MILLI,
             memory_bytes=need.memory,
+            share=place.share,
+            gpu_memory_bytes=place.gpu_memory_bytes,
+            cpu_set=place.cpu_set,
         )
     )
     return True
-
-
-def _keep(fleet: Fleet, job: Job, need: Need) -> None:
-    """Keep the node nearest to holding this request, if there is one that will."""
-    if not fleet.unkept:
-        return
-    rooms = [it for it in fleet.unkept if allows(need, it.node) and could_fit(it, need)]
-    if rooms:
-        nearest = min(rooms, key=lambda room: missing(room, need))
-        fleet.keep(nearest, need, job.full_name)
 
 
 def replicas(ledger: Ledger, job: Job) -> Counter[str]:

@@ -1,49 +1,48 @@
 """Which of the nodes that could hold a request gets it.
 
-Packing is best fit: the node that is left with the least, so that big holes stay whole for big
-requests, and the smallest device that does, so that large memories stay free for those that need
-them. A request without GPUs keeps away from nodes whose GPUs are free. Spreading puts the
-replicas of a job on as many nodes as can be, and packs among equals.
+`prefer` comes first; then, for what is to be spread, the node with the fewest replicas of the same
+job. Then the node where the least of the free GPUs is spoilt for those to come: the change of
+`fragmentation.Outlook.lost`, whose docstring says how that is known and why it packs better than
+fragmentation gradient descent, not to speak of best fit. Among equals: the smallest devices, then
+where the least is left free, so that big holes stay whole, then the inventory's order. Which
+devices of the node are taken is `feasible.pick`'s to say: the smallest that do, near to each
+other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
-from flextui.core.scheduler.capacity import Device, Room
-from flextui.core.scheduler.feasible import fit
+from flextui.core.model.state import Node
+from flextui.core.scheduler.fragmentation import Gaps, Outlook
 from flextui.core.scheduler.need import Need
 
-Place = tuple[Room, tuple[Device, ...]]
+Rank = tuple[int, float, int, int, int, int]
+"""Smaller is better: labels preferred (negative), GPUs spoilt, bytes of the devices taken, and what
+was free before: GPUs, CPUs, memory."""
 
 
-def best(rooms: Iterable[Room], need: Need, beside: Mapping[str, int]) -> Place | None:
-    """The best place for a request, or None. `beside`: replicas of the same job per node."""
-    chosen: Place | None = None
-    chosen_key: tuple[object, ...] = ()
-    for room in rooms:
-        devices = fit(room, need)
-        if devices is None:
-            continue
-        key = _key(room, devices, need, beside)
-        if chosen is None or key < chosen_key:
-            chosen, chosen_key = (room, devices), key
-    return chosen
+class Left(NamedTuple):
+    """What a request would leave of the devices of a room, and what it takes."""
+
+    gaps: Gaps
+    memory: int = 0
+    """Bytes that the devices it takes have, free or not."""
+    price: float = 0.0
+    """What these devices cost; see `Outlook.price`."""
 
 
-def _key(
-    room: Room, devices: tuple[Device, ...], need: Need, beside: Mapping[str, int]
-) -> tuple[object, ...]:
-    """Smaller is better."""
-    labels = room.node.spec.labels
-    preferred = sum(labels.get(name) == value for name, value in need.prefer)
-    return (
-        -preferred,
-        beside.get(room.name, 0) if need.spread else 0,
-        sum(device.memory for device in devices),
-        len({device.model for device in devices}),
-        len(room.free) - need.gpus,
-        room.free_cpus - need.cpus,
-        room.free_memory - need.memory,
-        room.name,
-    )
+def rank(
+    outlook: Outlook, need: Need, node: Node, before: Gaps, left: Left, cpus: int, memory: int
+) -> Rank:
+    """How good a node is for a request. `before`, `cpus`, `memory`: what is free there now."""
+    lost = outlook.lost(left.gaps, cpus - need.cpus, memory - need.memory)
+    spoilt = lost - outlook.lost(before, cpus, memory) + left.price
+    likes = -preferred(need, node) if need.prefer else 0
+    return (likes, spoilt, left.memory, sum(before), cpus, memory)
+
+
+def preferred(need: Need, node: Node) -> int:
+    """How many of the labels that the request would like the node has."""
+    labels = node.spec.labels
+    return sum(labels.get(name) == value for name, value in need.prefer)

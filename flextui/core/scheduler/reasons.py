@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from flextui.core.model.state import JobState, Snapshot
 from flextui.core.model.units import format_size
-from flextui.core.scheduler.capacity import Room, allows
+from flextui.core.scheduler.capacity import Room
 from flextui.core.scheduler.feasible import could_fit
 from flextui.core.scheduler.fleet import Fleet
 from flextui.core.scheduler.ledger import Ledger
@@ -67,14 +67,14 @@ def tell(ledger: Ledger, fleet: Fleet, left: Sequence[Waiting]) -> None:
 def coarse_reason(snapshot: Snapshot, fleet: Fleet, need: Need) -> Reason:
     """Why a request far back waits: for room, where attempts of ours will make it."""
     for room in fleet.rooms:
-        if room.open and could_fit(room, need) and (need.anywhere or allows(need, room.node)):
+        if room.open and could_fit(room, need) and room.admits(need):
             return _waits_for_room(need)
     return reason_for(snapshot, fleet, need)
 
 
 @lru_cache(maxsize=1 << 14)
 def _waits_for_room(need: Need) -> Reason:
-    code = "gpus_busy" if need.gpus else "cpus" if need.cpus else "memory"
+    code = "gpus_busy" if need.wants.anything else "cpus" if need.cpus else "memory"
     return Reason(code, f"needs {ask(need)}: waits for room", True)
 
 
@@ -117,20 +117,24 @@ def where_text(need: Need) -> str:
         parts.append("node " + " or ".join(need.names))
     parts += [f"not {name}={value}" for name, value in need.not_labels]
     parts += [f"not {name}" for name in need.not_names]
+    parts += [f"volume {name}" for name in need.volumes]
     return ", ".join(parts)
 
 
 def ask(need: Need) -> str:
     """What is asked, in a few words."""
     parts = []
-    if need.gpus:
-        model = f" {' or '.join(need.models)}" if need.models else ""
+    model = f" {' or '.join(need.models)}" if need.models else ""
+    if need.wants.shared:
+        part = f"{need.share / MILLI:g}" if need.share else format_size(need.share_bytes)
+        parts.append(f"{part} of a{model} GPU")
+    elif need.gpus:
         parts.append(f"{need.gpus}{model} GPU" + ("" if need.gpus == 1 else "s"))
-        if need.gpu_memory:
-            parts[0] += f" of {format_size(need.gpu_memory)}"
-    if need.cpus and not need.gpus:
+    if need.gpu_memory and parts:
+        parts[0] += f" of {format_size(need.gpu_memory)}"
+    if need.cpus and not need.wants.anything:
         parts.append(count(need.cpus / MILLI, "CPU"))
-    if need.memory and not need.gpus:
+    if need.memory and not need.wants.anything:
         parts.append(format_size(need.memory))
     return " and ".join(parts) or "a node"
 

@@ -141,7 +141,9 @@ def matching_nodes(snapshot: Snapshot, job: Job) -> tuple[str, ...]:
     """The nodes that a system job wants a task on."""
     need = need_of(job)
     return tuple(
-        node.name for node in snapshot.nodes.values() if node.drain is None and allows(need, node)
+        node.name
+        for node in snapshot.nodes.values()
+        if node.drain is None and allows(need, node, snapshot.inventory)
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flextui.core.model.state import Attempt, AttemptState, Job, JobState, NodeStatus, Task
+from flextui.core.scheduler.ask import Ask
 from flextui.core.scheduler.feasible import fits_somewhere
 from flextui.core.scheduler.fleet import Fleet
 from flextui.core.scheduler.ledger import Ledger
@@ -78,13 +79,17 @@ def _drain(
         return False
     need = need_of(job)
     why = f"{attempt.node} is drained"
-    if busy or not fits_somewhere(fleet.matching(need), need):
+    if busy or not fits_somewhere(fleet.matching(need), _ask(job)):
         waits = "moves after another task of the job" if busy else "there is no room elsewhere"
         ledger.put(replace(task, reason=f"{why}; {waits}", reason_code="moving"))
         return False
     ledger.kill(attempt, why)
     ledger.put(_stopping(task, why))
     return True
+
+
+def _ask(job: Job) -> Ask:
+    return Ask(need_of(job), job.full_name, job.project, job.owner)
 
 
 def _stopping(task: Task, why: str) -> Task:

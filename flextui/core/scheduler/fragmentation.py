@@ -1,0 +1,189 @@
+"""How much of a node's free GPUs will be lost: the score that packing goes by.
+
+Free is not the same as of use. Part of a GPU that no request is small enough for is lost; so are
+GPUs on a node whose CPUs or memory are used up; and so are single GPUs to a request for eight.
+`Outlook.lost` estimates, for what is free on one node, how many thousandths of GPUs will never be
+given out if requests like those of late go on arriving. A task goes where it makes that number
+grow least: what it spoils, not what it takes, is its price. Work that needs no GPU has a price as
+well by this, for the CPUs that it takes from beside free GPUs.
+
+Fragmentation gradient descent (FGD: "Beware of Fragmentation", USENIX ATC'23) has the same aim,
+and asks: of what is free, how much could the *next* request not use? That is one step ahead. It
+sees nothing wrong with 19 % left of a GPU as long as most requests don't fit either before or
+after, nor with a node that gives its CPUs away too fast, until the very last. This score looks
+ahead to the end, in three parts, each in closed form or from a small table:
+
+1. Gaps. A GPU that is partly taken goes on being filled with shares, drawn by how often each is
+   asked for, until none fits. What is then left, on average, is what the gap loses: a table over
+   thousandths, worked out once for each demand, from small gaps to large ones. So a gap that two
+   usual shares fill exactly is worth more than a larger one that they don't.
+2. CPUs and memory. To fill what the gaps leave takes CPUs and memory in the proportion in which
+   requests ask for them, give or take their spread. GPUs beyond what those on the node can
+   accompany are lost. So requests with many CPUs for a GPU find their way to nodes that have them
+   to spare, and the others leave those alone.
+3. The next request (FGD's own term, at a fifth of the weight): for what demands several whole GPUs
+   of one node, or much at once, the end comes early. It is what decides where large requests are
+   frequent.
+
+The estimate is for one node by itself, so it costs the same on any fleet, and it depends on
+nothing but the amounts that are free, so it is kept and used again for all nodes that look alike.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from math import gcd, sqrt
+
+from flextui.core.scheduler.demand import Shape
+from flextui.core.scheduler.need import MILLI
+
+ENDS = 0.01
+"""With this probability per arrival a gap is left as it is: rare shares don't fill it in time."""
+SPREAD = 0.125
+"""Weight of the variance of CPUs and memory per GPU. Less than 1, for placement itself evens out
+what each node gets."""
+NEXT = 0.2
+"""Weight of what the next request can't use."""
+CORES, MEMORY = 1000, 2**32
+"""Amounts of CPUs (thousandths of a core) and bytes are told apart in these steps."""
+_KEPT = 1 << 18
+
+Gaps = tuple[int, ...]
+"""Thousandths that are free of each device that isn't full, most first."""
+
+
+class Outlook:
+    """What to expect of free room, from the requests of late. Without any, nothing is lost."""
+
+    def __init__(self, shapes: Mapping[Shape, float], device_memory: int = 0) -> None:
+        """`shapes`: how often each is asked for; `device_memory`: bytes, of a shareable device."""
+        asked = [_Asked(it, _milli(it, device_memory), often) for it, often in shapes.items()]
+        self.gap = _gaps(asked)
+        """Thousandths free → thousandths of them that will be lost."""
+        self._cpus = _Companion(asked, [it.cpus for it in asked])
+        self._memory = _Companion(asked, [it.memory for it in asked])
+        self._whole = sorted((it for it in asked if it.gpus), key=lambda it: it.gpus)
+        self._parts = sorted((it for it in asked if it.milli < MILLI and it.milli), key=_part)
+        self._sizes = [it.milli for it in self._parts]
+        self._counts = [it.gpus for it in self._whole]
+        gpus = sum(it.often * it.milli for it in asked)
+        for it in asked:
+            it.weight = it.often * it.milli / gpus if gpus else 0.0
+        self._demand = sum([it.weight for it in asked])
+        self._large = sorted((it.gpu_memory, it.weight) for it in asked if it.milli)
+        self._known: dict[tuple[Gaps, int, int], float] = {}
+
+    def lost(self, gaps: Gaps, cpus: int, memory: int) -> float:
+        """Of a node with this much free: thousandths of GPUs that nobody will get."""
+        key = (gaps, cpus // CORES, memory // MEMORY)
+        known = self._known.get(key)
+        if known is None:
+            if len(self._known) > _KEPT:
+                self._known.clear()
+            known = self._known[key] = self._lost(gaps, key[1] * CORES, key[2] * MEMORY)
+        return known
+
+    def _lost(self, gaps: Gaps, cpus: int, memory: int) -> float:
+        total = sum(gaps)
+        if not total:
+            return 0.0
+        gap = self.gap
+        lost = sum([gap[it] for it in gaps])
+        left = total - lost
+        starved = max(self._cpus.starved(left, cpus), self._memory.starved(left, memory))
+        return lost + starved + NEXT * total * self._unfit(gaps, cpus, memory)
+
+    def price(self, milli: int, memory: int) -> float:
+        """What it costs to take so much of devices with so much memory, for all who can use them.
+
+        Where some ask for large devices, these cost more than small ones.
+        """
+        users = sum([weight for least, weight in self._large if least <= memory])
+        return NEXT * milli * users
+
+    def _unfit(self, gaps: Gaps, cpus: int, memory: int) -> float:
+        """The part of the demand for GPUs that the node can't serve, by what each asks for."""
+        fits = 0.0
+        for it in self._parts[: bisect_right(self._sizes, gaps[0])]:
+            if it.cpus <= cpus and it.memory <= memory:
+                fits += it.weight
+        whole = gaps.count(MILLI)
+        if whole:
+            for it in self._whole[: bisect_right(self._counts, whole)]:
+                if it.cpus <= cpus and it.memory <= memory:
+                    fits += it.weight
+        return self._demand - fits
+
+
+class _Asked:
+    """One shape, as arithmetic wants it."""
+
+    __slots__ = ("cpus", "gpu_memory", "gpus", "memory", "milli", "often", "weight")
+
+    def __init__(self, shape: Shape, milli: int, often: float) -> None:
+        self.gpus, self.milli, self.often = shape.gpus, milli, often
+        self.cpus, self.memory, self.gpu_memory = shape.cpus, shape.memory, shape.gpu_memory
+        self.weight = 0.0
+        """Its part of all GPUs that are asked for."""
+
+
+def _milli(shape: Shape, device_memory: int) -> int:
+    """Thousandths of GPUs that it asks for."""
+    if shape.share_bytes and not shape.share:
+        part = -(-shape.share_bytes * MILLI // device_memory) if device_memory else MILLI
+        return min(MILLI - 1, max(1, part))
+    return shape.share or shape.gpus * MILLI
+
+
+def _part(asked: _Asked) -> int:
+    return asked.milli
+
+
+def _gaps(asked: Sequence[_Asked]) -> list[float]:
+    """What is left of a gap that is filled with requests as they come, until none fits.
+
+    Between multiples of what all sizes have in common nothing changes, so only those are summed.
+    """
+    often: dict[int, float] = {}
+    for it in asked:
+        if it.milli:
+            size = min(it.milli, MILLI)
+            often[size] = often.get(size, 0.0) + it.often
+    if not often:
+        return [0.0] * (MILLI + 1)
+    step = gcd(MILLI, *often)
+    sizes = sorted(often.items())
+    table = [0.0]
+    for free in range(step, MILLI + 1, step):
+        weight, left = ENDS, ENDS * free
+        for milli, part in sizes:
+            if milli > free:
+                break
+            weight += part
+            left += part * table[(free - milli) // step]
+        table.append(left / weight)
+    return [table[free // step] + free % step for free in range(MILLI + 1)]
+
+
+class _Companion:
+    """CPUs, or memory: what requests ask for beside GPUs, on average and how unevenly."""
+
+    def __init__(self, asked: Sequence[_Asked], amounts: Sequence[int]) -> None:
+        gpus = sum(it.often * it.milli for it in asked)
+        beside = sum(it.often * amount for it, amount in zip(asked, amounts, strict=True))
+        self._each = beside / gpus if gpus else 0.0
+        """For each thousandth of a GPU; requests that ask for no GPU take theirs as well."""
+        self._spread = 0.0
+        if gpus:
+            self._spread = (SPREAD / gpus) * sum(
+                it.often * (amount - self._each * it.milli) ** 2
+                for it, amount in zip(asked, amounts, strict=True)
+            )
+
+    def starved(self, gpus: float, free: int) -> float:
+        """Thousandths of GPUs that what is free can't accompany."""
+        if not self._each:
+            return 0.0
+        lacks = self._each * gpus - free
+        return (lacks + sqrt(lacks * lacks + self._spread * gpus)) / (2 * self._each)

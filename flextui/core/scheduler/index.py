@@ -1,0 +1,343 @@
+"""Rooms by what is free in them, so that a decision looks at few of them.
+
+Nodes are bought by the dozen and filled in a few ways, so rooms that are as good as each other
+share a `Look`. A request is ranked once for each look, not for each room, and not again while the
+look stays: a `Search` keeps the looks that can hold one request in the order of their ranks, and
+brings itself up to date with the looks that came into being since it was last asked.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Iterable, Iterator
+from heapq import heappop, heappush
+from typing import Any
+
+from flextui.core.model.state import GpuPlace
+from flextui.core.scheduler.capacity import Room
+from flextui.core.scheduler.device import Device
+from flextui.core.scheduler.feasible import pick, share_of, suits
+from flextui.core.scheduler.fragmentation import Gaps, Outlook
+from flextui.core.scheduler.need import MILLI, Need, Wants
+from flextui.core.scheduler.rank import Left, Rank, rank
+
+SEARCHES = 1024
+"""So many requests are kept in order; beyond that the oldest is forgotten."""
+LOG = 8192
+"""Looks that came into being are told one by one as long as they are no more than this."""
+
+
+def gaps_of(devices: Iterable[Device]) -> Gaps:
+    """Thousandths that are free of each device, most first; without those that are full."""
+    return tuple(sorted([it.free_milli for it in devices if it.free_milli], reverse=True))
+
+
+class Kind:
+    """What rooms have in common for good: their devices, their labels and volumes."""
+
+    __slots__ = ("alike", "fits", "groups", "id", "shareable")
+
+    def __init__(self, number: int, room: Room) -> None:
+        self.id = number
+        kinds: dict[Any, int] = {}
+        self.groups = [
+            kinds.setdefault((it.memory, it.model, it.mig, it.shareable), len(kinds))
+            for it in room.devices
+        ]
+        self.alike = len(kinds) <= 1
+        self.fits: dict[Wants, bool] = {}
+        """Where all devices are alike: whether they suit a request."""
+
+
+class Fill:
+    """What is free of the devices of some rooms of a kind, and what requests would leave."""
+
+    __slots__ = ("_after", "gaps", "plain")
+
+    def __init__(self, kind: Kind, room: Room) -> None:
+        self.gaps: Gaps = gaps_of(room.devices) if room.node.sampled else ()
+        self.plain = kind.alike and all(
+            it.free_bytes >= it.memory * it.free_milli // MILLI for it in room.devices
+        )
+        """All devices are alike, and as free by thousandths as by bytes."""
+        self._after: dict[Wants, Left | None] = {}
+
+    def after(self, wants: Wants, kind: Kind, room: Room, outlook: Outlook) -> Left | None:
+        """What would be left by such a request; None: it doesn't fit."""
+        try:
+            return self._after[wants]
+        except KeyError:
+            find = self._plain if self.plain else self._any
+            found = self._after[wants] = find(wants, kind, room, outlook)
+            return found
+
+    def forget(self) -> None:
+        """The outlook has changed: a share may go to another device."""
+        self._after.clear()
+
+    def _plain(self, wants: Wants, kind: Kind, room: Room, outlook: Outlook) -> Left | None:
+        """As `feasible.pick` chooses, where one device is like another."""
+        gaps = self.gaps
+        if not wants.anything or not gaps:
+            return None if wants.anything else Left(gaps)
+        fits = kind.fits.get(wants)
+        if fits is None:
+            fits = kind.fits[wants] = suits(wants, room.devices[0])
+        if not fits:
+            return None
+        memory = room.devices[0].memory
+        if not wants.shared:
+            count = wants.gpus
+            if len(gaps) < count or gaps[count - 1] < MILLI:
+                return None
+            return Left(gaps[count:], count * memory, outlook.price(count * MILLI, memory))
+        milli, gap = share_of(wants, room.devices[0])[0], outlook.gap
+        able = [(gap[it - milli] - gap[it], it) for it in set(gaps) if it >= milli]
+        if not able:
+            return None
+        return Left(_without(gaps, min(able)[1], milli), memory, outlook.price(milli, memory))
+
+    def _any(self, wants: Wants, kind: Kind, room: Room, outlook: Outlook) -> Left | None:
+        if not wants.anything:
+            return Left(self.gaps)
+        devices = pick(room, wants, (), outlook.gap.__getitem__, _NOWHERE)
+        gaps, price = self.gaps, 0.0
+        for device in devices:
+            free = device.free_milli
+            taken = share_of(wants, device)[0] if wants.shared else free
+            gaps = _without(gaps, free, taken)
+            price += outlook.price(taken, device.memory)
+        return Left(gaps, sum(it.memory for it in devices), price) if devices else None
+
+
+_NOWHERE: dict[str, GpuPlace] = {}
+
+
+def _without(gaps: Gaps, free: int, taken: int) -> Gaps:
+    """These gaps, with one of them made smaller."""
+    left = list(gaps)
+    left.remove(free)
+    if free > taken:
+        left.append(free - taken)
+        left.sort(reverse=True)
+    return tuple(left)
+
+
+class Look:
+    """Open rooms of one kind with the same amounts free. Dead once it has none."""
+
+    __slots__ = ("_orders", "cpus", "fill", "id", "kind", "memory", "rooms")
+
+    def __init__(self, number: int, kind: Kind, fill: Fill, room: Room) -> None:
+        self.id, self.kind, self.fill = number, kind, fill
+        self.cpus, self.memory = room.free_cpus, room.free_memory
+        self.rooms: dict[int, Room] = {}
+        self._orders: list[int] = []
+
+    def add(self, room: Room) -> None:
+        self.rooms[room.order] = room
+        heappush(self._orders, room.order)
+
+    def in_order(self) -> Iterator[Room]:
+        """Its rooms in the inventory's order."""
+        orders, rooms = self._orders, self.rooms
+        while orders[0] not in rooms:
+            heappop(orders)
+        first = orders[0]
+        yield rooms[first]
+        if len(rooms) > 1:
+            for order in sorted(rooms):
+                if order != first:
+                    yield rooms[order]
+
+
+class Search:
+    """The looks that can hold one request, best first."""
+
+    __slots__ = ("_entries", "_need", "at")
+
+    def __init__(self, need: Need) -> None:
+        self._need = need
+        self._entries: list[tuple[Rank, int, Look]] = []
+        self.at = -1
+        """How far in the index's log it has read; -1: not at all."""
+
+    def read(self, looks: Iterable[Look], outlook: Outlook) -> None:
+        """Take in looks that are new to it."""
+        need, entries = self._need, self._entries
+        wants, cpus, memory = need.wants, need.cpus, need.memory
+        anywhere = need.anywhere
+        for look in looks:
+            if cpus > look.cpus or memory > look.memory or not look.rooms:
+                continue
+            fill = look.fill
+            room = next(iter(look.rooms.values()))
+            left = fill.after(wants, look.kind, room, outlook)
+            if left is None or not (anywhere or _likes(room, need)):
+                continue
+            ranked = rank(outlook, need, room.node, fill.gaps, left, look.cpus, look.memory)
+            insort(entries, (ranked, look.id, look))
+
+    def forget(self) -> None:
+        self._entries.clear()
+        self.at = -1
+
+    def best_first(self) -> Iterator[tuple[Rank, Look]]:
+        """Those that are still alive."""
+        entries, dead = self._entries, 0
+        for ranked, _, look in entries:
+            if look.rooms:
+                yield ranked, look
+            else:
+                dead += 1
+                if dead > 8:
+                    break
+        else:
+            return
+        self._entries = [it for it in entries if it[2].rooms]
+        done = ranked, look.id
+        for ranked, number, look in self._entries:
+            if (ranked, number) > done:
+                yield ranked, look
+
+
+def _likes(room: Room, need: Need) -> bool:
+    """Whether labels and volumes, which all rooms of a look share, are as asked."""
+    labels = room.node.spec.labels
+    return (
+        all(labels.get(name) == value for name, value in need.labels)
+        and not any(labels.get(name) == value for name, value in need.not_labels)
+        and room.volumes.issuperset(need.volumes)
+    )
+
+
+class Index:
+    """The looks of all open rooms, and the searches among them."""
+
+    def __init__(self, outlook: Outlook) -> None:
+        self.outlook = outlook
+        self._kinds: dict[Any, Kind] = {}
+        self._kind_of: dict[str, Kind] = {}
+        self._fills: dict[Any, Fill] = {}
+        self._looks: dict[Any, Look] = {}
+        self._look_of: dict[str, tuple[Any, Look, int]] = {}
+        self._searches: dict[Need, Search] = {}
+        self._log: list[Look] = []
+        self._start = 0
+        self._made = 0
+        self._peaks: tuple[list[Any], ...] = ([], [], [])
+
+    # ── rooms ──────────────────────────────────────────────────────────────────────────────────
+
+    def put(self, room: Room, *, fresh: bool = False) -> None:
+        """What is free in a room has changed. `fresh`: it was made anew, or renumbered."""
+        kind = self._kind_of.get(room.name)
+        if kind is None or fresh:
+            kind = self._kind_of[room.name] = self._kind(room)
+        if not room.open:
+            self._leave(room.name)
+            return
+        if kind.alike:
+            devices: Any = sorted([(it.free_milli, it.free_bytes) for it in room.devices])
+        else:
+            looks = [(it.free_milli, it.free_bytes) for it in room.devices]
+            devices = sorted(zip(kind.groups, looks, strict=True))
+        filled = (kind.id, *devices)
+        key = (filled, room.free_cpus, room.free_memory)
+        before = self._look_of.get(room.name)
+        if before is not None and before[0] == key and not fresh:
+            return
+        self._leave(room.name)
+        look = self._looks.get(key)
+        if look is None:
+            look = self._looks[key] = self._new(kind, filled, room)
+        look.add(room)
+        self._look_of[room.name] = (key, look, room.order)
+
+    def drop(self, name: str) -> None:
+        """The node is gone."""
+        self._leave(name)
+        self._kind_of.pop(name, None)
+
+    def _leave(self, name: str) -> None:
+        known = self._look_of.pop(name, None)
+        if known is not None:
+            key, look, order = known
+            del look.rooms[order]
+            if not look.rooms:
+                del self._looks[key]
+
+    def _kind(self, room: Room) -> Kind:
+        key = (
+            room.node.sampled,
+            tuple((it.memory, it.model, it.mig, it.shareable) for it in room.devices),
+            tuple(sorted(room.node.spec.labels.items())),
+            room.volumes,
+        )
+        kind = self._kinds.get(key)
+        if kind is None:
+            kind = self._kinds[key] = Kind(len(self._kinds), room)
+        return kind
+
+    def _new(self, kind: Kind, filled: Any, room: Room) -> Look:
+        fill = self._fills.get(filled)
+        if fill is None:
+            if len(self._fills) > LOG:
+                self._fills.clear()
+            fill = self._fills[filled] = Fill(kind, room)
+        self._made += 1
+        look = Look(self._made, kind, fill, room)
+        self._log.append(look)
+        if len(self._log) > LOG:
+            self._start += len(self._log)
+            self._log.clear()
+        most = max(fill.gaps.count(MILLI) * MILLI, fill.gaps[0] if fill.gaps else 0)
+        for peak, amount in zip(self._peaks, (most, look.cpus, look.memory), strict=True):
+            heappush(peak, (-amount, look.id, look))
+        return look
+
+    # ── answers ────────────────────────────────────────────────────────────────────────────────
+
+    def search(self, need: Need) -> Search:
+        """The looks that can hold a request, brought up to date."""
+        search = self._searches.get(need)
+        if search is None:
+            if len(self._searches) >= SEARCHES:
+                self._searches.pop(next(iter(self._searches)))
+            search = self._searches[need] = Search(need)
+        end = self._start + len(self._log)
+        if search.at < self._start:
+            search.forget()
+            search.read(self._looks.values(), self.outlook)
+        elif search.at < end:
+            search.read(self._log[search.at - self._start :], self.outlook)
+        search.at = end
+        return search
+
+    def look(self, name: str) -> Look | None:
+        """The look of an open room."""
+        known = self._look_of.get(name)
+        return known[1] if known else None
+
+    def rank(self, need: Need, look: Look) -> Rank | None:
+        """How good these rooms are for a request; None: it doesn't fit there."""
+        search = Search(need)
+        search.read((look,), self.outlook)
+        return next((ranked for ranked, _ in search.best_first()), None)
+
+    def most(self) -> tuple[int, int, int]:
+        """The most thousandths of GPUs, thousandths of cores and bytes free in any open room."""
+        for peak in self._peaks:
+            while peak and not peak[0][2].rooms:
+                heappop(peak)
+        gpus, cpus, memory = (-peak[0][0] if peak else -1 for peak in self._peaks)
+        return (gpus, cpus, memory)
+
+    def expect(self, outlook: Outlook) -> None:
+        """Another outlook: every rank is another."""
+        self.outlook = outlook
+        self._searches.clear()
+        for fill in self._fills.values():
+            fill.forget()
+        for look in self._looks.values():
+            look.fill.forget()
