@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from flextui.core.adapters import store_rows as rows
 from flextui.core.model.inventory import Reservation
-from flextui.core.model.state import Account, Job, Meter, RunTimes
+from flextui.core.model.state import KEPT_RUNTIMES, Account, Job, Meter, RunTimes
 from flextui.core.model.usage import (
     HOUR,
     NOTHING,
@@ -25,9 +25,6 @@ from flextui.core.model.usage import (
     unsettled,
 )
 from flextui.core.ports import Changes, StoreError
-
-KEPT_RUNTIMES = 50_000
-"""Kinds of jobs whose run times are kept: those seen last."""
 
 _PUT_ACCOUNT = rows.upsert("accounts", "project, user, used, at")
 _PUT_RUNTIMES = rows.upsert("runtimes", "kind, samples")
@@ -56,7 +53,11 @@ _NAMES = {
 def statements(changes: Changes) -> Iterator[tuple[str, Sequence[rows.Row]]]:
     """What makes these changes durable."""
     yield _PUT_ACCOUNT, [(it.project, it.user, it.used, it.at) for it in changes.accounts]
-    yield _PUT_RUNTIMES, [(key, json.dumps(it.samples)) for key, it in changes.runtimes.items()]
+    learned = changes.runtimes.items()
+    yield (
+        _PUT_RUNTIMES,
+        [(key, json.dumps(_lists(it), separators=(",", ":"))) for key, it in learned],
+    )
     held = {key: it for key, it in changes.reservations.items() if it is not None}
     yield _PUT_RESERVATION, [(key, it.model_dump_json(by_alias=True)) for key, it in held.items()]
     yield _DROP_RESERVATION, [(key,) for key in changes.reservations if key not in held]
@@ -103,7 +104,11 @@ def hours(db: sqlite3.Connection, since: int) -> dict[tuple[str, str], dict[int,
 
 def runtimes(db: sqlite3.Connection) -> dict[str, RunTimes]:
     found = db.execute("SELECT kind, samples FROM runtimes ORDER BY rowid")
-    return {kind: RunTimes(tuple(json.loads(samples))) for kind, samples in found}
+    return {kind: RunTimes(*map(tuple, json.loads(lists))) for kind, lists in found}
+
+
+def _lists(times: RunTimes) -> tuple[tuple[float, ...], ...]:
+    return times.samples, times.reached, times.ended, times.chance
 
 
 def reservations(db: sqlite3.Connection) -> dict[str, Reservation]:

@@ -70,8 +70,8 @@ class Turns:
             if job.type != "batch" or job.state.ended or job.stop is not None:
                 continue
             tasks = [self._snapshot.tasks[it] for it in self._snapshot.by_job.get(job.id, ())]
-            waiting = [it for it in tasks if self._waits(it)]
-            running = None if waiting else self._running(tasks)
+            running = self._running(tasks)
+            waiting = [] if running else [it for it in tasks if self._waits(it)]
             if not waiting and running is None:
                 continue
             if not self._old_enough(waiting):
@@ -86,11 +86,9 @@ class Turns:
             elif self._turn(waiting[0]):
                 yield from (it.key for it in waiting)
 
-    def _waits(self, task: Task) -> bool:
-        if task.state.ended or task.reason_code not in _WANTS_ROOM:
-            return False
-        attempt = self._snapshot.attempts.get(task.active) if task.active else None
-        return attempt is None or not attempt.state.live
+    @staticmethod
+    def _waits(task: Task) -> bool:
+        return not task.state.ended and task.reason_code in _WANTS_ROOM
 
     def _running(self, tasks: list[Task]) -> tuple[Task, Attempt] | None:
         for task in tasks:
