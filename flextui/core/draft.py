@@ -8,7 +8,7 @@ go out once the changes are durable. Thrown away, it leaves no trace.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from flextui.core.livejobs import LiveJobs
@@ -17,6 +17,7 @@ from flextui.core.model.ids import TaskKey
 from flextui.core.model.inventory import Reservation
 from flextui.core.model.journal import Journal, Kind
 from flextui.core.model.state import (
+    KEPT_RUNTIMES,
     Account,
     Attempt,
     Job,
@@ -32,18 +33,28 @@ from flextui.core.model.times import iso
 from flextui.core.model.usage import NOTHING, UsageKey, Used, unsettled
 from flextui.core.ports import Changes, Effect
 from flextui.core.scheduler.accounts import charged, held_milli
+from flextui.core.scheduler.demand import seen, shape_of_spec
 from flextui.core.table import Table
 
 ACTOR = "flextui"
 """The actor of events that nobody asked for."""
 
 
+LEARNED_EVERY_S = 10.0
+"""How often what was learned of run times is written."""
+
+
 @dataclass(slots=True)
 class Counters:
-    """Numbers that are never used again; a gap does no harm."""
+    """What goes on from turn to turn whatever becomes of them."""
 
     job: int = 1
     event: int = 1
+    """Numbers that are never used again; a gap does no harm."""
+    learned: set[str] = field(default_factory=set)
+    """Records of run times that changed and aren't written yet."""
+    learned_due: float = 0.0
+    """When they are to be written, on the awake clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +110,7 @@ class Draft:
         self.reservations: Table[str, Reservation] = Table(base.reservations, own=own)
         self.meters: Table[str, Meter] = Table(base.meters, own=own)
         self._live_jobs = LiveJobs(base.named, base.live_counts, own=own)
-        self.demand = base.demand
+        self.demand: Table[tuple[int, ...], float] = Table(base.demand, own=own)
         self.suspended = base.suspended_until_answer
         self.journal = base.journal or Journal()
         self.journal.trim()
@@ -145,6 +156,7 @@ class Draft:
             self.meters,
             self._live_jobs.named,
             self._live_jobs.counts,
+            self.demand,
         )
 
     @property
@@ -197,6 +209,9 @@ class Draft:
         old = self.job(job.id)
         if old is not None and old.spec_json == job.spec_json and "spec" in old.__dict__:
             job.__dict__.setdefault("spec", old.__dict__["spec"])
+        if old is None or old.revision != job.revision:
+            for key, count in seen(self.demand.data, shape_of_spec(job.spec)).items():
+                self.demand.put(key, count)
         if old is not None and old.project != job.project:
             self._move(old, job)
         here, there = (self.recent, self.jobs) if job.state.ended else (self.jobs, self.recent)
@@ -315,10 +330,26 @@ class Draft:
         return tuple(models.get(uuid, "") for uuid in attempt.gpus)
 
     def learn(self, found: Mapping[str, RunTimes]) -> None:
-        """Records of run times that changed."""
+        """Records of run times that changed: the last to change are the last to be forgotten."""
         for key, times in found.items():
+            self.runtimes.drop(key)
             self.runtimes.put(key, times)
             self.journal.note(Kind.RUNTIMES, key)
+        while len(self.runtimes) > KEPT_RUNTIMES:
+            oldest = next(iter(self.runtimes))
+            self.runtimes.drop(oldest)
+            self.journal.note(Kind.RUNTIMES, oldest)
+
+    def _learned(self) -> dict[str, RunTimes]:
+        """Records of run times that are to be durable now. Losing the last of them does no harm,
+        and each end of a job changes several: they are written now and then, together."""
+        counters = self.counters
+        counters.learned |= self.runtimes.changed
+        if not counters.learned or self.now.mono < counters.learned_due:
+            return {}
+        counters.learned_due = self.now.mono + LEARNED_EVERY_S
+        keys, counters.learned = counters.learned, set()
+        return {key: times for key in keys if (times := self.runtimes.get(key)) is not None}
 
     # ── planning, effects, history ─────────────────────────────────────────────────────────────
 
@@ -386,7 +417,7 @@ class Draft:
             suspended_until_answer=self.suspended,
             accounts=self.accounts.share(),
             runtimes=self.runtimes.share(),
-            demand=self.demand,
+            demand=self.demand.share(),
             reservations=self.reservations.share(),
             meters=self.meters.share(),
             named=self.named.share(),
@@ -405,7 +436,7 @@ class Draft:
             nodes=[self.nodes[name] for name in self.durable_nodes],
             events=self.events,
             accounts=[self.accounts[key] for key in self.accounts.changed],
-            runtimes={key: self.runtimes[key] for key in self.runtimes.changed},
+            runtimes=self._learned(),
             reservations={key: self.reservations.get(key) for key in self.reservations.changed},
             meters={key: self.meters.get(key) for key in self.durable_meters},
             usage=self.usage,

@@ -13,6 +13,7 @@ from flextui.core.model.usage import HOUR, unsettled
 from flextui.core.ports import Loaded, NodeRecord
 from flextui.core.reduce.devices import declared_gpus
 from flextui.core.scheduler.accounts import held_milli, used_at
+from flextui.core.scheduler.demand import seen, shape_of_spec
 
 
 def restored(loaded: Loaded, inventory: Inventory, now: Now) -> Snapshot:
@@ -30,8 +31,10 @@ def restored(loaded: Loaded, inventory: Inventory, now: Now) -> Snapshot:
             nodes[name] = _gone(name, now)
     meters = _meters(loaded)
     index = LiveJobs()
+    demand: dict[tuple[int, ...], float] = {}
     for job in sorted(loaded.jobs, key=lambda job: job.seq):
         index.put(None, job)
+        demand.update(seen(demand, shape_of_spec(job.spec)))
     return Snapshot(
         revision=1,
         inventory=inventory,
@@ -44,6 +47,7 @@ def restored(loaded: Loaded, inventory: Inventory, now: Now) -> Snapshot:
         by_node={name: frozenset(ids) for name, ids in by_node.items()},
         accounts=_accounts(loaded, inventory, meters, now),
         runtimes=dict(loaded.runtimes),
+        demand=demand,
         reservations=dict(loaded.reservations),
         meters=meters,
         named=index.named.share(),

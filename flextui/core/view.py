@@ -22,7 +22,7 @@ from flextui.core.model.state import (
 )
 from flextui.core.model.times import iso
 from flextui.core.model.units import format_size
-from flextui.core.scheduler.capacity import foreign_use
+from flextui.core.scheduler.device import device_of, foreign_use
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ def _gpu_state(snapshot: Snapshot, node: Node, gpu: Gpu, holders: list[str]) -> 
         return "used", ""
     if gpu.state == "claimed":
         return "foreign", gpu.text
-    _, users = foreign_use(snapshot, node, gpu, None)
+    _, users = foreign_use(snapshot, node, gpu, device_of(node, gpu))
     if users:
         held = [f"{who} {format_size(memory)}" if memory else who for who, memory in users]
         return "foreign", ", ".join(held)

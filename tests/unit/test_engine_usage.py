@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from flextui.core.commands import Show, Usage
+from flextui.core.model.inventory import Inventory
 from flextui.core.model.state import Gpu, GpuProcess
 from tests.unit.core_kit import Bench, ManualClock, bench, running, state_of
 from tests.unit.fake_fleet import GIB, FakeFleet, FakeNode, gpu, inventory
@@ -16,6 +17,7 @@ from tests.unit.fake_fleet import GIB, FakeFleet, FakeNode, gpu, inventory
 HOUR = 3600.0
 TRAIN = "name: train\nrun: sleep\nresources: {gpus: 1}\n"
 IDLE = TRAIN + "idle: {for: 20s, then: stop, grace: 10s}\n"
+SHARED = Inventory.model_validate({"nodes": [{"host": "n1", "gpus": {"share": True}}]})
 
 
 def quiet(attempt: str, used: float = 10, **changes: Any) -> Gpu:
@@ -71,6 +73,20 @@ async def test_an_idle_job_is_warned_in_its_reason_and_stopped(tmp_path: Path) -
         doc = await made.running.client().call(Show(job))
         assert "idle: GPUs below 5 %" in doc["reason"]
         assert node.stops == [f"{job}.0.1"]
+
+
+async def test_a_share_that_takes_too_much_is_told_in_its_job(tmp_path: Path) -> None:
+    node, clock = FakeNode("n1", gpus=(gpu("G1"),)), ManualClock()
+    text = "name: small\nrun: sleep\nresources: {gpu_share: 8GiB}\n"
+    async with bench(tmp_path, SHARED, node, clock=clock) as made:
+        (job,) = await made.submit(text)
+        await made.until(running(job))
+        await sampled(made, node, 30, quiet(f"{job}.0.1", used=9, utilization=90))
+        doc = await made.running.client().call(Show(job))
+        assert "its share is 8GiB" in doc["reason"]
+        await sampled(made, node, 10, quiet(f"{job}.0.1", used=4, utilization=90))
+        doc = await made.running.client().call(Show(job))
+        assert doc["reason"] == ""
 
 
 async def test_a_core_that_was_away_charges_only_what_ran(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from flextui.core.model import journal as module
 from flextui.core.model.ids import TaskKey
 from flextui.core.model.journal import Changed, Journal
 from flextui.core.model.state import Now, RunTimes, Snapshot
-from tests.unit.draft_kit import Book
-from tests.unit.world import node, process
+from tests.unit.draft_kit import Book, shared
+from tests.unit.world import GIB, node, process
 
 NOTHING = Changed(*(frozenset(),) * 5)
 
@@ -58,6 +58,40 @@ def test_telemetry_is_told_only_where_it_matters() -> None:
     told = since(now, book.later(1))
     assert told is not None
     assert told.nodes == {"n1"}
+
+
+def test_what_an_ended_attempt_leaves_behind_is_told_when_it_goes() -> None:
+    book = Book()
+    attempt = book.start(book.submit(), "n1-0")
+    left = (process("ann", 10, attempt=attempt.id),)
+    book.sample(book.gpu("n1-0", processes=left, memory_used_bytes=10 * GIB))
+    book.end(attempt)
+    before = book.later(1)
+    book.sample(book.gpu("n1-0", processes=left, memory_used_bytes=10 * GIB))
+    same = book.later(1)
+    assert since(before, same) == NOTHING
+    book.sample(book.gpu("n1-0", processes=(), memory_used_bytes=0))
+    told = since(same, book.later(1))
+    assert told is not None
+    assert told.nodes == {"n1"}
+    assert book.draft.replan_within is None
+
+
+def test_memory_of_a_shared_device_is_told_in_steps() -> None:
+    book = Book(shared())
+    book.start(book.submit(), "n1-0", share=500, gpu_memory_bytes=40 * GIB)
+    book.sample()
+    before = book.later(1)
+    own = (process("ann", 10, attempt="j1.0.1"),)
+    told = []
+    for mib in (10_000, 10_001, 10_300, 10_301):
+        book.sample(book.gpu("n1-0", processes=own, memory_used_bytes=mib * 2**20))
+        now = book.later(1)
+        changed = since(before, now)
+        assert changed is not None
+        told.append(bool(changed.nodes))
+        before = now
+    assert told == [True, False, True, False]
 
 
 def test_forgotten_or_of_another_core_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:

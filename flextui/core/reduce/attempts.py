@@ -19,14 +19,23 @@ from flextui.core.events import (
     StartRefused,
 )
 from flextui.core.model.records import changed
-from flextui.core.model.state import Attempt, AttemptState, JobState, Orphan, Task
+from flextui.core.model.state import Attempt, AttemptState, Job, JobState, Orphan, Task
 from flextui.core.ports import AckAttempts, GrantLease, StopAttempt
 from flextui.core.reduce.devices import claim, device_named, lost_device
 from flextui.core.reduce.starts import abandon
-from flextui.core.scheduler.restart import NEVER_RAN, after_attempt, fruitless
+from flextui.core.scheduler.restart import (
+    NEVER_RAN,
+    PREEMPTED,
+    after_attempt,
+    fruitless,
+    ran_s,
+)
+from flextui.core.scheduler.runtimes import learn
 
 _ENDED_RECORDS = frozenset({"ended", "lost", "never"})
 STARTED_S = 0.005
+TELLING_S = 60.0
+"""From a failure that came sooner, nothing is learned of run times."""
 STALE_GRACE_S = 2.0
 """What was replaced runs twice for as long as it may take its time to end."""
 _STARTING = (AttemptState.PLACED, AttemptState.STARTING)
@@ -229,9 +238,28 @@ def finish(draft: Draft, ended: Attempt) -> None:
     task = active_task(draft, ended)
     job = draft.jobs.get(ended.task.job)
     if task is not None and job is not None:
+        _learn(draft, job, task, ended)
         draft.put_task(after_attempt(job, task, ended, draft.now))
         if fruitless(ended):
             _back_off(draft, ended)
+
+
+def _learn(draft: Draft, job: Job, task: Task, ended: Attempt) -> None:
+    """How long such jobs run: from attempts that came to their own end, of a gang from one rank.
+
+    One that failed at once tells of a mistake, not of its kind. One that made room and goes on
+    later tells that it runs for longer than that.
+    """
+    if job.type != "batch" or ended.started_at is None or (job.spec.nodes > 1 and task.key.index):
+        return
+    ran, since = ran_s(ended), task.served_s
+    if ended.stop is None and (
+        ended.state is AttemptState.SUCCEEDED
+        or (ended.why in ("exit", "time_limit") and ran >= TELLING_S)
+    ):
+        draft.learn(learn(draft.runtimes.data, job, since + ran, since))
+    elif ended.stop is not None and ended.stop.code == PREEMPTED and job.spec.preempt == "resume":
+        draft.learn(learn(draft.runtimes.data, job, since + ran, since, ended=False))
 
 
 def active_task(draft: Draft, attempt: Attempt) -> Task | None:

@@ -36,8 +36,7 @@ def sampled(draft: Draft, event: Sampled) -> None:
     gpus = _usable(draft, node, event.gpus)
     fresh = replace(node, sample=event.sample, gpus=gpus, sampled=True)
     live = draft.live_on(node.name)
-    shared = {uuid for it in live if it.share for uuid in it.gpus}
-    matters = not node.sampled or _signature(node.gpus, shared) != _signature(gpus, shared)
+    matters = not node.sampled or _signature(node, node.gpus, live) != _signature(node, gpus, live)
     twin = None
     if {it.uuid for it in node.gpus} != {it.uuid for it in gpus}:
         twin = _same_gpus(draft, fresh)
@@ -79,19 +78,28 @@ def _usable(draft: Draft, node: Node, gpus: tuple[Gpu, ...]) -> tuple[Gpu, ...]:
     return tuple(marked)
 
 
-def _signature(gpus: tuple[Gpu, ...], shared: set[str]) -> tuple[object, ...]:
-    """What of the devices can make a placement possible or impossible."""
-    return tuple(
-        (
-            gpu.uuid,
-            gpu.state,
-            gpu.recovery_action,
-            tuple((it.pid, it.memory_bytes) for it in gpu.processes if it.attempt is None),
-            None if gpu.processes else gpu.memory_used_bytes,
-            (gpu.memory_used_bytes or 0) // _STEP if gpu.uuid in shared else 0,
-        )
-        for gpu in gpus
-    )
+def _signature(node: Node, gpus: tuple[Gpu, ...], live: list[Attempt]) -> tuple[object, ...]:
+    """What of the devices can make a placement possible or impossible, or is told as a reason.
+
+    Whoever keeps what it made of a node until a placement could change (see `model.journal`) must
+    have looked at nothing else of telemetry.
+    """
+    names = {it.id for it in live}
+    whole = {uuid for it in live if not it.share for uuid in it.gpus}
+    shared = {uuid for it in live if it.share for uuid in it.gpus}
+    ignored = node.spec.gpus.foreign_ignore
+    told: list[object] = []
+    for gpu in gpus:
+        used = gpu.memory_used_bytes
+        memory = used if used is None or used > ignored else 0
+        if memory and gpu.uuid in shared:
+            memory //= _STEP
+        elif gpu.uuid in whole:
+            memory = 0
+        others = tuple((it.pid, it.memory_bytes) for it in gpu.processes if it.attempt not in names)
+        state = gpu.state if gpu.state == "ok" else (gpu.state, gpu.text)
+        told.append((gpu.uuid, state, gpu.recovery_action, gpu.memory_bytes, memory, others))
+    return tuple(told)
 
 
 def _same_gpus(draft: Draft, node: Node) -> tuple[Node, str] | None:
