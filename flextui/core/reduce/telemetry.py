@@ -84,19 +84,20 @@ def _signature(node: Node, gpus: tuple[Gpu, ...], live: list[Attempt]) -> tuple[
     Whoever keeps what it made of a node until a placement could change (see `model.journal`) must
     have looked at nothing else of telemetry.
     """
-    names = {it.id for it in live}
-    whole = {uuid for it in live if not it.share for uuid in it.gpus}
-    shared = {uuid for it in live if it.share for uuid in it.gpus}
+    holders: dict[str, list[Attempt]] = {}
+    for attempt in live:
+        for uuid in attempt.gpus:
+            holders.setdefault(uuid, []).append(attempt)
     ignored = node.spec.gpus.foreign_ignore
     told: list[object] = []
     for gpu in gpus:
+        held = holders.get(gpu.uuid, ())
         used = gpu.memory_used_bytes
         memory = used if used is None or used > ignored else 0
-        if memory and gpu.uuid in shared:
-            memory //= _STEP
-        elif gpu.uuid in whole:
-            memory = 0
-        others = tuple((it.pid, it.memory_bytes) for it in gpu.processes if it.attempt not in names)
+        if memory and held:
+            memory = memory // _STEP if held[0].share else 0
+        own = {it.id for it in held}
+        others = tuple((it.pid, it.memory_bytes) for it in gpu.processes if it.attempt not in own)
         state = gpu.state if gpu.state == "ok" else (gpu.state, gpu.text)
         told.append((gpu.uuid, state, gpu.recovery_action, gpu.memory_bytes, memory, others))
     return tuple(told)
