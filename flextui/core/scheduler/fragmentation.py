@@ -33,13 +33,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from math import gcd, sqrt
 
 from flextui.core.scheduler.demand import Shape
 from flextui.core.scheduler.need import MILLI
 
-ENDS = 0.01
-"""With this probability per arrival a gap is left as it is: rare shares don't fill it in time."""
+ENDS = 0.02
+"""With this probability per share a gap is left as it is: rare sizes don't fill it in time."""
 SPREAD = 0.125
 """Weight of the variance of CPUs and memory per GPU. Less than 1, for placement itself evens out
 what each node gets."""
@@ -63,19 +64,19 @@ class Outlook:
         """Thousandths free → thousandths of them that will be lost."""
         self._cpus = _Companion(asked, [it.cpus for it in asked])
         self._memory = _Companion(asked, [it.memory for it in asked])
-        self._whole = sorted((it for it in asked if it.gpus), key=lambda it: it.gpus)
-        self._parts = sorted((it for it in asked if it.milli < MILLI and it.milli), key=_part)
-        self._sizes = [it.milli for it in self._parts]
-        self._counts = [it.gpus for it in self._whole]
         gpus = sum(it.often * it.milli for it in asked)
         for it in asked:
             it.weight = it.often * it.milli / gpus if gpus else 0.0
-        self._demand = sum([it.weight for it in asked])
-        self._large = sorted((it.gpu_memory, it.weight) for it in asked if it.milli)
+        self._asked = [it for it in asked if it.milli]
+        self._sizes = sorted({it.milli for it in self._asked if it.milli < MILLI})
+        self._served: dict[tuple[int, int], _Served] = {}
+        self._free: dict[Gaps, tuple[int, float, _Served]] = {}
         self._known: dict[tuple[Gaps, int, int], float] = {}
 
     def lost(self, gaps: Gaps, cpus: int, memory: int) -> float:
         """Of a node with this much free: thousandths of GPUs that nobody will get."""
+        if not gaps:
+            return 0.0
         key = (gaps, cpus // CORES, memory // MEMORY)
         known = self._known.get(key)
         if known is None:
@@ -85,35 +86,63 @@ class Outlook:
         return known
 
     def _lost(self, gaps: Gaps, cpus: int, memory: int) -> float:
-        total = sum(gaps)
-        if not total:
-            return 0.0
-        gap = self.gap
-        lost = sum([gap[it] for it in gaps])
-        left = total - lost
+        free = self._free.get(gaps)
+        if free is None:
+            if len(self._free) > _KEPT:
+                self._free.clear()
+            lost = sum([self.gap[it] for it in gaps])
+            free = self._free[gaps] = (sum(gaps), lost, self._serves(gaps))
+        total, lost, serves = free
+        left = max(0.0, total - lost)
         starved = max(self._cpus.starved(left, cpus), self._memory.starved(left, memory))
-        return lost + starved + NEXT * total * self._unfit(gaps, cpus, memory)
+        return lost + starved + NEXT * total * (1.0 - serves.part(cpus, memory))
+
+    def _serves(self, gaps: Gaps) -> _Served:
+        """What of the demand fits the GPUs, if CPUs and memory were no matter."""
+        whole, largest = gaps.count(MILLI), gaps[0]
+        key = (whole, bisect_right(self._sizes, largest))
+        if key not in self._served:
+            able = [
+                it
+                for it in self._asked
+                if it.gpus <= whole and it.milli <= largest * max(1, it.gpus)
+            ]
+            self._served[key] = _Served(able)
+        return self._served[key]
 
     def price(self, milli: int, memory: int) -> float:
         """What it costs to take so much of devices with so much memory, for all who can use them.
 
         Where some ask for large devices, these cost more than small ones.
         """
-        users = sum([weight for least, weight in self._large if least <= memory])
+        users = sum([it.weight for it in self._asked if it.gpu_memory <= memory])
         return NEXT * milli * users
 
-    def _unfit(self, gaps: Gaps, cpus: int, memory: int) -> float:
-        """The part of the demand for GPUs that the node can't serve, by what each asks for."""
-        fits = 0.0
-        for it in self._parts[: bisect_right(self._sizes, gaps[0])]:
-            if it.cpus <= cpus and it.memory <= memory:
-                fits += it.weight
-        whole = gaps.count(MILLI)
-        if whole:
-            for it in self._whole[: bisect_right(self._counts, whole)]:
-                if it.cpus <= cpus and it.memory <= memory:
-                    fits += it.weight
-        return self._demand - fits
+
+class _Served:
+    """Requests whose GPUs fit somewhere: how much of all demand they are, by CPUs and memory."""
+
+    __slots__ = ("_by_cpus", "_by_memory", "_cpus", "_memory")
+
+    def __init__(self, asked: Sequence[_Asked]) -> None:
+        self._cpus, self._by_cpus = _grown([(it.cpus, it.weight) for it in asked])
+        self._memory, self._by_memory = _grown([(it.memory, it.weight) for it in asked])
+
+    def part(self, cpus: int, memory: int) -> float:
+        """Of all GPUs asked for, the part that goes with so many CPUs and so much memory.
+
+        Which requests lack both isn't looked at: who asks for much of one mostly does of the other.
+        """
+        return min(
+            self._by_cpus[bisect_right(self._cpus, cpus)],
+            self._by_memory[bisect_right(self._memory, memory)],
+        )
+
+
+def _grown(amounts: Sequence[tuple[int, float]]) -> tuple[list[int], list[float]]:
+    """The amounts in order, and the weight of those that are no more: one entry more."""
+    in_order = sorted(amounts)
+    return [amount for amount, _ in in_order], [0.0, *accumulate(it[1] for it in in_order)]
 
 
 class _Asked:
@@ -136,27 +165,23 @@ def _milli(shape: Shape, device_memory: int) -> int:
     return shape.share or shape.gpus * MILLI
 
 
-def _part(asked: _Asked) -> int:
-    return asked.milli
-
-
 def _gaps(asked: Sequence[_Asked]) -> list[float]:
-    """What is left of a gap that is filled with requests as they come, until none fits.
+    """What is left of a gap that is filled with shares as they come, until none fits.
 
     Between multiples of what all sizes have in common nothing changes, so only those are summed.
     """
     often: dict[int, float] = {}
     for it in asked:
-        if it.milli:
-            size = min(it.milli, MILLI)
-            often[size] = often.get(size, 0.0) + it.often
+        if 0 < it.milli < MILLI:
+            often[it.milli] = often.get(it.milli, 0.0) + it.often
     if not often:
-        return [0.0] * (MILLI + 1)
+        return [*map(float, range(MILLI)), 0.0]
     step = gcd(MILLI, *often)
     sizes = sorted(often.items())
+    ends = ENDS * sum(often.values())
     table = [0.0]
     for free in range(step, MILLI + 1, step):
-        weight, left = ENDS, ENDS * free
+        weight, left = ends, ends * free
         for milli, part in sizes:
             if milli > free:
                 break

@@ -19,7 +19,7 @@ from flextui.core.scheduler.device import Device
 from flextui.core.scheduler.feasible import pick, share_of, suits
 from flextui.core.scheduler.fragmentation import Gaps, Outlook
 from flextui.core.scheduler.need import MILLI, Need, Wants
-from flextui.core.scheduler.rank import Left, Rank, rank
+from flextui.core.scheduler.rank import Before, Left, Rank, rank
 
 SEARCHES = 1024
 """So many requests are kept in order; beyond that the oldest is forgotten."""
@@ -126,13 +126,20 @@ def _without(gaps: Gaps, free: int, taken: int) -> Gaps:
 class Look:
     """Open rooms of one kind with the same amounts free. Dead once it has none."""
 
-    __slots__ = ("_orders", "cpus", "fill", "id", "kind", "memory", "rooms")
+    __slots__ = ("_orders", "before", "cpus", "fill", "id", "kind", "memory", "rooms")
 
     def __init__(self, number: int, kind: Kind, fill: Fill, room: Room) -> None:
         self.id, self.kind, self.fill = number, kind, fill
         self.cpus, self.memory = room.free_cpus, room.free_memory
         self.rooms: dict[int, Room] = {}
         self._orders: list[int] = []
+        self.before: Before | None = None
+
+    def expect(self, outlook: Outlook) -> Before:
+        """What is free, and what of it will be lost."""
+        gaps = self.fill.gaps
+        self.before = Before(sum(gaps), outlook.lost(gaps, self.cpus, self.memory))
+        return self.before
 
     def add(self, room: Room) -> None:
         self.rooms[room.order] = room
@@ -175,7 +182,8 @@ class Search:
             left = fill.after(wants, look.kind, room, outlook)
             if left is None or not (anywhere or _likes(room, need)):
                 continue
-            ranked = rank(outlook, need, room.node, fill.gaps, left, look.cpus, look.memory)
+            before = look.before or look.expect(outlook)
+            ranked = rank(outlook, need, room.node, before, left, look.cpus, look.memory)
             insort(entries, (ranked, look.id, look))
 
     def forget(self) -> None:
@@ -341,3 +349,4 @@ class Index:
             fill.forget()
         for look in self._looks.values():
             look.fill.forget()
+            look.before = None

@@ -22,6 +22,13 @@ Rank = tuple[int, float, int, int, int, int]
 was free before: GPUs, CPUs, memory."""
 
 
+class Before(NamedTuple):
+    """What is free of the devices of a room: thousandths, and how many of them will be lost."""
+
+    free: int
+    lost: float
+
+
 class Left(NamedTuple):
     """What a request would leave of the devices of a room, and what it takes."""
 
@@ -33,13 +40,12 @@ class Left(NamedTuple):
 
 
 def rank(
-    outlook: Outlook, need: Need, node: Node, before: Gaps, left: Left, cpus: int, memory: int
+    outlook: Outlook, need: Need, node: Node, before: Before, left: Left, cpus: int, memory: int
 ) -> Rank:
     """How good a node is for a request. `before`, `cpus`, `memory`: what is free there now."""
     lost = outlook.lost(left.gaps, cpus - need.cpus, memory - need.memory)
-    spoilt = lost - outlook.lost(before, cpus, memory) + left.price
     likes = -preferred(need, node) if need.prefer else 0
-    return (likes, spoilt, left.memory, sum(before), cpus, memory)
+    return (likes, lost - before.lost + left.price, left.memory, before.free, cpus, memory)
 
 
 def preferred(need: Need, node: Node) -> int:
