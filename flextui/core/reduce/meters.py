@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flextui.core.draft import Draft
+from flextui.core.model.records import changed
 from flextui.core.model.state import Attempt, AttemptState, Gpu, Job, Meter, Node
 from flextui.core.model.usage import HOUR, WHOLE
 
@@ -52,7 +53,7 @@ def _read(meter: Meter, attempt: Attempt, idle: int, now: float) -> Meter:
     idle_at = None
     if idle == len(attempt.gpus):
         idle_at = meter.idle_at if lasting and meter.idle_at is not None else now
-    return replace(
+    return changed(
         meter,
         idle_s=meter.idle_s + (gap * idle * part if lasting else 0.0),
         seen_at=now if idle else None,

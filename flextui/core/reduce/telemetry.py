@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from flextui.core.draft import Draft
 from flextui.core.events import Sampled
+from flextui.core.model.records import changed
 from flextui.core.model.state import Attempt, Gpu, Node, NodeStatus
 from flextui.core.reduce.devices import (
     SESSION_UP,
@@ -34,7 +35,7 @@ def sampled(draft: Draft, event: Sampled) -> None:
     if node is None or node.status not in SESSION_UP:
         return
     gpus = _usable(draft, node, event.gpus)
-    fresh = replace(node, sample=event.sample, gpus=gpus, sampled=True)
+    fresh = changed(node, sample=event.sample, gpus=gpus, sampled=True)
     live = draft.live_on(node.name)
     matters = not node.sampled or _signature(node, node.gpus, live) != _signature(node, gpus, live)
     twin = None
