@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from flextui.core.model.state import Attempt, AttemptState, JobState, Mark, Node, NodeStatus
+from flextui.core.scheduler.ask import Ask
 from flextui.core.scheduler.decision import Block, Decision
 from flextui.core.scheduler.explain import explain
-from flextui.core.scheduler.feasible import fit, nobody
+from flextui.core.scheduler.feasible import fit
 from flextui.core.scheduler.fleet import Fleet
 from flextui.core.scheduler.memo import Memo
 from flextui.core.scheduler.need import need_of
@@ -405,11 +406,12 @@ def test_a_request_fits_exactly_where_nothing_is_in_its_way(
     world: World, request: dict[str, Any]
 ) -> None:
     need = need_of(world.submit("job", **request))
+    ask = Ask(need, "alice/job", "", "alice")
     snapshot = world.snapshot()
     fleet = Fleet(snapshot)
     for room in fleet.rooms:
-        free = room in fleet.matching(need) and fit(room, nobody(need)) is not None
-        assert free is not any(obstacles(snapshot, room, need))
+        free = room in fleet.matching(need) and fit(room, ask) is not None
+        assert free is not any(obstacles(snapshot, room, need, ask))
 
 
 # ── time ───────────────────────────────────────────────────────────────────────────────────────

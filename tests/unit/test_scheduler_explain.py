@@ -9,7 +9,7 @@ from flextui.core.reduce.admission import Terms
 from flextui.core.reduce.jobs import new_job
 from flextui.core.scheduler.decision import Trial
 from flextui.core.scheduler.explain import explain
-from flextui.core.scheduler.reasons import FRONT
+from flextui.core.scheduler.placing import FRONT
 from flextui.core.scheduler.trial import trial
 from tests.unit.world import GIB, World, node, process
 

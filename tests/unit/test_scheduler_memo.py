@@ -59,8 +59,8 @@ def test_jobs_that_are_gone_are_forgotten() -> None:
     plan(world.snapshot(), world.now, memo)
     world.settle()
     plan(world.snapshot(), world.now, memo)
-    assert len(memo.waiting) == 1500
+    assert len(memo.queue) == 1500
     world.jobs.clear()
     world.tasks.clear()
     plan(world.snapshot(), world.now, memo)
-    assert not memo.waiting
+    assert not memo.queue.lanes

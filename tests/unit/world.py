@@ -10,9 +10,11 @@ from dataclasses import replace
 from typing import Any
 
 from flextui.core.model.ids import TaskKey, attempt_id
-from flextui.core.model.inventory import Inventory, NodeSpec
+from flextui.core.model.inventory import Inventory, NodeSpec, Reservation
+from flextui.core.model.journal import Journal, Kind
 from flextui.core.model.spec import JobSpec
 from flextui.core.model.state import (
+    Account,
     Attempt,
     AttemptState,
     Facts,
@@ -23,10 +25,12 @@ from flextui.core.model.state import (
     Node,
     NodeStatus,
     Now,
+    RunTimes,
     Snapshot,
     StopRequest,
     Task,
 )
+from flextui.core.scheduler.accounts import charged, held_milli
 from flextui.core.scheduler.decision import Decision, Explanation
 from flextui.core.scheduler.explain import explain
 from flextui.core.scheduler.plan import plan
@@ -85,10 +89,11 @@ def process(user: str, memory: float, *, attempt: str | None = None, pid: int = 
 class World:
     """A fleet with its jobs, moved along by events and decisions."""
 
-    def __init__(self, *nodes: Node, lost_after: float = 60.0) -> None:
+    def __init__(self, *nodes: Node, lost_after: float = 60.0, **inventory: Any) -> None:
+        """Further fields are those of Inventory; `policy` as a mapping."""
         specs = tuple(it.spec for it in nodes)
-        policy: Any = {"node_lost_after": lost_after}
-        self.inventory = Inventory(nodes=specs, policy=policy)
+        policy: Any = {"node_lost_after": lost_after, **inventory.pop("policy", {})}
+        self.inventory = Inventory(nodes=specs, policy=policy, **inventory)
         self.nodes = {it.name: it for it in nodes}
         self.jobs: dict[str, Job] = {}
         self.recent: dict[str, Job] = {}
@@ -98,11 +103,19 @@ class World:
         self.suspended = False
         self.now = Now(FIRST, 1000.0)
         self.decision = Decision()
+        self.accounts: dict[tuple[str, str], Account] = {}
+        self.runtimes: dict[str, RunTimes] = {}
+        self.reservations: dict[str, Reservation] = {}
+        self._held: dict[str, int] = {}
+        self._journal = Journal()
+        self._seen: dict[Kind, dict[Any, Any]] = {}
         self._seq = 0
 
     # ── reading ────────────────────────────────────────────────────────────────────────────────
 
     def snapshot(self) -> Snapshot:
+        """The state as it is, with what changed since the last time in its journal."""
+        self._charge()
         by_job: dict[str, tuple[TaskKey, ...]] = {}
         for key in self.tasks:
             by_job[key.job] = (*by_job.get(key.job, ()), key)
@@ -110,6 +123,11 @@ class World:
         for attempt in self.attempts.values():
             if attempt.state.live:
                 by_node[attempt.node] = by_node.get(attempt.node, frozenset()) | {attempt.id}
+        self._note(Kind.JOB, {**self.jobs, **self.recent})
+        self._note(Kind.TASK, {key: (it, *self._of(it)) for key, it in self.tasks.items()})
+        self._note(Kind.NODE, {key: (it, by_node.get(key)) for key, it in self.nodes.items()})
+        self._note(Kind.ACCOUNT, dict(self.accounts))
+        self._note(Kind.RUNTIMES, dict(self.runtimes))
         return Snapshot(
             revision=1,
             inventory=self.inventory,
@@ -122,7 +140,41 @@ class World:
             by_node=by_node,
             suspended_until_answer=self.suspended,
             lease_mono=dict(self.lease_mono),
+            accounts=dict(self.accounts),
+            runtimes=dict(self.runtimes),
+            reservations=dict(self.reservations),
+            journal=self._journal,
+            mark=self._journal.end,
         )
+
+    def _of(self, task: Task) -> list[Attempt]:
+        """A task's attempts."""
+        numbers = range(1, task.attempts + 1)
+        found = (self.attempts.get(attempt_id(task.key, number)) for number in numbers)
+        return [it for it in found if it is not None]
+
+    def _note(self, kind: Kind, now: dict[Any, Any]) -> None:
+        """Tell the journal what changed in a table."""
+        before = self._seen.get(kind, {})
+        for key in {**before, **now}:
+            if key not in now or key not in before or before[key] != now[key]:
+                self._journal.note(kind, key)
+        self._seen[kind] = now
+
+    def _charge(self) -> None:
+        """Bring the accounts up to what the attempts hold."""
+        half_life, window = self.inventory.policy.half_life, self.inventory.quota_window
+        for it in self.attempts.values():
+            held, before = held_milli(it), self._held.get(it.id, 0)
+            job = self.jobs.get(it.task.job) or self.recent.get(it.task.job)
+            if held == before or job is None:
+                continue
+            key = (job.project, job.owner)
+            account = self.accounts.get(key) or Account(*key, at=self.now.wall)
+            ended = it.ended_at if not it.state.live else None
+            delta = held - before
+            self.accounts[key] = charged(account, delta, self.now.wall, half_life, window, ended)
+            self._held[it.id] = held
 
     def job(self, name: str) -> Job:
         """The newest job of that name."""
@@ -154,7 +206,10 @@ class World:
     # ── commands ───────────────────────────────────────────────────────────────────────────────
 
     def submit(self, name: str, owner: str = "alice", **fields: Any) -> Job:
-        """A job of one core unless it says otherwise; a live service gets a new revision."""
+        """A job of one core unless it says otherwise; a live service gets a new revision.
+
+        `begin` and `deadline` are seconds from now.
+        """
         spec = JobSpec.model_validate({"run": "true", "name": name, **fields})
         known = [it for it in self.jobs.values() if it.full_name == f"{owner}/{name}"]
         if known and spec.type != "batch":
@@ -179,9 +234,15 @@ class World:
                 submitted_at=self.now.wall,
                 priority=spec.priority,
                 count=spec.count,
+                project=spec.project,
+                begin_at=self._at(spec.begin),
+                deadline_at=self._at(spec.deadline),
             )
         self.jobs[job.id] = job
         return job
+
+    def _at(self, moment: Any) -> float | None:
+        return None if moment is None else self.now.wall + moment
 
     def stop(self, name: str) -> None:
         job = self.job(name)
@@ -372,6 +433,12 @@ class World:
             state=AttemptState.PLACED,
             placed_at=self.now.wall,
             lease_s=30.0 if loss.fence else None,
+            share=placement.share,
+            gpu_memory_bytes=placement.gpu_memory_bytes,
+            cpu_set=placement.cpu_set,
+            gang=placement.gang,
+            master=placement.master,
+            borrowed=placement.borrowed,
         )
         self.attempts[attempt.id] = attempt
         if loss.fence:

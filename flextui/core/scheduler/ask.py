@@ -22,3 +22,7 @@ class Ask(NamedTuple):
     user: str
     until: float = inf
     """Wall time at which it has ended at the latest, by its time limit; infinite without one."""
+    groups: tuple[str, ...] = ()
+    """The user's groups."""
+    likely: float = inf
+    """Wall time at which it has probably ended, for what may be preempted if it hasn't."""

@@ -5,24 +5,20 @@ Unlike the stored reasons this is made when somebody asks, so it may name amount
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from flextui.core.model.ids import TaskKey
 from flextui.core.model.state import Job, JobState, Now, Snapshot, Task
 from flextui.core.model.units import format_duration
-from flextui.core.scheduler.ask import Ask
 from flextui.core.scheduler.capacity import Room
 from flextui.core.scheduler.decision import Block, Explanation
-from flextui.core.scheduler.fleet import Fleet
+from flextui.core.scheduler.kind import Waiting
 from flextui.core.scheduler.ledger import Ledger
-from flextui.core.scheduler.loss import suspended
-from flextui.core.scheduler.memo import Memo, Waiting
-from flextui.core.scheduler.need import need_of
 from flextui.core.scheduler.obstacles import NEAREST, NEVER, Obstacle, obstacles
-from flextui.core.scheduler.queue import in_order, place_all
+from flextui.core.scheduler.placing import Placing
+from flextui.core.scheduler.plan import placed_before
 from flextui.core.scheduler.reasons import reason_for
-from flextui.core.scheduler.reconcile import reconcile
 from flextui.core.scheduler.relax import would_help
 
 _DISTANCE = {code: place for place, code in enumerate(NEAREST)}
@@ -34,22 +30,12 @@ def explain(snapshot: Snapshot, key: TaskKey, now: Now) -> Explanation:
     job = snapshot.jobs.get(key.job) or snapshot.recent.get(key.job)
     if task is None or job is None:
         return Explanation(key, "there is no such task", "gone")
-    ledger = Ledger(snapshot, now, paused=suspended(snapshot))
-    queue = in_order(reconcile(ledger, Memo())[0])
-    task = ledger.task(key)
-    place = next((at for at, it in enumerate(queue, 1) if it[1].key == key), None)
-    if place is None:
-        return _not_queued(ledger, job, task, now)
-    fleet = Fleet(snapshot)
-    place_all(ledger, fleet, _before(queue, key))
-    return in_queue(snapshot, fleet, job, task, place, now)
-
-
-def _before(queue: Iterable[Waiting], key: TaskKey) -> Iterable[Waiting]:
-    for entry in queue:
-        if entry[1].key == key:
-            return
-        yield entry
+    placing, place = placed_before(snapshot, key, now)
+    it = placing.waiting(key)
+    if it is None or place is None:
+        ledger = placing.ledger
+        return _not_queued(ledger, job, ledger.task(key), now)
+    return in_queue(snapshot, placing, it, place, now)
 
 
 def _not_queued(ledger: Ledger, job: Job, task: Task, now: Now) -> Explanation:
@@ -67,18 +53,21 @@ def _not_queued(ledger: Ledger, job: Job, task: Task, now: Now) -> Explanation:
 
 
 def in_queue(
-    snapshot: Snapshot, fleet: Fleet, job: Job, task: Task, place: int, now: Now
+    snapshot: Snapshot, placing: Placing, it: Waiting, place: int, now: Now
 ) -> Explanation:
     """Why a task that wants a place has none, with what comes before it already placed."""
-    need = need_of(job, task)
-    ask = Ask(need, job.full_name, job.project, job.owner)
-    reason = reason_for(snapshot, fleet, need)
-    found = [(room, it) for room in fleet.rooms for it in obstacles(snapshot, room, need, ask)]
+    fleet, need, ask = placing.fleet, it.need, placing.ask_of(it)
+    reason = reason_for(snapshot, fleet.rooms, need, ask, it.kind.nodes)
+    found = [(room, one) for room in fleet.rooms for one in obstacles(snapshot, room, need, ask)]
+    blocks = _fold(snapshot, found, now)
+    refusal = placing.quotas.refusal(it.kind)
+    if refusal:
+        blocks = (Block("quota", refusal), *blocks)
     return Explanation(
-        task=task.key,
-        summary=reason.text,
-        code=reason.code,
-        blocks=_fold(snapshot, found, now),
+        task=it.task.key,
+        summary=refusal or reason.text,
+        code="quota" if refusal else reason.code,
+        blocks=blocks,
         would_help=would_help(snapshot, fleet, ask),
         feasible_ever=reason.ever,
         position=place,

@@ -25,18 +25,26 @@ class Ledger:
         self.now = now
         self.paused = paused
         """Nothing is given up: see `loss.suspended`."""
+        policy = snapshot.inventory.policy
+        self.learned = policy.preemption and policy.backfill != "off"
+        """Run times that were learned may let in what may be preempted."""
+        self.looked: list[str] = []
+        """Jobs that were looked at in full, in order."""
         self.placements: list[Placement] = []
         self.notes: list[Note] = []
         self._tasks: dict[TaskKey, Task] = {}
         self._jobs: dict[str, Job] = {}
         self._new: dict[str, list[TaskKey]] = {}
-        self._kills: dict[str, Kill] = {}
-        self._give_ups: dict[str, GiveUp] = {}
+        self._kills: dict[str, tuple[Kill, str]] = {}
+        self._give_ups: dict[str, tuple[GiveUp, str]] = {}
         self._starting: dict[TaskKey, str] = {}
         self._wall: float | None = None
         self._mono: float | None = None
 
     # ── reading ────────────────────────────────────────────────────────────────────────────────
+
+    def job(self, key: str) -> Job:
+        return self._jobs.get(key) or self.snapshot.jobs[key]
 
     def task(self, key: TaskKey) -> Task:
         return self._tasks.get(key) or self.snapshot.tasks[key]
@@ -67,6 +75,12 @@ class Ledger:
         """Jobs of which this pass has changed or placed a task, each once."""
         return list(dict.fromkeys(key.job for key in (*self._tasks, *self._starting)))
 
+    @property
+    def loud(self) -> tuple[str, ...]:
+        """Jobs of which this pass has changed anything at all."""
+        ends = [job for _, job in (*self._kills.values(), *self._give_ups.values())]
+        return (*self.changed_jobs, *self._jobs, *ends)
+
     # ── writing ────────────────────────────────────────────────────────────────────────────────
 
     def put(self, task: Task) -> None:
@@ -81,14 +95,14 @@ class Ledger:
     def put_job(self, job: Job) -> None:
         self._jobs[job.id] = job
 
-    def kill(self, attempt: Attempt, why: str, by: str = ACTOR) -> None:
+    def kill(self, attempt: Attempt, why: str, by: str = ACTOR, code: str = "") -> None:
         """Owe the attempt a kill, once."""
         if not self.stopping(attempt):
-            request = StopRequest(by, self.now.wall, why)
-            self._kills[attempt.id] = Kill(attempt.id, request)
+            request = StopRequest(by, self.now.wall, why, code)
+            self._kills[attempt.id] = (Kill(attempt.id, request), attempt.task.job)
 
     def give_up(self, attempt: Attempt, reason: str) -> None:
-        self._give_ups[attempt.id] = GiveUp(attempt.id, reason)
+        self._give_ups[attempt.id] = (GiveUp(attempt.id, reason), attempt.task.job)
 
     def place(self, placement: Placement) -> None:
         self.placements.append(placement)
@@ -107,8 +121,8 @@ class Ledger:
             jobs=tuple(self._jobs.values()),
             tasks=tuple(self._tasks.values()),
             placements=tuple(self.placements),
-            kills=tuple(self._kills.values()),
-            give_ups=tuple(self._give_ups.values()),
+            kills=tuple(kill for kill, _ in self._kills.values()),
+            give_ups=tuple(it for it, _ in self._give_ups.values()),
             notes=tuple(self.notes),
             suspended=self.paused,
             next_wall=self._wall,
@@ -119,7 +133,7 @@ class Ledger:
 def changed(job: Job, **fields: Any) -> Job:
     """The job with other fields; what was derived from its spec goes along."""
     new = replace(job, **fields)
-    for derived in ("spec", "need"):
+    for derived in ("spec", "need", "kind"):
         if derived in job.__dict__:
             new.__dict__[derived] = job.__dict__[derived]
     return new

@@ -8,6 +8,7 @@ says that they are gone.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from flextui.core.model.state import Attempt, Job, Node, NodeStatus, Now, Snapshot
@@ -18,6 +19,8 @@ TOGETHER_S = 60.0
 FENCE_MARGIN_S = 10.0
 """How much longer than lease and grace a fenced attempt is given to be dead."""
 
+_FEW = 2
+"""Fewer lost nodes than this are no reason for suspicion."""
 _NEVER = -1.0
 """Before any instant of the awake clock."""
 
@@ -34,11 +37,14 @@ class Verdict:
     """When to judge again, on the awake clock."""
 
 
-def suspended(snapshot: Snapshot) -> bool:
+def suspended(snapshot: Snapshot, lost: Collection[str] | None = None) -> bool:
     """Whether so many nodes vanished together that the core's own link is suspected.
 
     A node that never answered this core didn't vanish: any answer since the start clears it.
+    `lost`: the nodes that are lost, where that is known.
     """
+    if lost is not None and len(lost) < _FEW:
+        return False
     fleet = [
         node
         for node in snapshot.nodes.values()
@@ -50,7 +56,7 @@ def suspended(snapshot: Snapshot) -> bool:
         for node in fleet
         if node.status is NodeStatus.LOST and node.down_mono is not None
     )
-    many = max(2, (len(fleet) + 1) // 2)
+    many = max(_FEW, (len(fleet) + 1) // 2)
     ups = [node.up_mono for node in snapshot.nodes.values() if node.up_mono is not None]
     answered = max(ups, default=_NEVER - 1)
     for first, last in zip(gone, gone[many - 1 :], strict=False):

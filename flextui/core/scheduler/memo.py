@@ -1,21 +1,26 @@
-"""What a pass may keep from the one before, so that a pass costs what has changed since.
+"""What a pass keeps for the next one, so that a pass costs what has changed since.
 
-It only ever spares work: with or without it, `plan` answers the same. What is kept is known to
-hold by the identity of the frozen records that it was made from.
+It only ever spares work: with or without it, `plan` answers the same. What changed is told by the
+snapshot's journal; where there is none, or the last pass was broken off, everything is forgotten
+and found anew.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Any
 
 from flextui.core.model.journal import Changed, Journal
-from flextui.core.model.state import Job, Snapshot, Task
-from flextui.core.scheduler.need import Need
+from flextui.core.model.state import NodeStatus, Snapshot
+from flextui.core.scheduler.queue import Account, Queue
+from flextui.core.scheduler.runtimes import Outlook
 
-Waiting = tuple[Job, Task, Need]
-"""A task that wants a place."""
-
-_SLACK = 1000
+if TYPE_CHECKING:
+    from flextui.core.scheduler.calendar import Calendar
+    from flextui.core.scheduler.hold import Future, Hold
+    from flextui.core.scheduler.kind import Kind
+    from flextui.core.scheduler.need import Need
+    from flextui.core.scheduler.tell import Told
 
 
 class Memo:
@@ -24,22 +29,106 @@ class Memo:
     def __init__(self) -> None:
         self.fleet: Any = None
         """What `fleet.Fleet` keeps."""
+        self.runtimes = Outlook()
+        """What `order.Ranking` keeps."""
         self.touched: Changed | None = None
         """What changed since the last pass; None: everything may have."""
         self._journal: Journal | None = None
-        self._mark = 0
-        self.waiting: dict[str, Waiting] = {}
-        """By job: batch jobs that did nothing but wait for a place."""
+        self._mark: int | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self.queue = Queue()
+        self.restless: set[str] = set()
+        """Jobs that each pass has to look at."""
+        self.loud: tuple[str, ...] = ()
+        """Jobs that the last pass changed: what it decided may have been refused."""
+        self.everywhere: set[str] = set()
+        """Jobs that want a task on every node."""
+        self._lost: set[str] | None = None
+        self._wakes: dict[str, float] = {}
+        self._timers: list[tuple[float, str]] = []
+        self._standings: dict[str, object] = {}
+        # of the last pass's placing
+        self.untried: set[Kind] | None = None
+        """Kinds that may fit where nothing changed; None: any may."""
+        self.headroom: dict[Account, int] = {}
+        """What quotas left to an account at the end, in thousandths of GPUs."""
+        self.holds: dict[str, tuple[Hold, ...]] = {}
+        """By node: what was kept there for others."""
+        self.futures: dict[tuple[Need, str], Future] = {}
+        self.taken: set[str] = set()
+        """Nodes that it placed somebody on."""
+        self.calendar: Calendar | None = None
+        self.told: Told | None = None
+
+    # ── a pass begins and ends ─────────────────────────────────────────────────────────────────
 
     def begin(self, snapshot: Snapshot) -> None:
-        """A pass over this snapshot begins."""
-        journal = snapshot.journal
+        journal, mark = snapshot.journal, self._mark
         self.touched = None
-        if journal is not None and journal is self._journal:
-            self.touched = journal.between(self._mark, snapshot.mark)
-        self._journal, self._mark = journal, snapshot.mark
+        if journal is not None and journal is self._journal and mark is not None:
+            self.touched = journal.between(mark, snapshot.mark)
+        self._journal, self._mark = journal, None
+        if self.touched is None:
+            self._forget()
 
-    def trim(self, jobs: int) -> None:
-        """Forget jobs that are gone, once they are many."""
-        if len(self.waiting) > 2 * jobs + _SLACK:
-            self.waiting.clear()
+    def end(self, snapshot: Snapshot, loud: tuple[str, ...]) -> None:
+        self._mark = snapshot.mark
+        self.loud = loud
+
+    # ── jobs ───────────────────────────────────────────────────────────────────────────────────
+
+    def stand(self, job: str, *, wake: float | None, restless: bool, everywhere: bool) -> None:
+        """What a look at the job said of the next."""
+        (self.restless.add if restless else self.restless.discard)(job)
+        if everywhere:
+            self.everywhere.add(job)
+        if wake is None:
+            self._wakes.pop(job, None)
+        elif self._wakes.get(job) != wake:
+            self._wakes[job] = wake
+            heappush(self._timers, (wake, job))
+
+    def forget(self, job: str) -> None:
+        """A job that is gone, or has ended."""
+        self.queue.put(job, ())
+        self.restless.discard(job)
+        self.everywhere.discard(job)
+        self._wakes.pop(job, None)
+
+    def due(self, wall: float) -> list[str]:
+        """Jobs whose moment has come."""
+        found = []
+        while self._timers and self._timers[0][0] <= wall:
+            at, job = heappop(self._timers)
+            if self._wakes.get(job) == at:
+                del self._wakes[job]
+                found.append(job)
+        return found
+
+    def next_wake(self) -> float | None:
+        """Wall time of the next look at a job that nothing happens to."""
+        while self._timers and self._wakes.get(self._timers[0][1]) != self._timers[0][0]:
+            heappop(self._timers)
+        return self._timers[0][0] if self._timers else None
+
+    # ── nodes ──────────────────────────────────────────────────────────────────────────────────
+
+    def moves(self, node: str, standing: object) -> bool:
+        """Note how a node stands. Whether that has changed."""
+        before = self._standings.get(node)
+        self._standings[node] = standing
+        return before != standing
+
+    def lost(self, snapshot: Snapshot) -> set[str]:
+        """The nodes that are lost."""
+        nodes = snapshot.nodes
+        if self._lost is None or self.touched is None:
+            self._lost = {it.name for it in nodes.values() if it.status is NodeStatus.LOST}
+            return self._lost
+        for name in self.touched.nodes:
+            node = nodes.get(name)
+            lost = node is not None and node.status is NodeStatus.LOST
+            (self._lost.add if lost else self._lost.discard)(name)
+        return self._lost

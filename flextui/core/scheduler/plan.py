@@ -1,43 +1,91 @@
 """One pass: everything that should change now, from the state as it is.
 
 `plan` is a pure function of the snapshot and the instant. Its steps, each a module: reconcile
-what jobs should have with what they have; order the tasks that want a place; place them; say why
-the others wait; go on with rollouts; let the jobs follow their tasks.
+what jobs should have with what they have; place the tasks that want a place, in order; say why
+the others wait; go on with rollouts; let the jobs follow their tasks. `plan_steps` is the same,
+and pauses so often that an event loop between isn't held up.
 """
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from typing import TypeVar
+
+from flextui.core.model.ids import TaskKey
 from flextui.core.model.state import Now, Snapshot
 from flextui.core.scheduler.decision import Decision, Note
 from flextui.core.scheduler.fleet import Fleet
 from flextui.core.scheduler.ledger import Ledger
 from flextui.core.scheduler.loss import suspended
 from flextui.core.scheduler.memo import Memo
-from flextui.core.scheduler.queue import in_order, place_all
-from flextui.core.scheduler.reasons import tell
+from flextui.core.scheduler.order import Ranking
+from flextui.core.scheduler.pace import Pace
+from flextui.core.scheduler.placing import Placing
+from flextui.core.scheduler.quota import Quotas
 from flextui.core.scheduler.reconcile import reconcile
 from flextui.core.scheduler.rollout import roll_out
 from flextui.core.scheduler.rollup import roll_up
+from flextui.core.scheduler.tell import tell
+
+T = TypeVar("T")
 
 
 def plan(snapshot: Snapshot, now: Now, memo: Memo | None = None) -> Decision:
     """What must change, where, and why not. `memo`: see there; it changes no answer."""
-    memo = memo or Memo()
-    memo.begin(snapshot)
-    ledger = Ledger(snapshot, now, paused=suspended(snapshot))
+    return _drained(plan_steps(snapshot, now, memo or Memo()))
+
+
+def plan_steps(snapshot: Snapshot, now: Now, memo: Memo) -> Generator[None, None, Decision]:
+    """The same in small steps, of one to two milliseconds each. It may be broken off."""
+    pace = Pace()
+    placing = yield from place_steps(snapshot, now, memo, pace)
+    ledger = placing.ledger
     _note_pause(ledger)
-    waiting, restless = reconcile(ledger, memo)
-    fleet = Fleet(snapshot, memo)
-    left = place_all(ledger, fleet, in_order(waiting))
-    tell(ledger, fleet, left)
-    for job in restless:
-        roll_out(ledger, fleet, job)
-    following = {job.id: job for job in restless}
-    for key in ledger.changed_jobs:
-        following[key] = snapshot.jobs[key]
-    for job in following.values():
-        roll_up(ledger, job)
+    yield from tell(ledger, memo, placing, pace)
+    for key in ledger.looked:
+        if roll_out(ledger, placing.fleet, ledger.job(key)):
+            memo.restless.add(key)
+    for key in dict.fromkeys((*ledger.looked, *ledger.changed_jobs)):
+        roll_up(ledger, ledger.job(key))
+        if pace.due(0.3):
+            yield
+    memo.end(snapshot, ledger.loud)
     return ledger.decision()
+
+
+def place_steps(
+    snapshot: Snapshot, now: Now, memo: Memo, pace: Pace
+) -> Generator[None, None, Placing]:
+    """Up to where all places are given: what starts, what is kept for whom, who gives way."""
+    placing = yield from _ready(snapshot, now, memo, pace)
+    yield from placing.run()
+    return placing
+
+
+def _ready(snapshot: Snapshot, now: Now, memo: Memo, pace: Pace) -> Generator[None, None, Placing]:
+    """Up to where places are given: every task that wants one is in the queue."""
+    memo.begin(snapshot)
+    ledger = Ledger(snapshot, now, paused=suspended(snapshot, memo.lost(snapshot)))
+    ranking = Ranking(snapshot, now, memo.runtimes)
+    memo.queue.begin(lambda it: ranking.group(it.job, it.task, it.need))
+    quotas = Quotas(ledger)
+    yield from reconcile(ledger, memo, pace, quotas.enforce())
+    return Placing(ledger, memo, Fleet(snapshot, memo), ranking, quotas, pace)
+
+
+def placed_before(snapshot: Snapshot, key: TaskKey, now: Now) -> tuple[Placing, int | None]:
+    """A pass as far as to a task's turn, and which turn that is; None: it wants no place."""
+    placing = _drained(_ready(snapshot, now, Memo(), Pace()))
+    return placing, _drained(placing.until(key))
+
+
+def _drained(steps: Generator[None, None, T]) -> T:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            result: T = done.value
+            return result
 
 
 def _note_pause(ledger: Ledger) -> None:

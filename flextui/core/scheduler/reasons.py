@@ -1,30 +1,26 @@
-"""The short reason that each waiting task carries with it.
+"""The short reason that each waiting task carries with it, in words.
 
-The first in the queue are told node by node. Those further back that only wait for room are told
-just that, so that a thousand waiting jobs aren't written anew each time a GPU changes hands;
-`why` tells any of them in full.
+It has nothing in it that ticks: a stored reason is written anew whenever its text changes. Those
+in front are told node by node. Of those further back it is only told what kind of thing they wait
+for, so that a thousand waiting jobs aren't written anew each time a GPU changes hands; `why`
+tells any of them in full. Who is told when is in `tell`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
-from flextui.core.model.state import JobState, Snapshot
+from flextui.core.model.state import Snapshot
 from flextui.core.model.units import format_size
+from flextui.core.scheduler.ask import Ask
 from flextui.core.scheduler.capacity import Room
 from flextui.core.scheduler.feasible import could_fit
-from flextui.core.scheduler.fleet import Fleet
-from flextui.core.scheduler.ledger import Ledger
-from flextui.core.scheduler.memo import Waiting
 from flextui.core.scheduler.need import MILLI, Need
 from flextui.core.scheduler.obstacles import NEAREST, NEVER, Obstacle, count, obstacles
 
-FRONT = 20
-"""So many of the queue are told node by node; fewer where the nodes are many."""
-LOOKS = 2000
-"""So many looks at a node are spent on that in one pass."""
 GROUPS = 4
 """So many kinds of obstacles in one reason."""
 NAMED = 3
@@ -42,72 +38,109 @@ class Reason:
     ever: bool
 
 
-def tell(ledger: Ledger, fleet: Fleet, left: Sequence[Waiting]) -> None:
-    """Give each task that still waits its reason, where that changes."""
-    told_in_full = min(FRONT, max(3, LOOKS // max(1, len(fleet.rooms))))
-    front: dict[Need, Reason] = {}
-    back: dict[Need, Reason] = {}
-    for place, (_, task, need) in enumerate(left):
-        told = front if place < told_in_full else back
-        reason = told.get(need)
-        if reason is None:
-            make = reason_for if told is front else coarse_reason
-            reason = told[need] = make(ledger.snapshot, fleet, need)
-        if task.reason != reason.text or task.reason_code != reason.code:
-            ledger.put(
-                replace(
-                    task,
-                    state=JobState.PENDING,
-                    reason=reason.text,
-                    reason_code=reason.code,
-                )
-            )
+class Sight(NamedTuple):
+    """What one node has in the way of a request, at a glance."""
+
+    code: str
+    """Empty: nothing."""
+    gist: str
+    never: bool
 
 
-def coarse_reason(snapshot: Snapshot, fleet: Fleet, need: Need) -> Reason:
-    """Why a request far back waits: for room, where attempts of ours will make it."""
-    for room in fleet.rooms:
-        if room.open and could_fit(room, need) and room.admits(need):
-            return _waits_for_room(need)
-    return reason_for(snapshot, fleet, need)
+def sight(snapshot: Snapshot, room: Room, need: Need, ask: Ask | None = None) -> Sight:
+    """What is nearest to clearing there; or what never will."""
+    nearest: Obstacle | None = None
+    for it in obstacles(snapshot, room, need, ask):
+        if it.code in NEVER:
+            return Sight(it.code, it.gist, True)
+        if nearest is None or _DISTANCE[it.code] < _DISTANCE[nearest.code]:
+            nearest = it
+    return Sight("", "", False) if nearest is None else Sight(nearest.code, nearest.gist, False)
+
+
+def reason_for(
+    snapshot: Snapshot, rooms: Iterable[Room], need: Need, asker: Ask | None = None, nodes: int = 1
+) -> Reason:
+    """Why a request that doesn't fit now waits."""
+    seen = ((room.name, sight(snapshot, room, need, asker)) for room in rooms)
+    return reason_of(seen, need, nodes)
+
+
+def reason_of(seen: Iterable[tuple[str, Sight]], need: Need, nodes: int = 1) -> Reason:
+    """The reason that follows from what each node has in the way, in the inventory's order."""
+    told = list(seen)
+    able = sum(not it.never for _, it in told)
+    first = [entry for entry in told if entry[1].code]
+    if not first:
+        return Reason("order", "its turn comes next", True)
+    first.sort(key=lambda entry: _DISTANCE[entry[1].code])  # stable
+    code = first[0][1].code
+    if able < nodes:
+        if able:
+            text = f"needs {asked(need, nodes)}: no more than {able} could ever hold that"
+            return Reason("too_big", text, False)
+        return Reason("labels" if code == "labels" else "too_big", never_text(first, need), False)
+    fits = len(told) - len(first)
+    groups = fold((name, it.gist) for name, it in first if it.code != "labels")
+    if nodes > 1:
+        groups = f"{count(fits, 'node')} could now; {groups}"
+    return Reason(code, f"needs {asked(need, nodes)}: {groups}", True)
+
+
+def asked(need: Need, nodes: int) -> str:
+    """What is asked, of so many nodes."""
+    return ask(need) if nodes == 1 else f"{nodes} nodes with {ask(need)} each"
+
+
+# ── further back ───────────────────────────────────────────────────────────────────────────────
 
 
 @lru_cache(maxsize=1 << 14)
-def _waits_for_room(need: Need) -> Reason:
+def waits_for_room(need: Need, nodes: int) -> Reason:
+    """It waits for room, where attempts of ours will make it."""
     code = "gpus_busy" if need.wants.anything else "cpus" if need.cpus else "memory"
-    return Reason(code, f"needs {ask(need)}: waits for room", True)
+    return Reason(code, f"needs {asked(need, nodes)}: waits for room", True)
 
 
-def reason_for(snapshot: Snapshot, fleet: Fleet, need: Need) -> Reason:
-    """Why a request that fits nowhere now waits."""
-    first: list[tuple[Room, Obstacle]] = []
-    ever = False
-    for room in fleet.rooms:
-        found = list(obstacles(snapshot, room, need))
-        never = [it for it in found if it.code in NEVER]
-        ever = ever or not never
-        if never:
-            first.append((room, never[0]))
-        elif found:
-            first.append((room, min(found, key=lambda it: _DISTANCE[it.code])))
-    if not first:
-        return Reason("order", "its turn comes next", True)
-    first.sort(key=lambda it: _DISTANCE[it[1].code])  # stable: the inventory's order among equals
-    code = first[0][1].code
-    if not ever:
-        return Reason("labels" if code == "labels" else "too_big", never_text(first, need), False)
-    told = _fold((room.name, it.gist) for room, it in first if it.code != "labels")
-    return Reason(code, f"needs {ask(need)}: {told}", True)
+def could_have(room: Room, need: Need) -> bool:
+    """Whether only attempts of ours can be in the way there."""
+    return room.open and could_fit(room, need) and room.admits(need)
 
 
-def never_text(first: Sequence[tuple[Room, Obstacle]], need: Need) -> str:
+_CLOSED = {
+    "gpus_foreign": "others than flextui use the GPUs that it could have",
+    "gpus_cordoned": "GPUs that it could have are cordoned",
+    "gpus_unknown": "the GPUs that it could have haven't been seen yet",
+    "node_drained": "nodes that could hold it are drained",
+    "node_cordoned": "nodes that could hold it are cordoned",
+    "node_down": "nodes that could hold it are out of reach",
+}
+
+
+def closed_reason(snapshot: Snapshot, rooms: Iterable[Room], need: Need, nodes: int) -> Reason:
+    """Why a request waits for which no node is open that attempts of ours could leave to it."""
+    nearest = ""
+    for room in rooms:
+        found = [it.code for it in obstacles(snapshot, room, need)]
+        for code in found if not NEVER.intersection(found) else ():
+            if code in _CLOSED and (not nearest or _DISTANCE[code] < _DISTANCE[nearest]):
+                nearest = code
+    if not nearest:
+        return reason_for(snapshot, rooms, need, None, nodes)
+    return Reason(nearest, f"needs {asked(need, nodes)}: {_CLOSED[nearest]}", True)
+
+
+# ── in words ───────────────────────────────────────────────────────────────────────────────────
+
+
+def never_text(first: Sequence[tuple[str, Sight]], need: Need) -> str:
     """That no node could ever hold it, and which comes nearest."""
-    room, obstacle = first[0]
-    if obstacle.code == "labels":
+    name, nearest = first[0]
+    if nearest.code == "labels":
         if need.pin is not None:
             return f"no node: {need.pin} doesn't match where"
         return f"no node matches where ({where_text(need)})"
-    return f"needs {ask(need)}: no node could ever hold it; nearest is {room.name}, {obstacle.gist}"
+    return f"needs {ask(need)}: no node could ever hold it; nearest is {name}, {nearest.gist}"
 
 
 def where_text(need: Need) -> str:
@@ -139,7 +172,7 @@ def ask(need: Need) -> str:
     return " and ".join(parts) or "a node"
 
 
-def _fold(told: Iterable[tuple[str, str]]) -> str:
+def fold(told: Iterable[tuple[str, str]]) -> str:
     """'gpu1 1 of 4 free, gpu2 and gpu3 drained, 7 nodes no answer'."""
     groups: dict[str, list[str]] = {}
     for name, gist in told:

@@ -1,65 +1,117 @@
 """What each job should have, against what it has: tasks made, retired, stopped and started anew.
 
-After this every task is in one of these: ended; with a live attempt, whose end may be owed;
-waiting for a moment (`not_before`); or waiting for a place, which is what the queue gets.
+A pass looks only at the jobs for which something may have to change: those that the journal
+names, those whose moment has come, and those that can't rest (see `Look.restless`). What was
+found of the others still stands: a look that changed nothing would change nothing again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from flextui.core.model.ids import TaskKey
 from flextui.core.model.state import (
-    Attempt,
     AttemptState,
     Job,
     JobState,
+    Node,
     NodeStatus,
     Snapshot,
-    StopRequest,
     Task,
 )
 from flextui.core.scheduler.capacity import allows
+from flextui.core.scheduler.gangs import settle_gang
+from flextui.core.scheduler.kind import Waiting, kind_of
 from flextui.core.scheduler.ledger import Ledger
-from flextui.core.scheduler.loss import judge
-from flextui.core.scheduler.memo import Memo, Waiting
+from flextui.core.scheduler.memo import Memo
 from flextui.core.scheduler.need import need_of
+from flextui.core.scheduler.pace import Pace
+from flextui.core.scheduler.settle import Look, fresh, heed_deadline, settle
 
 _PENDING, _RUNNING = JobState.PENDING, JobState.RUNNING
-_UP = (NodeStatus.READY,)
-
-_LASTING = frozenset({"moving", "idle", "share"})
-"""`reason_code` of what is told of a running task and taken back elsewhere: in `rollout`, or where
-telemetry is folded in."""
 
 
-def reconcile(ledger: Ledger, memo: Memo) -> tuple[list[Waiting], list[Job]]:
-    """The tasks that want a place, and the jobs whose own state may have to follow."""
-    waiting: list[Waiting] = []
-    restless: list[Job] = []
-    by_job, tasks, known = ledger.snapshot.by_job, ledger.snapshot.tasks, memo.waiting
-    for name, job in ledger.snapshot.jobs.items():
-        if job.type == "batch" and (keys := by_job.get(name)) is not None:
-            task = tasks[keys[0]]
-            entry = known.get(name)
-            if entry is not None and entry[0] is job and entry[1] is task:
-                waiting.append(entry)
-                continue
-            if _only_waits(job, task):
-                known[name] = entry = (job, task, need_of(job))
-                waiting.append(entry)
-                continue
-            if len(keys) == 1 and _only_runs(ledger.snapshot, job, task):
-                continue
-        if job.state.ended:
+def reconcile(
+    ledger: Ledger, memo: Memo, pace: Pace, stopped: Iterable[str] = ()
+) -> Iterator[None]:
+    """Bring the jobs along, and the memo's queue with them. `stopped`: jobs that this pass has
+    stopped already."""
+    for key in _to_look_at(ledger, memo, stopped):
+        known = ledger.snapshot.jobs.get(key)
+        if known is None or known.state.ended:
+            memo.forget(key)
             continue
-        restless.append(job)
-        for task in _wanted(ledger, job):
-            if _settle(ledger, job, task):
-                task = ledger.task(task.key)
-                waiting.append((job, task, need_of(job, task)))
-    memo.trim(len(ledger.snapshot.jobs))
-    return waiting, restless
+        job = ledger.job(key)
+        look = Look(ledger, job)
+        memo.queue.put(key, _look_at(look))
+        everywhere = job.type == "system"
+        memo.stand(key, wake=look.wake, restless=look.restless, everywhere=everywhere)
+        if pace.due(0.5):
+            yield
+    wake = memo.next_wake()
+    if wake is not None:
+        ledger.wake_wall(wake)
+
+
+def _to_look_at(ledger: Ledger, memo: Memo, stopped: Iterable[str]) -> list[str]:
+    """The jobs that may need something, in the order of their submission."""
+    snapshot, touched = ledger.snapshot, memo.touched
+    jobs = snapshot.jobs
+    if touched is None:
+        for name in snapshot.nodes:
+            _has_moved(snapshot, memo, name)
+        keys = list(jobs)
+    else:
+        found = {*stopped, *touched.jobs, *memo.restless, *memo.loud, *memo.due(ledger.now.wall)}
+        found.update(key.job for key in touched.tasks)
+        moved = [name for name in touched.nodes if _has_moved(snapshot, memo, name)]
+        for name in moved:
+            live = snapshot.by_node.get(name, ())
+            found.update(snapshot.attempts[it].task.job for it in live)
+        if moved:
+            found |= memo.everywhere
+        keys = list(found)
+    keys.sort(key=lambda key: job.seq if (job := jobs.get(key)) is not None else 0)
+    return keys
+
+
+def _has_moved(snapshot: Snapshot, memo: Memo, name: str) -> bool:
+    """Whether a node doesn't stand as it did, for the tasks that it has or should have."""
+    node = snapshot.nodes.get(name)
+    return memo.moves(name, _standing(node) if node is not None else None)
+
+
+def _standing(node: Node) -> object:
+    up = node.status is NodeStatus.READY
+    return (node.status, node.drain is None, "" if up else node.reason)
+
+
+def _look_at(look: Look) -> list[Waiting]:
+    """Bring one job along. Returns its tasks that want a place; a gang's first stands for all."""
+    ledger, job, snapshot = look.ledger, look.job, look.ledger.snapshot
+    keys = snapshot.by_job.get(job.id, ())
+    if job.type == "batch" and len(keys) == 1 and job.deadline_at is None:
+        task = snapshot.tasks[keys[0]]
+        if _only_waits(job, task):
+            kind = kind_of(job, task, learned=ledger.learned)
+            if kind.nodes == 1:
+                return [Waiting(job, task, kind.need, kind)]
+        elif _only_runs(snapshot, job, task):
+            return []
+    ledger.looked.append(job.id)
+    heed_deadline(look)
+    tasks = _wanted(ledger, look.job)
+    if look.job.type == "batch" and look.job.spec.nodes > 1:
+        ranks = settle_gang(look, tasks)
+        return [_waiting(ledger, look.job, ranks[0])] if ranks else []
+    found = [task for task in tasks if settle(look, task)]
+    return [_waiting(ledger, look.job, ledger.task(task.key)) for task in found]
+
+
+def _waiting(ledger: Ledger, job: Job, task: Task) -> Waiting:
+    kind = kind_of(job, task, learned=ledger.learned)
+    return Waiting(job, task, kind.need, kind)
 
 
 def _only_waits(job: Job, task: Task) -> bool:
@@ -71,6 +123,7 @@ def _only_waits(job: Job, task: Task) -> bool:
         and job.stop is None
         and task.restart is None
         and task.not_before is None
+        and (job.begin_at is None or job.begin_at <= task.ready_at)
     )
 
 
@@ -103,7 +156,7 @@ def _wanted(ledger: Ledger, job: Job) -> list[Task]:
     if job.type == "system":
         _per_node(ledger, job, tasks)
     else:
-        count = job.count if job.type == "service" else 1
+        count = job.count if job.type == "service" else job.spec.nodes
         _per_index(ledger, job, tasks, count)
     return ledger.tasks_of(job.id)
 
@@ -153,161 +206,3 @@ def _revive(ledger: Ledger, task: Task) -> None:
     if ledger.live(task) is None:
         back = fresh(back, ledger.now.wall)
     ledger.put(back)
-
-
-def fresh(task: Task, at: float) -> Task:
-    """The task at its beginning again; its attempts stay counted."""
-    return replace(
-        task,
-        state=_PENDING,
-        reason="",
-        reason_code="",
-        failures=(),
-        not_before=None,
-        ready_at=at,
-        restart=None,
-        ended_at=None,
-        exit_code=None,
-    )
-
-
-# ── one task ───────────────────────────────────────────────────────────────────────────────────
-
-
-def _settle(ledger: Ledger, job: Job, task: Task) -> bool:
-    """Bring one task along. True: it waits for a place."""
-    attempt = ledger.live(task)
-    end = _end_wanted(job, task)
-    if end is not None:
-        _stop(ledger, job, task, attempt, end)
-        return False
-    if attempt is not None:
-        if task.restart is not None:
-            ledger.kill(attempt, task.restart.why or "restarted", task.restart.by)
-        return _live(ledger, job, task, attempt)
-    if task.restart is not None or (task.state.ended and _superseded(ledger, job, task)):
-        task = fresh(task, ledger.now.wall)
-        ledger.put(task)
-    if task.state.ended:
-        return False
-    return _waits(ledger, task)
-
-
-def _end_wanted(job: Job, task: Task) -> StopRequest | None:
-    if job.stop is not None:
-        return job.stop
-    return StopRequest("flextui", 0.0, task.reason or "no longer wanted") if task.retired else None
-
-
-def _superseded(ledger: Ledger, job: Job, task: Task) -> bool:
-    """It ended under an older revision: the new one gets its own chance."""
-    last = ledger.snapshot.attempts.get(task.active) if task.active else None
-    return job.type != "batch" and last is not None and last.revision < job.revision
-
-
-def _waits(ledger: Ledger, task: Task) -> bool:
-    """Whether a task without a live attempt wants a place now, not at a later moment."""
-    now = ledger.now.wall
-    if task.not_before is not None and task.not_before > now:
-        ledger.wake_wall(task.not_before)
-        reason = task.reason or "waits before it starts again"
-        ledger.put(replace(task, state=_PENDING, reason=reason, reason_code="delay"))
-        return False
-    if task.state is not _PENDING:
-        ledger.put(replace(task, state=_PENDING))
-    return True
-
-
-def _stop(ledger: Ledger, job: Job, task: Task, attempt: Attempt | None, end: StopRequest) -> None:
-    """See a task to its end."""
-    why = end.why or f"stopped by {end.by}"
-    stopped = replace(
-        task,
-        state=JobState.STOPPED,
-        reason=why,
-        reason_code="",
-        not_before=None,
-        restart=None,
-        ended_at=ledger.now.wall,
-    )
-    if attempt is None:
-        if not task.state.ended:
-            ledger.put(stopped)
-        return
-    ledger.kill(attempt, why, end.by)
-    node = ledger.snapshot.nodes.get(attempt.node)
-    if node is not None and node.status is NodeStatus.LOST:
-        verdict = judge(ledger.snapshot, job, attempt, node, ledger.now, paused=ledger.paused)
-        if verdict.give_up:
-            ledger.give_up(attempt, verdict.reason)
-            ledger.put(stopped)
-            return
-        if verdict.at_mono is not None:
-            ledger.wake_mono(verdict.at_mono)
-    if node is None or node.status not in _UP:
-        reason, code = f"stops when {attempt.node} answers", "node_lost"
-    else:
-        reason, code = f"stopping: {why}", "stopping"
-    if task.retired:  # its own reason says why
-        reason = task.reason
-    ledger.put(replace(task, reason=reason, reason_code=code))
-
-
-def _live(ledger: Ledger, job: Job, task: Task, attempt: Attempt) -> bool:
-    """A task with a live attempt. True: the attempt is given up and another is wanted."""
-    node = ledger.snapshot.nodes.get(attempt.node)
-    if node is None:
-        reason = f"waits for {attempt.node}: it isn't in the inventory"
-        ledger.put(replace(task, reason=reason, reason_code="node_lost"))
-    elif node.status is NodeStatus.READY:
-        ledger.put(_as_attempt(ledger, task, attempt))
-    elif node.status is not NodeStatus.LOST:
-        reason = f"waits for {node.name}: {node.reason or node.status}"
-        ledger.put(replace(task, reason=reason, reason_code="node_lost"))
-    else:
-        return _on_lost_node(ledger, job, task, attempt)
-    return False
-
-
-def _as_attempt(ledger: Ledger, task: Task, attempt: Attempt) -> Task:
-    """The task as its attempt stands, on a node in touch."""
-    state, reason, code = task.state, "", ""
-    match attempt.state:
-        case AttemptState.RUNNING:
-            state = _RUNNING
-        case AttemptState.UNKNOWN:
-            reason, code = attempt.reason or f"waits for word from {attempt.node}", "unknown"
-        case _:
-            state, reason, code = _PENDING, f"starting on {attempt.node}", "starting"
-            if attempt.reason:
-                reason = f"{reason}: {attempt.reason}"
-    if ledger.stopping(attempt):
-        why = attempt.stop.why if attempt.stop else task.restart.why if task.restart else ""
-        reason, code = f"stopping: {why}" if why else "stopping", "stopping"
-    elif state is _RUNNING and task.reason_code in _LASTING:
-        reason, code = task.reason, task.reason_code
-    return replace(task, state=state, reason=reason, reason_code=code)
-
-
-def _on_lost_node(ledger: Ledger, job: Job, task: Task, attempt: Attempt) -> bool:
-    node = ledger.snapshot.nodes[attempt.node]
-    verdict = judge(ledger.snapshot, job, attempt, node, ledger.now, paused=ledger.paused)
-    if verdict.at_mono is not None:
-        ledger.wake_mono(verdict.at_mono)
-    if not verdict.give_up:
-        ledger.put(replace(task, reason=verdict.reason, reason_code="node_lost"))
-        return False
-    ledger.give_up(attempt, verdict.reason)
-    if verdict.fail:
-        failed = replace(
-            task,
-            state=JobState.FAILED,
-            reason=f"lost with {node.name}: {verdict.reason}",
-            reason_code="",
-            ended_at=ledger.now.wall,
-        )
-        ledger.put(failed)
-        return False
-    again = replace(fresh(task, ledger.now.wall), failures=task.failures)
-    ledger.put(again)
-    return True

@@ -16,10 +16,11 @@ from flextui.core.scheduler.ledger import Ledger
 from flextui.core.scheduler.need import need_of
 
 
-def roll_out(ledger: Ledger, fleet: Fleet, job: Job) -> None:
-    """Take the next step of the job's rollout and of its leaving drained nodes."""
+def roll_out(ledger: Ledger, fleet: Fleet, job: Job) -> bool:
+    """Take the next step of the job's rollout and of its leaving drained nodes. False: there is
+    none to take."""
     if job.type == "batch" or job.stop is not None:
-        return
+        return False
     tasks = [task for task in ledger.tasks_of(job.id) if not task.retired]
     live = [(task, attempt) for task in tasks if (attempt := ledger.live(task)) is not None]
     outdated = [it for it in live if it[1].revision < job.revision]
@@ -28,7 +29,7 @@ def roll_out(ledger: Ledger, fleet: Fleet, job: Job) -> None:
             ledger.kill(attempt, f"revision {job.revision}")
     leaving = [it for it in live if _is_leaving(ledger, job, *it)]
     if not outdated and not leaving:
-        return
+        return False
     busy = any(_in_transition(ledger, task) for task in tasks)
     broken = any(task.state is JobState.FAILED for task in tasks)
     for task, attempt in outdated:
@@ -38,6 +39,7 @@ def roll_out(ledger: Ledger, fleet: Fleet, job: Job) -> None:
             busy = True
     for task, attempt in leaving:
         busy = _drain(ledger, fleet, job, task, attempt, busy=busy) or busy
+    return True
 
 
 def _in_transition(ledger: Ledger, task: Task) -> bool:
@@ -89,7 +91,7 @@ def _drain(
 
 
 def _ask(job: Job) -> Ask:
-    return Ask(need_of(job), job.full_name, job.project, job.owner)
+    return Ask(need_of(job), job.full_name, job.project, job.owner, groups=job.groups)
 
 
 def _stopping(task: Task, why: str) -> Task:

@@ -1,0 +1,309 @@
+"""Places kept for those who were first and can't start yet, and when they will.
+
+A request that can't be placed, but will be once attempts of ours have ended, gets the place kept
+that is certainly free for it first. Until that instant, its promised start, others may use the
+place if their own limits prove that they will have left it by then; and at any time what it won't
+miss. So no later start delays it.
+
+Where nothing has a limit no start can be promised. Then the node that lacks least is kept, and
+what becomes free there goes to nobody who comes later; what is missing only falls as attempts end.
+
+With preemption on, work that may be preempted is also let in if the run times that were learned
+say that it will probably be gone in time. It is marked as `borrowed`, and makes room if it isn't.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from heapq import merge
+from math import inf
+
+from flextui.core.model.times import iso
+from flextui.core.scheduler.ask import Ask
+from flextui.core.scheduler.calendar import Calendar
+from flextui.core.scheduler.capacity import Room
+from flextui.core.scheduler.feasible import could_fit
+from flextui.core.scheduler.fleet import Fleet
+from flextui.core.scheduler.gates import Usable
+from flextui.core.scheduler.kind import Kind, Waiting
+from flextui.core.scheduler.ledger import Ledger
+from flextui.core.scheduler.need import Need
+from flextui.core.scheduler.pace import Pace
+from flextui.core.scheduler.timeline import NOW, Slot, Timeline, Use, uses
+
+EASY, CONSERVATIVE = 8, 64
+"""So many requests get a place kept: each on nodes of its own, or also one after the other."""
+
+_TRIES = 100
+"""Instants that are looked at for one place; more than that is too far ahead to promise."""
+
+Rank = tuple[float, int, int, int, str]
+"""How near a node is to holding a request: when it certainly will, what it lacks, its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A place on one node that is kept for a request."""
+
+    need: Need
+    project: str
+    user: str
+    job: str
+    at: float
+    """Wall time of the promised start; infinite: none can be promised."""
+    until: float
+    """Wall time by which the request will have given the place back, if it starts then."""
+    gpus: frozenset[str]
+    spare_cpus: int
+    """What it won't miss at its start."""
+    spare_memory: int
+
+    def limits(self, ask: Ask) -> Usable | None:
+        if self.for_whom(ask) or self.in_time(ask.until) or self.in_time(ask.likely):
+            return None
+        return Usable(self.gpus, self.spare_cpus, self.spare_memory)
+
+    def for_whom(self, ask: Ask) -> bool:
+        """Whether it is kept for this very request."""
+        return ask.need is self.need and ask.user == self.user and ask.project == self.project
+
+    def in_time(self, until: float) -> bool:
+        return until <= self.at and until < inf
+
+    def told(self, ask: Ask) -> str:
+        if self.limits(ask) is None:
+            return ""
+        promised = f" until {iso(self.at)}" if self.at < inf else ""
+        return f"kept for {self.job}{promised}"
+
+    @property
+    def code(self) -> str:
+        return "order"
+
+    @property
+    def holders(self) -> tuple[str, ...]:
+        return (self.job,)
+
+    def less(self, need: Need) -> Hold:
+        """After somebody who stays longer has taken some of what it won't miss."""
+        return replace(
+            self,
+            spare_cpus=max(0, self.spare_cpus - need.cpus),
+            spare_memory=max(0, self.spare_memory - need.memory),
+        )
+
+
+class Future:
+    """How near each node is to holding one request: kept from pass to pass."""
+
+    def __init__(self) -> None:
+        self._ranks: dict[str, Rank] = {}
+        self.order: list[Rank] = []
+
+    def set(self, name: str, rank: Rank | None) -> None:
+        """How near this node is now; None: it never will."""
+        old = self._ranks.pop(name, None)
+        if old is not None:
+            del self.order[bisect_left(self.order, old)]
+        if rank is not None:
+            self._ranks[name] = rank
+            insort(self.order, rank)
+
+
+class Keeper:
+    """Keeps places, for one pass."""
+
+    def __init__(self, ledger: Ledger, fleet: Fleet, calendar: Calendar) -> None:
+        self.holds: dict[str, tuple[Hold, ...]] = {}
+        """By node."""
+        self.futures: dict[tuple[Need, str], Future] = {}
+        """Those of this pass's requests."""
+        self._snapshot = ledger.snapshot
+        self._wall = ledger.now.wall
+        self._fleet = fleet
+        self._calendar = calendar
+        self._mode = ledger.snapshot.inventory.policy.backfill
+        self._taken: dict[str, list[Use]] = {}
+        self._timelines: dict[str, Timeline] = {}
+        self._left = CONSERVATIVE if self._mode == "conservative" else EASY
+        self._tries = 4 * self._left
+        self._looks = 32 * self._left
+
+    @property
+    def taken(self) -> set[str]:
+        """Nodes that this pass has placed somebody on."""
+        return set(self._taken)
+
+    @property
+    def done(self) -> bool:
+        """Whether no more places are kept in this pass."""
+        return self._left <= 0 or self._tries <= 0 or self._looks <= 0
+
+    # ── what happens meanwhile ─────────────────────────────────────────────────────────────────
+
+    def placed(self, room: Room, ask: Ask, use: Use, *, borrowed: bool) -> None:
+        """Somebody was placed there. What is borrowed will make room in time."""
+        self._taken.setdefault(room.name, []).append(use)
+        self._timelines.pop(room.name, None)
+        holds = self.holds.get(room.name)
+        if holds and not borrowed:
+            stays = (it if it.in_time(ask.until) else it.less(ask.need) for it in holds)
+            self._set(room, tuple(stays))
+
+    # ── keeping ────────────────────────────────────────────────────────────────────────────────
+
+    def keep(
+        self, it: Waiting, before: Future | None, changed: Iterable[Room], pace: Pace
+    ) -> Iterator[None]:
+        """Keep a place for this request, if there is one that will hold it.
+
+        `before`: the last pass's future of it; since then only these rooms have changed.
+        """
+        if self.done:
+            return
+        kind = it.kind
+        future = self.futures.get(whose(kind))
+        if future is None:
+            future = self.futures[whose(kind)] = before or Future()
+            rooms = self._fleet.rooms if before is None else changed
+            for room in rooms:
+                future.set(room.name, self._rank(room, kind))
+                if pace.due(0.7):
+                    yield
+        self._looks -= 1
+        if future.order:
+            self._tries -= 1
+        slots = self._nearest(kind, future)
+        if not slots:
+            return
+        self._left -= 1
+        at = max(slot.at for _, slot in slots)
+        for room, slot in slots:
+            self._hold(room, it, at, slot)
+
+    def keep_at(self, it: Waiting, rooms: Iterable[Room]) -> bool:
+        """Keep what others give way from, on these nodes. False: not all of it is certain."""
+        need, found = it.need, []
+        for room in rooms:
+            timeline = self._timeline(room)
+            at = timeline.earliest(need)
+            slot = timeline.beside(need, at, self.holds.get(room.name, ()), frozenset())
+            if slot is None or at == inf:
+                return False
+            found.append((room, slot))
+        for room, slot in found:
+            self._hold(room, it, max(slot.at for _, slot in found), slot)
+        return True
+
+    def _hold(self, room: Room, it: Waiting, at: float, slot: Slot) -> None:
+        kind = it.kind
+        hold = Hold(
+            need=kind.need,
+            project=kind.project,
+            user=kind.user,
+            job=it.job.full_name,
+            at=at,
+            until=kind.until(max(at, self._wall)),
+            gpus=frozenset(slot.gpus),
+            spare_cpus=slot.spare_cpus,
+            spare_memory=slot.spare_memory,
+        )
+        before = self.holds.get(room.name, ())
+        others = (it.less(kind.need) if at < it.at < hold.until else it for it in before)
+        self._set(room, (*others, hold))
+
+    def _set(self, room: Room, holds: tuple[Hold, ...]) -> None:
+        others = len(room.gates) - len(self.holds.get(room.name, ()))
+        self.holds[room.name] = holds
+        room.gates = (*room.gates[:others], *holds)
+
+    def _nearest(self, kind: Kind, future: Future) -> list[tuple[Room, Slot]]:
+        """The places that are certainly free for the request first, all at the same instant; fewer
+        than it asks for where there are no more."""
+        floor = NOW
+        for _ in range(_TRIES):
+            found = self._first(kind, future, floor)
+            if len(found) < kind.nodes:
+                return []
+            at = max(slot.at for _, slot in found)
+            if kind.nodes == 1 or at in (floor, inf):
+                return found
+            floor = at
+        return []
+
+    def _first(self, kind: Kind, future: Future, floor: float) -> list[tuple[Room, Slot]]:
+        found: list[tuple[Rank, Room, Slot]] = []
+        dirty = [
+            rank
+            for name in self._taken
+            if (rank := self._rank(self._fleet.room(name), kind)) is not None
+        ]
+        untouched = (rank for rank in future.order if rank[-1] not in self._taken)
+        for rank in merge(untouched, sorted(dirty)):
+            if len(found) >= kind.nodes and found[kind.nodes - 1][0] <= rank:
+                break
+            room = self._fleet.room(rank[-1])
+            slot = self._slot(room, kind, rank, floor)
+            if slot is not None:
+                insort(found, ((slot.at, *rank[1:]), room, slot), key=_rank)
+        return [(room, slot) for _, room, slot in found[: kind.nodes]]
+
+    def _rank(self, room: Room, kind: Kind) -> Rank | None:
+        """How near a room is to holding the request, whatever else is kept there."""
+        need = kind.need
+        if not room.open or not could_fit(room, need) or not room.admits(need):
+            return None
+        if any(f"{kind.user}/{name}" in room.jobs for name in need.apart):
+            return None  # who is there may stay
+        timeline = self._timeline(room)
+        at = inf if self._mode == "off" else timeline.earliest(need)
+        return (at, *timeline.lacks(need), room.name)
+
+    def _timeline(self, room: Room) -> Timeline:
+        known = self._timelines.get(room.name)
+        if known is None:
+            taken = [*uses(self._snapshot, room.name), *self._taken.get(room.name, ())]
+            known = self._timelines[room.name] = Timeline(room, taken)
+        return known
+
+    def _slot(self, room: Room, kind: Kind, rank: Rank, floor: float) -> Slot | None:
+        """The first place there, not before `floor`, that nothing else is promised in."""
+        holds = self.holds.get(room.name, ())
+        if holds and (self._mode != "conservative" or kind.nodes > 1 or holds[-1].at == inf):
+            return None
+        timeline = self._timeline(room)
+        if rank[0] == inf:  # nothing to wait for where nothing is missing
+            return timeline.slot(kind.need, inf) if any(rank[1:4]) and not holds else None
+        at = max(rank[0], floor)
+        starts = sorted(
+            {at, *timeline.ends(at), *(it.until for it in holds if at < it.until < inf)}
+        )
+        for _ in range(_TRIES):
+            if not starts:
+                break
+            start = starts.pop(0)
+            end = kind.until(max(start, self._wall))
+            clear = self._calendar.clear(room, who(kind), max(start, self._wall), end)
+            if clear.again is not None and clear.again not in starts:
+                insort(starts, clear.again)
+            if clear.open:
+                others = [it for it in holds if it.at < end and it.until > start]
+                slot = timeline.beside(kind.need, start, others, clear.barred)
+                if slot is not None:
+                    return slot
+        return None
+
+
+def whose(kind: Kind) -> tuple[Need, str]:
+    """Requests with the same future: those that keep apart from jobs do so from their owner's."""
+    return (kind.need, kind.user if kind.need.apart else "")
+
+
+def who(kind: Kind) -> tuple[str, tuple[str, ...], str]:
+    return (kind.user, kind.groups, kind.project)
+
+
+def _rank(found: tuple[Rank, Room, Slot]) -> Rank:
+    return found[0]
