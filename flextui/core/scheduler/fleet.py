@@ -141,6 +141,10 @@ class Fleet:
         """Raises KeyError for a node that isn't there."""
         return self._kept.rooms[name]
 
+    def has(self, name: str) -> bool:
+        """Whether there is such a node."""
+        return name in self._kept.rooms
+
     def matching(self, need: Need) -> Iterator[Room]:
         """Open rooms of nodes that `where` and the volumes allow."""
         return (room for room in self.rooms if room.open and room.admits(need))
@@ -195,6 +199,8 @@ class Fleet:
     ) -> Choice | None:
         """The best of these rooms, if it is better than what was chosen so far."""
         need, loss = ask.need, self._kept.index.outlook.gap.__getitem__
+        if need.cpus > look.cpus or need.memory > look.memory:
+            return chosen
         for room in look.in_order():
             replicas = beside.get(room.name, 0) if beside else 0
             key = (ranked[0], replicas, ranked, room.order)
