@@ -18,8 +18,9 @@ from flextui.core.scheduler.overdue import Turns, served_by
 from flextui.core.scheduler.runtimes import Outlook, expected, kinds_of, next_step, step_of
 
 Key = tuple[float, ...]
-MARGIN = 1.25
-"""So many times longer a running job must have to go for a shorter one to take its place."""
+SURE, MARGIN = 1.05, 1.25
+"""So many times longer a running job must have to go for a shorter one to take its place: where
+limits say how long, and where that is learned."""
 COST = 60.0
 """Seconds that stopping and resuming a job is thought to cost it."""
 _FULL_PRIORITY = 100
@@ -254,7 +255,8 @@ class Shortest:
             return False
         theirs = self._left(other, served_by(victim, attempt, self._now))
         mine = self._left(job, task.served_s)
-        return mine * MARGIN + COST * kinds_of(other).size < theirs
+        sure = kinds_of(job).limit is not None and kinds_of(other).limit is not None
+        return mine * (SURE if sure else MARGIN) + COST * kinds_of(other).size < theirs
 
     def grows(self, job: Job, task: Task, attempt: Attempt) -> float:
         """The wall time at which a running job is next thought to have longer to go; never, where
