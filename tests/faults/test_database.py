@@ -16,7 +16,7 @@ from tests.scenario.fleet import Person, Twin, twin, view
 pytestmark = pytest.mark.timeout(300)
 
 LOCAL = "fleet: alone\nnodes:\n  - {host: localhost, name: here, transport: local}\n"
-TOO_BIG = "run: sleep 1\nresources: {memory: 999TiB}\n"
+LATER = "run: sleep 1\nbegin: 30d\n"
 DB = "flextui.db"
 LEAVE_WAL = """
 import os, sqlite3, sys
@@ -80,8 +80,9 @@ async def used(folder: Path, *, killed: bool) -> Twin:
             await seen.state("job-0", "succeeded")
             for job in ("job-1", "job-2"):
                 await seen.state(job, "failed")
-            await seen.submit(*(f"name: big-{it}\n{TOO_BIG}" for it in range(40)))
+            await seen.submit(*(f"name: later-{it}\n{LATER}" for it in range(40)))
         assert (await core.run("shutdown", "--yes")).status == 0
+        assert await core.wait() == 0
         if killed:
             await core.start()
             async with view(core) as seen:
