@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -123,7 +122,7 @@ def _at_most(found: list[JobDoc], limit: int | None) -> tuple[list[JobDoc], bool
 
 
 def _print_table(found: list[JobDoc], names: tuple[str, ...]) -> None:
-    look = _look()
+    look = page.look()
     headings, rows = job_cells(found, names, look)
     if not found and look.glyph:
         output.say("flextui: no jobs")
@@ -145,7 +144,7 @@ def show(place: Place, job: str, as_json: bool) -> None:
     if as_json:
         output.document(doc)
         return
-    output.lines(page.job_page(doc, _look()))
+    output.lines(page.job_page(doc, page.look()))
 
 
 @verb(
@@ -162,16 +161,7 @@ def why(place: Place, job: str, as_json: bool) -> None:
     if as_json:
         output.document(answer)
         return
-    output.lines(page.why_page(answer, _look()))
-
-
-def _look() -> page.Look:
-    return page.Look(
-        glyph=output.is_terminal(sys.stdout),
-        width=output.width(),
-        colour=output.colour_on(sys.stdout),
-        now=time.time(),
-    )
+    output.lines(page.why_page(answer, page.look()))
 
 
 class Duration(click.ParamType[float]):

@@ -1,19 +1,23 @@
-"""One job on a page: what it is, how each attempt went, and what is in its way. Pure."""
+"""One job on a page: what it is, how each attempt went, and what is in its way. Pure, but for
+`look`."""
 
 from __future__ import annotations
 
 import shlex
+import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from flextui.cli import text
+from flextui.cli import output, text
 from flextui.cli.output import paint
 from flextui.cli.table import Cell, Column, cut, render
 from flextui.cli.text import clean
 from flextui.core.model.docs import AttemptDoc, JobDoc
 from flextui.core.model.units import format_duration
 from flextui.screens import format as fmt
+from flextui.screens.waiting import expected_text, place_text
 
 _UUID = 12
 """Characters of a GPU's UUID that tell it from others, where a person looks."""
@@ -37,6 +41,16 @@ class Look:
     width: int | None
     colour: bool
     now: float
+
+
+def look() -> Look:
+    """How pages are drawn on this stdout, now."""
+    return Look(
+        glyph=output.is_terminal(sys.stdout),
+        width=output.width(),
+        colour=output.colour_on(sys.stdout),
+        now=time.time(),
+    )
 
 
 def nodes_of(job: JobDoc) -> list[str]:
@@ -172,13 +186,23 @@ def why_page(answer: Mapping[str, Any], look: Look) -> Iterator[str]:
     tasks = answer["tasks"]
     for task in tasks:
         name = f"task {task['index']}: " if len(tasks) > 1 else ""
-        place = f"  (place {task['position']} in the queue)" if task.get("position") else ""
-        yield f"  {name}{clean(task['summary'])}{place}"
-        yield from (f"  {line}" for line in _blocks(task["blocks"], look.width))
-        for help_ in task["would_help"]:
-            yield f"    would help: {clean(help_)}"
+        yield f"  {name}{clean(task['summary'])}"
+        yield from (f"  {line}" for line in waiting_lines(task, look))
     if not tasks and (reason := fmt.job_reason(job)):
         yield f"  {clean(reason)}"
+
+
+def waiting_lines(task: Mapping[str, Any], look: Look) -> Iterator[str]:
+    """Why a task waits: what is in the way, its place, when it may start, what would help."""
+    yield from _blocks(task["blocks"], look.width)
+    if place := place_text(task):
+        yield f"  place: {clean(place)}"
+    if task.get("ahead"):
+        yield f"  ahead: {clean(', '.join(task['ahead']))}"
+    if start := expected_text(task.get("expected"), look.now):
+        yield f"  start: {clean(start)}"
+    for help_ in task["would_help"]:
+        yield f"  would help: {clean(help_)}"
 
 
 def _blocks(blocks: list[dict[str, Any]], width: int | None) -> Iterator[str]:

@@ -26,6 +26,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "submit": ("submit", "plan", "validate"),
     "run": ("run",),
     "jobs": ("jobs", "show", "why", "wait"),
+    "queue": ("queue",),
     "logs": ("logs",),
     "act": ("stop", "restart", "scale", "priority"),
     "nodes": ("nodes", "gpus"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from flextui.cli import output, text
+from flextui.cli import output, page, text
 from flextui.cli.output import Failure
 from flextui.cli.table import Cell, Column, render
 from flextui.cli.verb import Need, Place, json_option, so_many, verb
@@ -92,7 +92,7 @@ def _planned(job: Mapping[str, Any]) -> Iterable[str]:
         (
             str(task["index"]),
             task["node"] or Cell("waits", "yellow"),
-            text.joined(str(gpu) for gpu in task["gpus"]),
+            _gpus(task),
             task.get("reason") or "",
         )
         for task in job["tasks"]
@@ -100,6 +100,15 @@ def _planned(job: Mapping[str, Any]) -> Iterable[str]:
     if rows:
         table = render(_PLAN, rows, width=output.width(), colour=output.colour_on(sys.stdout))
         yield from (f"  {line}" for line in table)
+    waits = [task for task in job["tasks"] if task.get("why")]
+    for task in waits[:1]:  # the others of a job mostly wait for the same
+        yield f"  task {task['index']} would wait:"
+        yield from (f"  {line}" for line in page.waiting_lines(task["why"], page.look()))
+
+
+def _gpus(task: Mapping[str, Any]) -> str:
+    part = f" ({task['gpu_share']:g} of it)" if task.get("gpu_share") else ""
+    return text.joined(str(gpu) for gpu in task["gpus"]) + part
 
 
 def _change(change: Mapping[str, Any]) -> str:

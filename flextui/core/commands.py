@@ -64,7 +64,8 @@ class SetPriority:
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """→ {"job": JobDoc, "tasks": [{"index","state","summary","blocks":[…],"would_help":[…]}]}."""
+    """→ {"job": JobDoc, "tasks": [{"index","state","summary","blocks":[…],"position","factors",
+    "expected","would_help":[…]}]}."""
 
     job: str
 
@@ -83,6 +84,14 @@ class ListJobs:
     ended: bool = True
     limit: int | None = None
     spec: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ListQueue:
+    """→ {"queue": [{"position","id","owner","name","asks","factors","reason","expected",…}],
+    "waiting"}: what waits for a place, in the order in which it gets one."""
+
+    limit: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +211,7 @@ Command = (
     | Why
     | Show
     | ListJobs
+    | ListQueue
     | ListNodes
     | Drain
     | Cordon

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from flextui.core import explain_view, view
+from flextui.core import explain_view, queue_view, view
 from flextui.core.authorize import admins_only, is_admin
 from flextui.core.calendar_view import calendar_view
 from flextui.core.commands import (
@@ -21,6 +21,7 @@ from flextui.core.commands import (
     ListEvents,
     ListJobs,
     ListNodes,
+    ListQueue,
     ListReservations,
     Plan,
     Show,
@@ -33,6 +34,7 @@ from flextui.core.commands import (
 from flextui.core.draft import Draft
 from flextui.core.engine import Engine
 from flextui.core.intake import parse, placing
+from flextui.core.leisure import Leisure, Steps
 from flextui.core.model.docs import CheckDoc, FleetDoc, JobDoc
 from flextui.core.model.problems import BadInput
 from flextui.core.model.spec import JobSpec
@@ -45,7 +47,7 @@ from flextui.core.reduce.diff import spec_diff
 from flextui.core.reduce.fleet import no_such_node
 from flextui.core.reduce.jobs import Answer, new_job, own_live
 from flextui.core.reduce.select import find_job, not_found
-from flextui.core.scheduler.trial import trial
+from flextui.core.scheduler.trial import trial_steps
 from flextui.core.usage_view import query_of, usage_view
 from flextui.core.view import CoreFacts
 
@@ -61,12 +63,14 @@ class Desk:
         self.facts = facts
         self.core_uid = core_uid
         self.ended: Callable[[], None] = lambda: None
+        self._leisure = Leisure()
         self._queries: dict[type, Callable[[Any, Identity], Awaitable[dict[str, Any]]]] = {
             Plan: self._plan,
             Why: self._why,
             Show: self._show,
             ListJobs: self._list_jobs,
             ListNodes: self._list_nodes,
+            ListQueue: self._list_queue,
             ListEvents: self._list_events,
             ListReservations: self._list_reservations,
             Check: self._check,
@@ -160,20 +164,28 @@ class Desk:
 
     async def _why(self, command: Why, who: Identity) -> dict[str, Any]:
         job = self.find(command.job, who)
-        return explain_view.why_view(self.engine.snapshot, job, self.engine.now())
+        snapshot, now = self.engine.snapshot, self.engine.now()
+        return await self._leisure.answer(
+            ("why", job.id), lambda: explain_view.why_view(snapshot, job, now)
+        )
+
+    async def _list_queue(self, command: ListQueue, who: Identity) -> dict[str, Any]:
+        snapshot, now = self.engine.snapshot, self.engine.now()
+        limit = min(max(command.limit, 1), 10_000)
+        return await self._leisure.answer(
+            ("queue", limit), lambda: queue_view.queue_view(snapshot, now, limit)
+        )
 
     async def _plan(self, command: Plan, who: Identity) -> dict[str, Any]:
         snapshot, now = self.engine.snapshot, self.engine.now()
         told = []
         for written in await parse(command.sources):
             with placing((written,)):
-                told.append(self._plan_one(snapshot, now, who, written.spec))
-            await asyncio.sleep(0)
+                steps = self._plan_one(snapshot, now, who, written.spec)
+                told.append(await self._leisure.fresh(steps))
         return {"jobs": told}
 
-    def _plan_one(
-        self, snapshot: Snapshot, now: Now, who: Identity, spec: JobSpec
-    ) -> dict[str, Any]:
+    def _plan_one(self, snapshot: Snapshot, now: Now, who: Identity, spec: JobSpec) -> Steps:
         """What submitting it would do. Raises `SpecRefused` for what is wrong in itself; what the
         fleet or a quota would refuse is a warning beside the reasons."""
         spec = admission.settle(snapshot.inventory, spec)
@@ -185,7 +197,7 @@ class Desk:
         action = "create" if live is None else "revise" if diff else "unchanged"
         job = new_job(TRIAL_SEQ, now.wall, who, spec, terms)
         job.__dict__["spec"] = spec
-        tried = trial(snapshot, job, now)
+        tried = yield from trial_steps(snapshot, job, now)
         told = explain_view.trial_view(snapshot, spec, action, diff, tried)
         try:
             admission.check_quotas(snapshot.inventory, snapshot.live_counts, who.user, spec, live)

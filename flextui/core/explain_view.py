@@ -2,42 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 from flextui.core.model.spec import JobSpec
-from flextui.core.model.state import Job, JobState, Now, Snapshot
-from flextui.core.scheduler.decision import Explanation, Trial
-from flextui.core.scheduler.explain import explain
+from flextui.core.model.state import Job, JobState, Now, Snapshot, Task
+from flextui.core.model.times import iso_or_none
+from flextui.core.scheduler.decision import Expected, Explanation, Trial
+from flextui.core.scheduler.explain import explain_steps
+from flextui.core.scheduler.order import Factor
 from flextui.core.view import job_view
 
 
-def why_view(snapshot: Snapshot, job: Job, now: Now) -> dict[str, Any]:
-    """Each task with the reason that it is as it is."""
-    tasks = []
-    for key in snapshot.by_job.get(job.id, ()):
-        task = snapshot.tasks[key]
-        told: dict[str, Any] = {
-            "index": key.index,
+def why_view(snapshot: Snapshot, job: Job, now: Now) -> Generator[None, None, dict[str, Any]]:
+    """Each task with the reason that it is as it is, in small steps."""
+    tasks = [snapshot.tasks[key] for key in snapshot.by_job.get(job.id, ())]
+    waiting = [it.key for it in tasks if job.id in snapshot.jobs and _waits(snapshot, it)]
+    found = (yield from explain_steps(snapshot, waiting, now)) if waiting else {}
+    told = []
+    for task in tasks:
+        doc: dict[str, Any] = {
+            "index": task.key.index,
             "state": str(task.state),
             "summary": task.reason,
             "code": task.reason_code,
             "blocks": [],
             "would_help": [],
         }
-        waits = task.state is JobState.PENDING and job.id in snapshot.jobs
-        if waits and not _has_live_attempt(snapshot, task.active):
-            told |= explanation_view(explain(snapshot, key, now))
-        tasks.append(told)
-    return {"job": job_view(snapshot, job), "tasks": tasks}
+        if task.key in found:
+            doc |= explanation_view(found[task.key])
+        told.append(doc)
+    return {"job": job_view(snapshot, job), "tasks": told}
 
 
-def _has_live_attempt(snapshot: Snapshot, active: str | None) -> bool:
-    attempt = snapshot.attempts.get(active) if active else None
-    return attempt is not None and attempt.state.live and not attempt.replaced
+def _waits(snapshot: Snapshot, task: Task) -> bool:
+    attempt = snapshot.attempts.get(task.active) if task.active else None
+    live = attempt is not None and attempt.state.live and not attempt.replaced
+    return task.state is JobState.PENDING and not live
 
 
 def explanation_view(explanation: Explanation) -> dict[str, Any]:
-    """Why a task waits: what is in the way, when that clears, what would help."""
+    """Why a task waits: what is in the way, its place, when it starts, what would help."""
     return {
         "summary": explanation.summary,
         "code": explanation.code,
@@ -55,6 +60,33 @@ def explanation_view(explanation: Explanation) -> dict[str, Any]:
         "would_help": list(explanation.would_help),
         "feasible_ever": explanation.feasible_ever,
         "position": explanation.position,
+        "waiting": explanation.waiting,
+        "ahead": list(explanation.ahead),
+        "behind": explanation.behind,
+        "factors": [factor_view(it) for it in explanation.factors],
+        "expected": expected_view(explanation.expected),
+    }
+
+
+def factor_view(factor: Factor) -> dict[str, Any]:
+    """One of the things that gave a task its place: `value` times `weight`."""
+    return {
+        "name": factor.name,
+        "weight": factor.weight,
+        "value": round(factor.value, 4),
+        "text": factor.text,
+    }
+
+
+def expected_view(expected: Expected | None) -> dict[str, Any] | None:
+    """When a task is expected to start."""
+    if expected is None:
+        return None
+    return {
+        "at": iso_or_none(expected.at),
+        "latest": iso_or_none(expected.latest),
+        "sureness": expected.sureness,
+        "text": expected.text,
     }
 
 
@@ -73,7 +105,8 @@ def trial_view(
                 "node": it.node,
                 "gpus": [_gpu_index(snapshot, it.node, uuid) for uuid in it.gpus],
                 "gpu_uuids": list(it.gpus),
-                "reason": it.explanation.summary if it.explanation else "",
+                "gpu_share": it.share / 1000 if it.share else None,
+                "reason": it.reason,
                 "why": explanation_view(it.explanation) if it.explanation else None,
             }
             for it in trial.tasks

@@ -27,6 +27,7 @@ SAMPLES: tuple[commands.Command, ...] = (
     commands.Show("j1"),
     commands.ListJobs(ended=False, limit=5),
     commands.ListNodes(),
+    commands.ListQueue(limit=5),
     commands.Drain("n1", False, "w"),
     commands.Cordon("n1", None, True, ""),
     commands.Cordon("n1", "0", True, ""),

@@ -11,9 +11,13 @@ Entry points (all pure):
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from flextui.core.model.ids import TaskKey
 from flextui.core.model.state import Job, StopRequest, Task
+
+if TYPE_CHECKING:
+    from flextui.core.scheduler.order import Factor
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,20 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """When a task is expected to start. Times are wall times."""
+
+    at: float | None
+    """None: nobody knows."""
+    latest: float | None
+    """It certainly starts by then, unless somebody comes before it or a node fails."""
+    sureness: str
+    """certain, likely, rough, unknown"""
+    text: str = ""
+    """on what that rests, or why nobody knows"""
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """Why a task isn't running now."""
 
@@ -116,6 +134,15 @@ class Explanation:
     feasible_ever: bool = True
     position: int | None = None
     """place in the queue, 1 is next"""
+    waiting: int = 0
+    """how many are in the queue"""
+    ahead: tuple[str, ...] = ()
+    """jobs before it in the queue, the nearest first; not all of a long queue"""
+    behind: str = ""
+    """what put it behind the nearest of them"""
+    factors: tuple[Factor, ...] = ()
+    """what gave it its place"""
+    expected: Expected | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +152,10 @@ class TrialTask:
     index: int
     node: str | None
     gpus: tuple[str, ...] = ()
+    share: int = 0
+    """thousandths of its one device; 0: whole ones"""
+    reason: str = ""
+    """the short one that it would carry with it"""
     explanation: Explanation | None = None
 
 

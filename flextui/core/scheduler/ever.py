@@ -15,10 +15,11 @@ from flextui.core.model.state import Node, Snapshot
 from flextui.core.model.tree import Steps
 from flextui.core.model.units import format_size
 from flextui.core.scheduler.capacity import Room, allows, room_of
-from flextui.core.scheduler.feasible import suitable
+from flextui.core.scheduler.device import Device
+from flextui.core.scheduler.feasible import is_meant, suits
 from flextui.core.scheduler.need import MILLI, Need, need_of_spec
 from flextui.core.scheduler.obstacles import NEVER, obstacles
-from flextui.core.scheduler.reasons import ask, where_text
+from flextui.core.scheduler.reasons import asked, where_text
 
 _STEP = 2**20
 """Memory is offered in whole MiB."""
@@ -46,15 +47,17 @@ class _Change:
 def never(snapshot: Snapshot, spec: JobSpec) -> Never | None:
     """Why no node could ever hold a job's tasks; None: some could, or aren't known yet."""
     need, wanted = need_of_spec(spec), spec.nodes
+    if not snapshot.inventory.volumes.keys() >= set(need.volumes):
+        return None  # a volume that nobody knows is told as that
     able = sum(1 for _ in _able(snapshot, need, wanted))
     if able >= wanted:
         return None
     if able:
-        text = f"needs {wanted} nodes with {ask(need)}: no more than {able} could ever hold that"
+        text = f"needs {asked(need, wanted)}: no more than {able} could ever hold that"
         return Never(("nodes",), text, f"nodes: {able} or less")
     changes = _nearest(snapshot, need)
     where = f" where {where_text(need)}" if not need.anywhere else ""
-    text = f"needs {ask(need)}{where}: no node could ever hold it"
+    text = f"needs {asked(need, 1)}{where}: no node could ever hold it"
     if not changes:
         return Never((), text, "less of everything")
     found, name = changes
@@ -119,10 +122,13 @@ def _nearest(snapshot: Snapshot, need: Need) -> tuple[list[_Change], str] | None
 def _clamped(room: Room, need: Need) -> tuple[Need, list[_Change]]:
     """The request cut down to what the node has, and what was cut."""
     changes: list[_Change] = []
+    if missing := [name for name in need.volumes if name not in room.volumes]:
+        need = replace(need, volumes=tuple(it for it in need.volumes if it not in missing))
+        changes.append(_Change(("volumes",), f"without volume {' or '.join(missing)}", 0.7))
     if not room.admits(need):
-        need = replace(need, labels=(), names=(), not_labels=(), not_names=(), volumes=(), pin=None)
+        need = replace(need, labels=(), names=(), not_labels=(), not_names=(), pin=None)
         changes.append(_Change(("where",), "without where", 0.5))
-    if need.gpus:
+    if need.wants.anything:
         need = _clamped_gpus(room, need, changes)
     if need.cpus > room.cpus:
         text, loss = f"cpus: {room.cpus / MILLI:g}", 1 - room.cpus / need.cpus
@@ -137,20 +143,35 @@ def _clamped(room: Room, need: Need) -> tuple[Need, list[_Change]]:
 
 
 def _clamped_gpus(room: Room, need: Need, changes: list[_Change]) -> Need:
-    """Fewer GPUs; where none is of the kind, of another model or with less memory."""
-    if not suitable(need, room.devices) and room.devices:
-        if need.models and not suitable(replace(need, gpu_memory=0), room.devices):
-            changes.append(_Change(("resources", "gpu_model"), "another gpu_model", 0.5))
-            need = replace(need, models=())
-        kind = suitable(replace(need, gpu_memory=0), room.devices)
-        most = max(device.memory for device in kind)
-        if most < need.gpu_memory:
-            text, loss = f"gpu_memory: {format_size(most)}", 1 - most / need.gpu_memory
-            changes.append(_Change(("resources", "gpu_memory"), text, loss))
-            need = replace(need, gpu_memory=most)
-    has = len(suitable(need, room.devices))
-    if has < need.gpus:
+    """Fewer GPUs, or less of one; where none is of the kind, of another model or with less
+    memory."""
+    if need.wants.shared and room.devices and not any(it.shareable for it in room.devices):
+        changes.append(_Change(("resources", "gpu_share"), "gpus: 1 in place of gpu_share", 0.5))
+        need = replace(need, share=0, share_bytes=0, gpus=1)
+    kind = _of_kind(room, need)
+    if not kind and need.models and _of_kind(room, replace(need, models=())):
+        changes.append(_Change(("resources", "gpu_model"), "another gpu_model", 0.5))
+        need = replace(need, models=())
+        kind = _of_kind(room, need)
+    most = max((device.memory for device in kind), default=0)
+    if kind and most < need.gpu_memory:
+        text, loss = f"gpu_memory: {format_size(most)}", 1 - most / need.gpu_memory
+        changes.append(_Change(("resources", "gpu_memory"), text, loss))
+        need = replace(need, gpu_memory=most)
+    if kind and most < need.share_bytes:
+        text, loss = f"gpu_share: {format_size(most)}", 1 - most / need.share_bytes
+        changes.append(_Change(("resources", "gpu_share"), text, loss))
+        need = replace(need, share_bytes=most)
+    has = sum(suits(need.wants, it) for it in room.devices)
+    if not need.wants.shared and has < need.gpus:
         text, loss = f"gpus: {has}", 1 - has / need.gpus
         changes.append(_Change(("resources", "gpus"), text, loss))
         need = replace(need, gpus=has)
     return need
+
+
+def _of_kind(room: Room, need: Need) -> list[Device]:
+    """The devices that are of a kind that is asked for, however large; slices for one only."""
+    shared = need.wants.shared
+    wants = replace(need.wants, gpus=min(need.gpus, 1))
+    return [it for it in room.devices if is_meant(wants, it) and (it.shareable or not shared)]

@@ -1,111 +1,208 @@
-"""Why one task isn't running, in full: for `why`, and for `plan` of a spec that would wait.
+"""Why a job's tasks aren't running, in full: for `why`, and for `plan` of a spec that would wait.
 
-Unlike the stored reasons this is made when somebody asks, so it may name amounts and times.
+Unlike the stored reasons this is made when somebody asks, so it may name amounts and times. It
+looks at the state as a pass does that has just come to the task: what goes before it is placed,
+and only what is kept for those is kept from it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Generator
 from dataclasses import replace
+from math import inf
+from typing import NamedTuple
 
 from flextui.core.model.ids import TaskKey
 from flextui.core.model.state import Job, JobState, Now, Snapshot, Task
+from flextui.core.model.times import iso
 from flextui.core.model.units import format_duration
-from flextui.core.scheduler.capacity import Room
-from flextui.core.scheduler.decision import Block, Explanation
-from flextui.core.scheduler.kind import Waiting
-from flextui.core.scheduler.ledger import Ledger
-from flextui.core.scheduler.obstacles import NEAREST, NEVER, Obstacle, obstacles
-from flextui.core.scheduler.placing import Placing
-from flextui.core.scheduler.plan import placed_before
+from flextui.core.scheduler.blocks import blocks_of, quota_block, seen_by
+from flextui.core.scheduler.decision import Block, Expected, Explanation
+from flextui.core.scheduler.forecast import UNKNOWN, Forecast, endless, foresee, promised
+from flextui.core.scheduler.future import Future
+from flextui.core.scheduler.kind import Kind, Waiting
+from flextui.core.scheduler.line import Line, line_of
+from flextui.core.scheduler.plan import drained, placed_before
 from flextui.core.scheduler.reasons import reason_for
-from flextui.core.scheduler.relax import would_help
+from flextui.core.scheduler.trials import would_help
 
-_DISTANCE = {code: place for place, code in enumerate(NEAREST)}
+KINDS = 4
+"""So many different requests of one job are explained in full."""
+
+
+class _Why(NamedTuple):
+    """What is in the way of one kind of request."""
+
+    summary: str
+    code: str
+    ever: bool
+    blocks: tuple[Block, ...]
+    attempts: frozenset[str]
+    """Those that hold what it could have."""
+    would_help: tuple[str, ...]
 
 
 def explain(snapshot: Snapshot, key: TaskKey, now: Now) -> Explanation:
-    """Why this task isn't running now, as a pass at this instant sees it."""
-    task = snapshot.tasks.get(key)
+    """Why this task isn't running now."""
     job = snapshot.jobs.get(key.job) or snapshot.recent.get(key.job)
-    if task is None or job is None:
+    if job is None or key not in snapshot.tasks:
         return Explanation(key, "there is no such task", "gone")
-    placing, place = placed_before(snapshot, key, now)
-    it = placing.waiting(key)
-    if it is None or place is None:
-        ledger = placing.ledger
-        return _not_queued(ledger, job, ledger.task(key), now)
-    return in_queue(snapshot, placing, it, place, now)
+    return drained(explain_steps(snapshot, (key,), now))[key]
 
 
-def _not_queued(ledger: Ledger, job: Job, task: Task, now: Now) -> Explanation:
+def explain_steps(
+    snapshot: Snapshot, keys: Collection[TaskKey], now: Now
+) -> Generator[None, None, dict[TaskKey, Explanation]]:
+    """Why these tasks of one job aren't running now, in small steps."""
+    future = Future(snapshot, now)
+    decision = yield from future.look()
+    line = yield from line_of(future)
+    fresh = {task.key: task for task in decision.tasks}
+    starting = {it.task for it in decision.placements}
+    known: dict[Kind, _Why] = {}
+    found: dict[TaskKey, Explanation] = {}
+    promises: dict[TaskKey, float | None] = {}
+    for key in keys:
+        it = line.find(key)
+        if it is not None:
+            promises[key] = promised(future, it)
+    for key in keys:
+        task = fresh.get(key) or snapshot.tasks[key]
+        it = line.find(key)
+        if key in starting:
+            found[key] = Explanation(key, "its turn comes next", "order", position=1)
+        elif it is None:
+            found[key] = _not_queued(snapshot, task, now)
+        else:
+            if it.kind not in known:
+                full = len(known) < KINDS
+                known[it.kind] = yield from _why(snapshot, future, it, now, full=full)
+            found[key] = _in_line(key, task, known[it.kind], line, it)
+    forecast = yield from foresee(future, [key for key in keys if _may_start(found[key])])
+    for key, told in found.items():
+        attempts: Collection[str] = ()
+        if (it := line.find(key)) is not None and it.kind in known:
+            attempts = known[it.kind].attempts
+        expected = _expected(snapshot, told, forecast, promises.get(key), attempts, now)
+        found[key] = replace(told, expected=expected)
+    return found
+
+
+def _may_start(told: Explanation) -> bool:
+    return told.feasible_ever and told.code not in _OVER
+
+
+_OVER = frozenset({"succeeded", "failed", "stopped", "running", "gone"})
+
+
+# ── in the queue ───────────────────────────────────────────────────────────────────────────────
+
+
+def _why(
+    snapshot: Snapshot, future: Future, it: Waiting, now: Now, *, full: bool
+) -> Generator[None, None, _Why]:
+    """What is in the way of a request, in its turn."""
+    placing = yield from placed_before(snapshot, it.task.key, now)
+    ask, rooms = placing.ask_of(it), placing.fleet.rooms
+    reason = reason_for(snapshot, rooms, it.need, ask, it.kind.nodes)
+    yield
+    if not full:
+        return _Why(reason.text, reason.code, reason.ever, (), frozenset(), ())
+    seen = yield from seen_by(snapshot, rooms, ask)
+    blocks = blocks_of(snapshot, seen, now)
+    refusal = placing.quotas.refusal(it.kind)
+    if refusal:
+        blocks = (quota_block(snapshot, it.kind, refusal), *blocks)
+    helps: tuple[str, ...] = yield from would_help(future, rooms, it, ask)
+    return _Why(
+        summary=refusal or reason.text,
+        code="quota" if refusal else reason.code,
+        ever=reason.ever,
+        blocks=blocks,
+        attempts=frozenset(key for _, one in seen for key in one.attempts),
+        would_help=helps,
+    )
+
+
+def _in_line(key: TaskKey, task: Task, why: _Why, line: Line, it: Waiting) -> Explanation:
+    place = line.place(it)
+    return Explanation(
+        task=key,
+        summary=why.summary,
+        code=why.code,
+        blocks=why.blocks,
+        would_help=why.would_help,
+        feasible_ever=why.ever,
+        position=place + 1,
+        waiting=len(line),
+        ahead=line.ahead(place),
+        behind=line.behind(place),
+        factors=line.factors(it),
+    )
+
+
+# ── not in the queue ───────────────────────────────────────────────────────────────────────────
+
+
+def _not_queued(snapshot: Snapshot, task: Task, now: Now) -> Explanation:
     """Ended, running, or waiting for something else than a place."""
     summary, code = task.reason or str(task.state), task.reason_code or str(task.state)
     blocks: tuple[Block, ...] = ()
-    if task.state is JobState.PENDING and task.not_before is not None and ledger.live(task) is None:
-        left = max(0.0, task.not_before - now.wall)
-        text = f"waits {format_duration(left)} before it starts again"
-        blocks = (Block("delay", text, clears=f"in {format_duration(left)}"),)
-    attempt = ledger.live(task)
-    if attempt is not None and task.reason:
+    attempt = snapshot.attempts.get(task.active) if task.active else None
+    live = attempt is not None and attempt.state.live and not attempt.replaced
+    job: Job | None = snapshot.jobs.get(task.key.job)
+    begin = job.begin_at if job is not None else None
+    if task.state is JobState.PENDING and not live:
+        if begin is not None and begin > now.wall:
+            left = format_duration(round(begin - now.wall))
+            blocks = (Block("begin", f"begins at {iso(begin)}", clears=f"in {left}"),)
+        elif task.not_before is not None and task.not_before > now.wall:
+            left = format_duration(task.not_before - now.wall)
+            text = f"waits {left} before it starts again"
+            blocks = (Block("delay", text, clears=f"in {left}"),)
+    if live and attempt is not None and task.reason:
         blocks = (Block(code, task.reason, nodes=(attempt.node,)),)
     return Explanation(task.key, summary, code, blocks)
 
 
-def in_queue(
-    snapshot: Snapshot, placing: Placing, it: Waiting, place: int, now: Now
-) -> Explanation:
-    """Why a task that wants a place has none, with what comes before it already placed."""
-    fleet, need, ask = placing.fleet, it.need, placing.ask_of(it)
-    reason = reason_for(snapshot, fleet.rooms, need, ask, it.kind.nodes)
-    found = [(room, one) for room in fleet.rooms for one in obstacles(snapshot, room, need, ask)]
-    blocks = _fold(snapshot, found, now)
-    refusal = placing.quotas.refusal(it.kind)
-    if refusal:
-        blocks = (Block("quota", refusal), *blocks)
-    return Explanation(
-        task=it.task.key,
-        summary=refusal or reason.text,
-        code="quota" if refusal else reason.code,
-        blocks=blocks,
-        would_help=would_help(snapshot, fleet, ask),
-        feasible_ever=reason.ever,
-        position=place,
-    )
+# ── when ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def _fold(
-    snapshot: Snapshot, found: Sequence[tuple[Room, Obstacle]], now: Now
-) -> tuple[Block, ...]:
-    """Nodes with the same obstacle share a block; what clears soonest comes first."""
-    blocks: dict[tuple[str, str, tuple[str, ...]], Block] = {}
-    for room, it in found:
-        key = (it.code, it.text, it.holders)
-        same = blocks.get(key)
-        if same is not None:
-            blocks[key] = replace(same, nodes=(*same.nodes, room.name))
-            continue
-        blocks[key] = Block(
-            code=it.code,
-            text=it.text,
-            nodes=(room.name,),
-            held_by=it.holders,
-            clears="" if it.code in NEVER else _clears(snapshot, it, now),
-        )
-    return tuple(sorted(blocks.values(), key=lambda block: _DISTANCE[block.code]))
+def _expected(
+    snapshot: Snapshot,
+    told: Explanation,
+    forecast: Forecast,
+    promise: float | None,
+    attempts: Collection[str],
+    now: Now,
+) -> Expected | None:
+    if told.code in _OVER:
+        return None
+    if not told.feasible_ever:
+        return Expected(None, None, UNKNOWN, "never: no node could ever hold it")
+    return expected_of(snapshot, told.task, forecast, promise, attempts, now)
 
 
-def _clears(snapshot: Snapshot, obstacle: Obstacle, now: Now) -> str:
-    """When the first of those that hold it ends at the latest, by its time limit."""
-    ends: list[tuple[float, str]] = []
-    for key in obstacle.attempts:
-        attempt = snapshot.attempts[key]
-        job = snapshot.jobs.get(attempt.task.job)
-        limit = job.spec.time_limit if job is not None else None
-        if job is not None and limit is not None:
-            start = attempt.started_at if attempt.started_at is not None else attempt.placed_at
-            ends.append((max(0.0, start + limit - now.wall), job.full_name))
-    if not ends:
-        return ""
-    left, name = min(ends)
-    return f"{name} ends in {format_duration(left)} at the latest"
+def expected_of(
+    snapshot: Snapshot,
+    key: TaskKey,
+    forecast: Forecast,
+    promise: float | None,
+    attempts: Collection[str],
+    now: Now,
+) -> Expected:
+    """What a forecast says of one task. `attempts`: those that hold what it could have."""
+    start = forecast.starts.get(key)
+    if start is not None and (promise is None or start.at < promise):
+        return Expected(start.at, promise, start.sureness, start.text)
+    if promise is not None:
+        return Expected(promise, promise, "certain", "the time limits of what runs there")
+    if forecast.until < inf:
+        ahead = format_duration(max(60.0, (forecast.until - now.wall) // 60 * 60))
+        return Expected(None, None, UNKNOWN, f"not within the next {ahead}, as things stand")
+    for_ever = [job.full_name for job in endless(snapshot, attempts, now.wall)]
+    if for_ever:
+        more = f" and {len(for_ever) - 3} more" if len(for_ever) > 3 else ""
+        text = f"nobody knows when {', '.join(for_ever[:3])}{more} will end"
+        return Expected(None, None, UNKNOWN, text)
+    return Expected(None, None, UNKNOWN, "not by itself: see what is in the way")

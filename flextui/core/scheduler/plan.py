@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 def plan(snapshot: Snapshot, now: Now, memo: Memo | None = None) -> Decision:
     """What must change, where, and why not. `memo`: see there; it changes no answer."""
-    return _drained(plan_steps(snapshot, now, memo or Memo()))
+    return drained(plan_steps(snapshot, now, memo or Memo()))
 
 
 def plan_steps(snapshot: Snapshot, now: Now, memo: Memo) -> Generator[None, None, Decision]:
@@ -73,13 +73,14 @@ def _ready(snapshot: Snapshot, now: Now, memo: Memo, pace: Pace) -> Generator[No
     return Placing(ledger, memo, Fleet(snapshot, memo), ranking, quotas, pace)
 
 
-def placed_before(snapshot: Snapshot, key: TaskKey, now: Now) -> tuple[Placing, int | None]:
-    """A pass as far as to a task's turn, and which turn that is; None: it wants no place."""
-    placing = _drained(_ready(snapshot, now, Memo(), Pace()))
-    return placing, _drained(placing.until(key))
+def placed_before(snapshot: Snapshot, key: TaskKey, now: Now) -> Generator[None, None, Placing]:
+    """A pass as far as to a task's turn: what goes before it is placed."""
+    placing = yield from _ready(snapshot, now, Memo(), Pace())
+    yield from placing.until(key)
+    return placing
 
 
-def _drained(steps: Generator[None, None, T]) -> T:
+def drained(steps: Generator[None, None, T]) -> T:
     while True:
         try:
             next(steps)
