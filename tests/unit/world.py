@@ -125,7 +125,10 @@ class World:
                 by_node[attempt.node] = by_node.get(attempt.node, frozenset()) | {attempt.id}
         self._note(Kind.JOB, {**self.jobs, **self.recent})
         self._note(Kind.TASK, {key: (it, *self._of(it)) for key, it in self.tasks.items()})
-        self._note(Kind.NODE, {key: (it, by_node.get(key)) for key, it in self.nodes.items()})
+        there: dict[str, list[Attempt]] = {}
+        for attempt in self.attempts.values():
+            there.setdefault(attempt.node, []).append(attempt)
+        self._note(Kind.NODE, {key: (it, there.get(key)) for key, it in self.nodes.items()})
         self._note(Kind.ACCOUNT, dict(self.accounts))
         self._note(Kind.RUNTIMES, dict(self.runtimes))
         return Snapshot(

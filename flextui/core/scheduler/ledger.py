@@ -117,12 +117,13 @@ class Ledger:
     # ── result ─────────────────────────────────────────────────────────────────────────────────
 
     def decision(self) -> Decision:
+        """In an order that doesn't tell who was looked at first; placements are by turn."""
         return Decision(
-            jobs=tuple(self._jobs.values()),
-            tasks=tuple(self._tasks.values()),
+            jobs=tuple(sorted(self._jobs.values(), key=lambda it: it.seq)),
+            tasks=tuple(self._tasks[key] for key in sorted(self._tasks)),
             placements=tuple(self.placements),
-            kills=tuple(kill for kill, _ in self._kills.values()),
-            give_ups=tuple(it for it, _ in self._give_ups.values()),
+            kills=tuple(self._kills[key][0] for key in sorted(self._kills)),
+            give_ups=tuple(self._give_ups[key][0] for key in sorted(self._give_ups)),
             notes=tuple(self.notes),
             suspended=self.paused,
             next_wall=self._wall,

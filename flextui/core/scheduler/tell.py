@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import replace
+from math import inf
 
 from flextui.core.model.ids import TaskKey
 from flextui.core.model.state import JobState
@@ -106,6 +107,7 @@ def _tell_front(
     number = min(FRONT, LOOKS // max(1, len(rooms)) or 1)
     front = placing.front[:number]
     stale = _stale(placing, known)
+    gated = [room for room in rooms if room.gates]
     views: dict[Kind, dict[str, Sight]] = {}
     reasons: dict[Kind, Reason] = {}
     for it in front:
@@ -117,7 +119,8 @@ def _tell_front(
                 continue
             view = known.views.get(kind)
             ask = placing.ask_of(it)
-            for room in rooms if view is None else stale:
+            again = dict.fromkeys(stale if lasting(kind) else (*stale, *gated))
+            for room in rooms if view is None else again:
                 view = {} if view is None else view
                 view[room.name] = sight(ledger.snapshot, room, kind.need, ask)
                 if pace.due():
@@ -129,6 +132,12 @@ def _tell_front(
         _put(ledger, it, reasons[it.kind])
     known.views = views
     return {it.task.key: None for it in front}
+
+
+def lasting(kind: Kind) -> bool:
+    """Whether gates tell such a request the same as long as they are the same: it doesn't matter
+    when it asks."""
+    return kind.until(0.0) == inf and not kind.learns
 
 
 def _stale(placing: Placing, known: Told) -> list[Room]:
