@@ -45,10 +45,10 @@ class Backlog:
         self._attempts |= draft.attempts.changed
         self._nodes |= draft.durable_nodes
         self._accounts |= draft.accounts.changed
-        self._runtimes |= draft.runtimes.changed
+        self._runtimes |= draft.lessons.runtimes.changed
         self._reservations |= draft.reservations.changed
-        self._meters |= draft.durable_meters
-        for key, used in draft.usage.items():
+        self._meters |= draft.books.durable_meters
+        for key, used in draft.books.usage.items():
             self._usage[key] = self._usage.get(key, NOTHING).plus(used)
         self._events = (self._events + draft.events)[-MAX_HELD:]
         effects = [it for it in draft.effects if not isinstance(it[1], GrantLease)]

@@ -8,16 +8,16 @@ go out once the changes are durable. Thrown away, it leaves no trace.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from flextui.core.books import Books, Lessons, Unwritten
 from flextui.core.livejobs import LiveJobs
 from flextui.core.model.docs import EventDoc
 from flextui.core.model.ids import TaskKey
 from flextui.core.model.inventory import Reservation
 from flextui.core.model.journal import Journal, Kind
 from flextui.core.model.state import (
-    KEPT_RUNTIMES,
     Account,
     Attempt,
     Job,
@@ -25,23 +25,16 @@ from flextui.core.model.state import (
     Node,
     NodeStatus,
     Now,
-    RunTimes,
     Snapshot,
     Task,
 )
 from flextui.core.model.times import iso
-from flextui.core.model.usage import NOTHING, UsageKey, Used, unsettled
 from flextui.core.ports import Changes, Effect
-from flextui.core.scheduler.accounts import charged, held_milli
-from flextui.core.scheduler.demand import seen, shape_of_spec
+from flextui.core.scheduler.accounts import held_milli
 from flextui.core.table import Table
 
 ACTOR = "flextui"
 """The actor of events that nobody asked for."""
-
-
-LEARNED_EVERY_S = 10.0
-"""How often what was learned of run times is written."""
 
 
 @dataclass(slots=True)
@@ -51,10 +44,7 @@ class Counters:
     job: int = 1
     event: int = 1
     """Numbers that are never used again; a gap does no harm."""
-    learned: set[str] = field(default_factory=set)
-    """Records of run times that changed and aren't written yet."""
-    learned_due: float = 0.0
-    """When they are to be written, on the awake clock."""
+    learned: Unwritten = field(default_factory=Unwritten)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +95,14 @@ class Draft:
         self.by_job: Table[str, tuple[TaskKey, ...]] = Table(base.by_job, own=own)
         self.by_node: Table[str, frozenset[str]] = Table(base.by_node, own=own)
         self.lease_mono: Table[str, float] = Table(base.lease_mono, own=own)
-        self.accounts: Table[tuple[str, str], Account] = Table(base.accounts, own=own)
-        self.runtimes: Table[str, RunTimes] = Table(base.runtimes, own=own)
         self.reservations: Table[str, Reservation] = Table(base.reservations, own=own)
-        self.meters: Table[str, Meter] = Table(base.meters, own=own)
         self._live_jobs = LiveJobs(base.named, base.live_counts, own=own)
-        self.demand: Table[tuple[int, ...], float] = Table(base.demand, own=own)
         self.suspended = base.suspended_until_answer
         self.journal = base.journal or Journal()
         self.journal.trim()
         self.journal.again(base.mark)
+        self.books = Books(base, self.journal, own=own, metered=not silent)
+        self.lessons = Lessons(base, self.journal, own=own)
         self._homes: dict[str, str] | None = None
         self._begin()
 
@@ -123,6 +111,8 @@ class Draft:
         self.now = now
         for table in self._tables():
             table.changed.clear()
+        self.books.begin()
+        self.journal.trim()
         self._begin()
 
     def _begin(self) -> None:
@@ -133,10 +123,7 @@ class Draft:
         self.effects: list[tuple[str, Effect]] = []
         self.orders: list[SessionOrder] = []
         self.events: list[EventDoc] = []
-        self.usage: dict[UsageKey, Used] = {}
-        """What is to be added to the rows of usage."""
         self.durable_nodes: set[str] = set()
-        self.durable_meters: set[str] = set()
         self.touched_jobs: set[str] = set()
         self.touched_nodes: set[str] = set()
 
@@ -150,13 +137,13 @@ class Draft:
             self.by_job,
             self.by_node,
             self.lease_mono,
-            self.accounts,
-            self.runtimes,
             self.reservations,
-            self.meters,
+            self.books.accounts,
+            self.books.meters,
+            self.lessons.runtimes,
+            self.lessons.demand,
             self._live_jobs.named,
             self._live_jobs.counts,
-            self.demand,
         )
 
     @property
@@ -168,6 +155,16 @@ class Draft:
     def live_counts(self) -> Table[tuple[str, str], int]:
         """("user", name) and ("project", name) → how many live jobs they have. Read only."""
         return self._live_jobs.counts
+
+    @property
+    def accounts(self) -> Table[tuple[str, str], Account]:
+        """What users have of GPUs, by (project, user). Read only."""
+        return self.books.accounts
+
+    @property
+    def meters(self) -> Table[str, Meter]:
+        """By live attempt that holds GPUs. Written by `books.put_meter`."""
+        return self.books.meters
 
     # ── reading ────────────────────────────────────────────────────────────────────────────────
 
@@ -210,10 +207,9 @@ class Draft:
         if old is not None and old.spec_json == job.spec_json and "spec" in old.__dict__:
             job.__dict__.setdefault("spec", old.__dict__["spec"])
         if old is None or old.revision != job.revision:
-            for key, count in seen(self.demand.data, shape_of_spec(job.spec)).items():
-                self.demand.put(key, count)
+            self.lessons.asked(job)
         if old is not None and old.project != job.project:
-            self._move(old, job)
+            self.books.move(old, job, self.holding(old.id), self.now)
         here, there = (self.recent, self.jobs) if job.state.ended else (self.jobs, self.recent)
         there.drop(job.id)
         here.put(job.id, job)
@@ -244,7 +240,9 @@ class Draft:
             self.journal.note(Kind.NODE, old.node)
             self.touched_nodes.add(old.node)
         self.attempts.put(attempt.id, attempt)
-        self._account(old, attempt)
+        job, node = self.job(attempt.task.job), self.nodes.get(attempt.node)
+        if job is not None and node is not None:
+            self.books.follow(job, old, attempt, self.now, node)
         here = self.by_node.get(attempt.node) or frozenset()
         if attempt.state.live != (attempt.id in here):
             changed = here | {attempt.id} if attempt.state.live else here - {attempt.id}
@@ -271,85 +269,6 @@ class Draft:
     def told_apart(self, node: str) -> None:
         """Telemetry of a node changed what can be placed on it."""
         self.journal.note(Kind.NODE, node)
-
-    # ── accounts and meters ────────────────────────────────────────────────────────────────────
-
-    def _account(self, old: Attempt | None, new: Attempt) -> None:
-        """The one place where an attempt begins, or ceases, to count for what its job's user has:
-        his account, and the meter that says what it used."""
-        before = held_milli(old) if old is not None else 0
-        held = held_milli(new)
-        job = self.job(new.task.job)
-        if held == before or job is None:
-            return
-        ended = new.ended_at if not new.state.live else None
-        self.charge(job, held - before, ended)
-        if self._silent:
-            return
-        if not before:
-            self.put_meter(new.id, Meter(new.placed_at, self.models_of(new)), durable=True)
-        elif not held and new.id in self.meters:
-            self.settle(job, new, self.now.wall if ended is None else ended)
-            self.meters.drop(new.id)
-            self.durable_meters.add(new.id)
-
-    def charge(self, job: Job, milli: int, ended: float | None = None) -> None:
-        """The account that pays for a job holds so many thousandths of GPUs more, or fewer."""
-        key = (job.project, job.owner)
-        account = self.accounts.get(key) or Account(*key, at=self.now.wall)
-        half_life, window = self.inventory.policy.half_life, self.inventory.quota_window
-        after = charged(account, milli, self.now.wall, half_life, window, ended)
-        self.accounts.put(key, after)
-        self.journal.note(Kind.ACCOUNT, key)
-
-    def settle(self, job: Job, attempt: Attempt, until: float) -> None:
-        """Add what an attempt used since its meter was settled to the rows of usage."""
-        meter = self.meters[attempt.id]
-        for key, used in unsettled(job, attempt, meter, until):
-            self.usage[key] = self.usage.get(key, NOTHING).plus(used)
-        self.put_meter(attempt.id, replace(meter, since=until, idle_s=0.0), durable=True)
-
-    def put_meter(self, attempt: str, meter: Meter, *, durable: bool = False) -> None:
-        """`durable`: `since` or `models` changed."""
-        self.meters.put(attempt, meter)
-        if durable:
-            self.durable_meters.add(attempt)
-
-    def _move(self, old: Job, new: Job) -> None:
-        """Another project pays from now on for what the job holds."""
-        for attempt in self.holding(old.id):
-            self.charge(old, -held_milli(attempt))
-            self.charge(new, held_milli(attempt))
-            if attempt.id in self.meters:
-                self.settle(old, attempt, self.now.wall)
-
-    def models_of(self, attempt: Attempt) -> tuple[str, ...]:
-        """The models of its devices, "" where a device isn't in sight."""
-        node = self.nodes.get(attempt.node)
-        models = {gpu.uuid: gpu.model for gpu in node.gpus} if node is not None else {}
-        return tuple(models.get(uuid, "") for uuid in attempt.gpus)
-
-    def learn(self, found: Mapping[str, RunTimes]) -> None:
-        """Records of run times that changed: the last to change are the last to be forgotten."""
-        for key, times in found.items():
-            self.runtimes.drop(key)
-            self.runtimes.put(key, times)
-            self.journal.note(Kind.RUNTIMES, key)
-        while len(self.runtimes) > KEPT_RUNTIMES:
-            oldest = next(iter(self.runtimes))
-            self.runtimes.drop(oldest)
-            self.journal.note(Kind.RUNTIMES, oldest)
-
-    def _learned(self) -> dict[str, RunTimes]:
-        """Records of run times that are to be durable now. Losing the last of them does no harm,
-        and each end of a job changes several: they are written now and then, together."""
-        counters = self.counters
-        counters.learned |= self.runtimes.changed
-        if not counters.learned or self.now.mono < counters.learned_due:
-            return {}
-        counters.learned_due = self.now.mono + LEARNED_EVERY_S
-        keys, counters.learned = counters.learned, set()
-        return {key: times for key in keys if (times := self.runtimes.get(key)) is not None}
 
     # ── planning, effects, history ─────────────────────────────────────────────────────────────
 
@@ -415,11 +334,11 @@ class Draft:
             by_node=self.by_node.share(),
             lease_mono=self.lease_mono.share(),
             suspended_until_answer=self.suspended,
-            accounts=self.accounts.share(),
-            runtimes=self.runtimes.share(),
-            demand=self.demand.share(),
+            accounts=self.books.accounts.share(),
+            runtimes=self.lessons.runtimes.share(),
+            demand=self.lessons.demand.share(),
             reservations=self.reservations.share(),
-            meters=self.meters.share(),
+            meters=self.books.meters.share(),
             named=self.named.share(),
             live_counts=self.live_counts.share(),
             journal=self.journal,
@@ -436,8 +355,8 @@ class Draft:
             nodes=[self.nodes[name] for name in self.durable_nodes],
             events=self.events,
             accounts=[self.accounts[key] for key in self.accounts.changed],
-            runtimes=self._learned(),
+            runtimes=self.lessons.due(self.counters.learned, self.now),
             reservations={key: self.reservations.get(key) for key in self.reservations.changed},
-            meters={key: self.meters.get(key) for key in self.durable_meters},
-            usage=self.usage,
+            meters={key: self.meters.get(key) for key in self.books.durable_meters},
+            usage=self.books.usage,
         )

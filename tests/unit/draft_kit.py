@@ -54,7 +54,7 @@ class Book:
     def later(self, seconds: float) -> Snapshot:
         """End the turn as a commit does, and begin the next one so much later."""
         draft = self.draft
-        for key, used in draft.usage.items():
+        for key, used in draft.books.usage.items():
             self.usage[key] = self.usage.get(key, Used(0.0, 0.0)).plus(used)
         self.events += draft.events
         snapshot = draft.freeze(1)

@@ -36,7 +36,7 @@ def test_what_changed_is_told() -> None:
     before = book.later(1)
     job = book.submit()
     book.start(job, "n1-0")
-    book.draft.learn({"ann": RunTimes((3.0,))})
+    book.draft.lessons.learn({"ann": RunTimes((3.0,))})
     assert since(before, book.later(1)) == Changed(
         jobs=frozenset({"j1"}),
         tasks=frozenset({TaskKey("j1", 0)}),

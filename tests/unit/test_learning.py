@@ -23,7 +23,7 @@ def learned(book: Book, job: str = "j1") -> tuple[float, ...]:
     """The run times that the most specific record of a job's kind holds."""
     found = book.draft.job(job)
     assert found is not None
-    records = [book.draft.runtimes.get(key) for key in keys_of(found)]
+    records = [book.draft.lessons.runtimes.get(key) for key in keys_of(found)]
     return max((it.samples for it in records if it is not None), key=len, default=())
 
 
@@ -107,16 +107,16 @@ def test_what_is_learned_is_written_now_and_then() -> None:
 
 
 def test_what_was_learned_longest_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flextui.core.draft.KEPT_RUNTIMES", 10)
+    monkeypatch.setattr("flextui.core.books.KEPT_RUNTIMES", 10)
     assert state.KEPT_RUNTIMES > 1000
     book = Book()
-    book.draft.learn({"all": RunTimes((1.0,))})
+    book.draft.lessons.learn({"all": RunTimes((1.0,))})
     for n in range(50):
-        book.draft.learn({f"kind{n}": RunTimes((1.0,)), "all": RunTimes((float(n),))})
-    assert len(book.draft.runtimes) == 10
-    assert book.draft.runtimes.get("all") == RunTimes((49.0,))
-    assert "kind49" in book.draft.runtimes
-    assert "kind0" not in book.draft.runtimes
+        book.draft.lessons.learn({f"kind{n}": RunTimes((1.0,)), "all": RunTimes((float(n),))})
+    assert len(book.draft.lessons.runtimes) == 10
+    assert book.draft.lessons.runtimes.get("all") == RunTimes((49.0,))
+    assert "kind49" in book.draft.lessons.runtimes
+    assert "kind0" not in book.draft.lessons.runtimes
 
 
 def test_what_is_asked_for_is_counted_and_made_anew_at_a_start() -> None:

@@ -252,14 +252,16 @@ def _learn(draft: Draft, job: Job, task: Task, ended: Attempt) -> None:
     """
     if job.type != "batch" or ended.started_at is None or (job.spec.nodes > 1 and task.key.index):
         return
-    ran, since = ran_s(ended), task.served_s
+    ran, since, lessons = ran_s(ended), task.served_s, draft.lessons
     if ended.stop is None and (
         ended.state is AttemptState.SUCCEEDED
         or (ended.why in ("exit", "time_limit") and ran >= TELLING_S)
     ):
-        draft.learn(learn(draft.runtimes.data, job, since + ran, since))
+        lessons.learn(learn(lessons.runtimes.data, job, since + ran, since))
     elif ended.stop is not None and ended.stop.code == PREEMPTED and job.spec.preempt == "resume":
-        draft.learn(learn(draft.runtimes.data, job, since + ran, since, ended=False))
+        draft.lessons.learn(
+            learn(draft.lessons.runtimes.data, job, since + ran, since, ended=False)
+        )
 
 
 def active_task(draft: Draft, attempt: Attempt) -> Task | None:

@@ -35,7 +35,7 @@ def heed_idle(draft: Draft, job_id: str) -> None:
         _mark(draft, attempt, warning, CODE)
     if warned_at is None:
         for attempt in held:
-            draft.put_meter(attempt.id, replace(draft.meters[attempt.id], warned_at=now))
+            draft.books.put_meter(attempt.id, replace(draft.meters[attempt.id], warned_at=now))
         draft.note("job.idle", f"{job.full_name}: {warning}", job=job.id)
     elif policy.then == "stop" and now - warned_at >= policy.grace:
         why = f"idle: GPUs below {policy.gpu_below:g} % for {_time(now - since)}"
@@ -81,7 +81,7 @@ def _warning(policy: Idle) -> str:
 def _take_back(draft: Draft, job: Job, held: list[Attempt]) -> None:
     for attempt in held:
         meter = draft.meters[attempt.id]
-        draft.put_meter(attempt.id, replace(meter, warned_at=None))
+        draft.books.put_meter(attempt.id, replace(meter, warned_at=None))
         _mark(draft, attempt, "", "")
     draft.note("job.in_use", f"{job.full_name} uses its GPUs again", job=job.id)
 

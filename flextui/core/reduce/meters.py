@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flextui.core.books import models_of
 from flextui.core.draft import Draft
 from flextui.core.model.records import changed
 from flextui.core.model.state import Attempt, AttemptState, Gpu, Job, Meter, Node
@@ -32,11 +33,11 @@ def read_meters(draft: Draft, node: Node, attempt: Attempt) -> None:
     job = draft.job(attempt.task.job)
     if job is None or attempt.state is not AttemptState.RUNNING:
         return
-    meter = _settled(draft, job, attempt)
+    meter = _settled(draft, job, attempt, node)
     idle = _idle_devices(node, attempt, gpu_below(job))
     after = _read(meter, attempt, idle, draft.now.wall)
     if after != meter:
-        draft.put_meter(attempt.id, after)
+        draft.books.put_meter(attempt.id, after)
 
 
 def gpu_below(job: Job) -> float:
@@ -61,17 +62,17 @@ def _read(meter: Meter, attempt: Attempt, idle: int, now: float) -> Meter:
     )
 
 
-def _settled(draft: Draft, job: Job, attempt: Attempt) -> Meter:
+def _settled(draft: Draft, job: Job, attempt: Attempt, node: Node) -> Meter:
     """The meter, settled if an hour has closed, or idle time has waited long enough."""
     meter, now = draft.meters[attempt.id], draft.now.wall
     if not meter.models or "" in meter.models:
-        models = draft.models_of(attempt)
+        models = models_of(attempt, node)
         if models != meter.models:
             meter = replace(meter, models=models)
-            draft.put_meter(attempt.id, meter, durable=True)
+            draft.books.put_meter(attempt.id, meter, durable=True)
     closed = now // HOUR > meter.since // HOUR
     if closed or (meter.idle_s and now // SETTLE_S > meter.since // SETTLE_S):
-        draft.settle(job, attempt, now)
+        draft.books.settle(job, attempt, now)
     return draft.meters[attempt.id]
 
 

@@ -40,7 +40,7 @@ def heed_overuse(draft: Draft, node: Node, attempt: Attempt) -> None:
     tell = not meter.over_told and now - over_at >= TELL_AFTER_S
     after = replace(meter, over_at=over_at, over_told=meter.over_told or tell)
     if after != meter:
-        draft.put_meter(attempt.id, after)
+        draft.books.put_meter(attempt.id, after)
     text = f"uses {format_size(used)} of GPU memory, its share is {format_size(limit)}"
     if after.over_told:
         _mark(draft, attempt, text, CODE)
@@ -61,7 +61,7 @@ def _used(node: Node, attempt: Attempt) -> int | None:
 
 
 def _clear(draft: Draft, attempt: Attempt, meter: Meter) -> None:
-    draft.put_meter(attempt.id, replace(meter, over_at=None, over_told=False))
+    draft.books.put_meter(attempt.id, replace(meter, over_at=None, over_told=False))
     if meter.over_told:
         _mark(draft, attempt, "", "")
         _note(draft, attempt, "attempt.within_share", "keeps to its share of GPU memory again")
