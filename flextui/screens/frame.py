@@ -31,17 +31,19 @@ class Cells(CompositorUpdate):
         self.runs = runs
 
     def render_segments(self, console: Console) -> str:
-        """The escape sequences that paint them."""
+        """The escape sequences that paint them. A style is said once for all runs that have it."""
         system = console._color_system or ColorSystem.TRUECOLOR
-        return "".join(_paint(x, y, cells, system) for x, y, cells in self.runs)
-
-
-def _paint(x: int, y: int, cells: list[CellStyle], system: ColorSystem) -> str:
-    parts = [f"\x1b[{y + 1};{x + 1}H"]
-    for style, group in groupby(cells, key=lambda cell: cell[1]):
-        text = "".join(character for character, _ in group)
-        parts.append(text if style is None else Strip.render_style(style, text, system))
-    return "".join(parts)
+        parts: list[str] = []
+        now = ""
+        for x, y, cells in self.runs:
+            parts.append(f"\x1b[{y + 1};{x + 1}H")
+            for style, group in groupby(cells, key=lambda cell: cell[1]):
+                codes = "" if style is None else Strip.render_ansi(style, system)
+                if codes != now:
+                    parts.append(f"\x1b[0;{codes}m" if now and codes else f"\x1b[{codes or 0}m")
+                    now = codes
+                parts.extend(character for character, _ in group)
+        return "".join([*parts, "\x1b[0m" if now else ""])
 
 
 class Frame:

@@ -73,10 +73,8 @@ class Keyed(Screen[Any]):
         self._begun = ""
         if bound is None and keymap.starts(self.chain, chord):
             self._begun = chord
-        elif bound is None and before:
+        elif bound is None and before and stroke != "escape":
             bound = table.get(stroke)
-        if before != self._begun:
-            self.chord_changed(self._begun)
         return bound
 
     @property
@@ -89,10 +87,10 @@ class Keyed(Screen[Any]):
         """Whether a text is typed: only some keys mean anything but themselves."""
         return isinstance(self.focused, Input | TextArea)
 
-    def chord_changed(self, begun: str) -> None:
-        """A chord has begun, or (empty) ended."""
+    def key_done(self) -> None:
+        """A key has been dealt with."""
 
-    def keys_after(self, begun: str) -> list[Bound]:
-        """The keys that complete a chord."""
-        table = self.app.keymap.table(self.chain)
-        return [bound for chord, bound in table.items() if chord.startswith(begun + " ")]
+    def keys_after(self, begun: str) -> list[tuple[str, Bound]]:
+        """What completes a chord: (the strokes that are missing, what it does)."""
+        table, start = self.app.keymap.table(self.chain), begun + " "
+        return [(it.removeprefix(start), table[it]) for it in table if it.startswith(start)]

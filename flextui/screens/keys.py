@@ -188,10 +188,11 @@ class Keymap:
         found: list[Clash] = []
         table = self.table(chain)
         for chord, bound in self._claims(tuple(chain)):
+            held = chord
             if (kept := table.get(chord)) is None:
-                kept = next(it for other, it in table.items() if _collide(chord, other))
+                held, kept = next(it for it in table.items() if _collide(chord, it[0]))
             if kept is not bound:
-                found.append(Clash(chord, kept, bound))
+                found.append(Clash(held, kept, bound))
         return found
 
     def _claims(self, chain: tuple[str, ...]) -> Iterator[tuple[str, Bound]]:

@@ -37,6 +37,7 @@ class Painted(App[None], inherit_bindings=False):
     ENABLE_COMMAND_PALETTE = False
     CSS = """
     Toast { padding: 0 1; }
+    TextArea .text-area--gutter { color: $foreground 65%; }
     * { scrollbar-size-vertical: 1; }
     """
 

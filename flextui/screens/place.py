@@ -130,8 +130,8 @@ class Place(Keyed):
     def hints(self) -> list[tuple[str, str]]:
         """The bottom line: (chord, word), the most useful first."""
         if self._begun:
-            return [(it.chords[0].split(" ", 1)[1], it.key.word.removeprefix("sort by "))
-                    for it in self.keys_after(self._begun)]  # fmt: skip
+            after = self.keys_after(self._begun)
+            return [(rest, it.key.word.removeprefix("sort by ")) for rest, it in after]
         table, keymap = self.app.keymap.table(self.chain), self.app.keymap
         found: list[tuple[str, str]] = []
         if self.grid is not None and (count := len(self.grid.selected)):
@@ -146,7 +146,7 @@ class Place(Keyed):
         """Whether the bottom line should tell of this key now."""
         return not (self.app.read_only and bound.key.acts)
 
-    def chord_changed(self, begun: str) -> None:
+    def key_done(self) -> None:
         self.query_one(KeyLine).redraw()
 
     # ── lists ──

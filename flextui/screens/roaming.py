@@ -57,7 +57,7 @@ class Roaming(Painted):
         return self._layouts.setdefault(name, Layout())
 
     def draw(self) -> None:
-        if isinstance(self.screen, Place):
+        if self.screen_stack and isinstance(self.screen, Place):
             self.screen.refresh_view()
 
     # ── where one is ──

@@ -48,6 +48,8 @@ class Typed(Roaming):
         for widget in (asked, *asked.ancestors) if asked is not None else ():
             if isinstance(widget, Widget):
                 await _dealt_with(widget)
+        if isinstance(self.screen, Keyed) and self.screen.ready.is_set():
+            self.screen.key_done()
 
     async def _do(self, screen: Keyed, bound: Bound) -> None:
         if bound.key.acts and self.refuses(bound.key.word):

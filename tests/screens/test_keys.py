@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
-from textual.pilot import Pilot
 from textual.widgets import TextArea
 
 from flextui.app import FlextuiApp
@@ -22,26 +17,8 @@ from flextui.screens.logs import Logs
 from flextui.screens.node import Node
 from flextui.screens.widgets.grid import Grid
 from flextui.screens.widgets.logview import LogView
-from tests.screens.fake_client import FakeClient, FakeLink
-
-
-@asynccontextmanager
-async def running(
-    *, holds_core: bool = False, size: tuple[int, int] = (120, 40)
-) -> AsyncIterator[tuple[FlextuiApp, Pilot[None], FakeClient, FakeLink]]:
-    client = FakeClient()
-    link = FakeLink(client, holds_core=holds_core)
-    app = FlextuiApp(link)
-    async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: bool(app.view.nodes))
-        yield app, pilot, client, link
-
-
-async def until(pilot: Pilot[None], happened: object, within: float = 10.0) -> None:
-    async with asyncio.timeout(within):
-        while not happened():  # type: ignore[operator]
-            await pilot.pause()
-    await pilot.pause()
+from tests.screens.fake_client import FakeClient
+from tests.screens.kit import running, until
 
 
 def cursor(app: FlextuiApp) -> str | None:

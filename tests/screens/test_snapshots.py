@@ -1,70 +1,173 @@
-"""What each place looks like, as text, with a frozen clock. `FLEXTUI_SNAPSHOTS=write` renews them.
+"""What each place looks like: its text, and its colours in the dark and in the light theme.
 
-Text, since it is what a reviewer reads in a diff; colours are the theme's and have no say here.
+Text, since it is what a reviewer reads in a diff: beside `jobs-80x24.txt` stand
+`jobs-80x24.dark.txt` and `.light.txt`, in which each letter is a style that the end of the file
+explains. The clock is frozen. `FLEXTUI_SNAPSHOTS=write` renews them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
+from rich.style import Style
 from textual.pilot import Pilot
 
 from flextui.app import FlextuiApp
+from flextui.screens.look import Look
+from flextui.screens.prompt import Prompt
 from tests.screens.fake_client import FakeClient, FakeLink
 
 FOLDER = Path(__file__).resolve().parents[1] / "snapshots"
 NOON = 1795522800.0
-Go = Callable[[FlextuiApp, Pilot[None]], Awaitable[None]]
+SIZES = [(80, 24), (120, 40), (200, 60)]
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+LEGIBLE = 3.0
+"""The least contrast between a letter and what is behind it (WCAG's for large text and signs)."""
 
-
-async def press(pilot: Pilot[None], *keys: str) -> None:
-    await pilot.press(*keys)
-
-
-PLACES: dict[str, Go] = {
-    "fleet": lambda app, pilot: press(pilot, "g"),
-    "node": lambda app, pilot: press(pilot, "j", "enter"),
-    "jobs": lambda app, pilot: press(pilot, "2"),
-    "job": lambda app, pilot: press(pilot, "2", "j", "j", "enter"),
-    "logs": lambda app, pilot: press(pilot, "2", "l"),
-    "editor": lambda app, pilot: press(pilot, "n"),
-    "help": lambda app, pilot: press(pilot, "question_mark"),
-    "stop": lambda app, pilot: press(pilot, "2", "s"),
+PLACES: dict[str, tuple[str, ...]] = {
+    "fleet": ("g",),
+    "node": ("j", "enter"),
+    "gpus": ("4",),
+    "jobs": ("2",),
+    "jobs-grouped": ("2", "t", "t", "j", "space"),
+    "jobs-filtered": ("2", "/", *"chat", "enter"),
+    "job": ("2", "j", "j", "enter"),
+    "logs": ("2", "l"),
+    "events": ("3",),
+    "commands": ("2", "s", "y", "5"),
+    "editor": ("n",),
+    "help": ("?",),
+    "goto": (":", *"chat"),
+    "columns": ("2", "f"),
+    "sort": ("2", "o"),
+    "stop": ("2", "s"),
+    "stop-many": ("2", "*", "s"),
+    "read-only": ("ctrl+r",),
 }
 
 
-def drawn(app: FlextuiApp) -> str:
+def cells(app: FlextuiApp) -> list[list[tuple[str, Style]]]:
+    """Every cell of the screen and its style."""
+    lines = []
+    for strip in app.screen._compositor.render_strips():
+        line: list[tuple[str, Style]] = []
+        for text, style, _ in strip:
+            for character in text:
+                width = cell_len(character)
+                line += [(character, style or Style())] * min(width, 1)
+                line += [("", style or Style())] * (width - 1)
+        lines.append(line)
+    return lines
+
+
+def text(app: FlextuiApp) -> str:
     """The screen as text, its right edge trimmed."""
-    strips = app.screen._compositor.render_strips()
-    return "\n".join(strip.text.rstrip() for strip in strips) + "\n"
+    return "\n".join("".join(it for it, _ in line).rstrip() for line in cells(app)) + "\n"
 
 
-async def settled(app: FlextuiApp, pilot: Pilot[None]) -> str:
-    """The screen once it has stopped changing."""
+def colours(app: FlextuiApp) -> str:
+    """A letter for each cell, and what the letters mean."""
+    letters: dict[str, str] = {}
+    lines = []
+    for line in cells(app):
+        row = "".join(letters.setdefault(look(style), LETTERS[len(letters)]) for _, style in line)
+        lines.append(row)
+    legend = [f"{letter}  {words}" for words, letter in letters.items()]
+    return "\n".join([*map(folded, lines), "", *legend]) + "\n"
+
+
+def folded(line: str) -> str:
+    """`a80` for 80 times a: what a line of one style is mostly."""
+    out, at = "", 0
+    while at < len(line):
+        end = at
+        while end < len(line) and line[end] == line[at]:
+            end += 1
+        out += f"{line[at]}{end - at} "
+        at = end
+    return out.rstrip()
+
+
+def look(style: Style) -> str:
+    """A style without what links and offsets it carries."""
+    words = [name for name in ("bold", "italic", "underline", "reverse") if getattr(style, name)]
+    fore = style.color.name if style.color else "default"
+    back = style.bgcolor.name if style.bgcolor else "default"
+    return " ".join([fore, "on", back, *words])
+
+
+async def settled(app: FlextuiApp, pilot: Pilot[None]) -> None:
+    """Until the screen has stopped changing."""
     before = ""
     async with asyncio.timeout(20):
-        while (now := drawn(app)) != before:
+        while (now := text(app)) != before:
             before = now
             await pilot.pause(0.05)
-    return before
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda s: f"{s[0]}x{s[1]}")
-@pytest.mark.parametrize("place", PLACES)
-async def test_a_place_looks_as_it_did(place: str, size: tuple[int, int]) -> None:
-    app = FlextuiApp(FakeLink(FakeClient()))
+async def drawn(place: str, size: tuple[int, int], theme: str) -> FlextuiApp:
+    app = FlextuiApp(FakeLink(FakeClient()), Look(theme=f"textual-{theme}"))
     app.clock = lambda: NOON
     async with app.run_test(size=size) as pilot:
         async with asyncio.timeout(20):
             while not app.view.nodes:
                 await pilot.pause()
-        await PLACES[place](app, pilot)
-        seen = await settled(app, pilot)
-    file = FOLDER / f"{place}-{size[0]}x{size[1]}.txt"
-    if os.environ.get("FLEXTUI_SNAPSHOTS") == "write":
-        file.write_text(seen)
-    assert seen == file.read_text()
+        await pilot.press(*PLACES[place])
+        app.clear_notifications()
+        await settled(app, pilot)
+        for name, seen in (("", text(app)), (f".{theme}", colours(app))):
+            file = FOLDER / f"{place}-{size[0]}x{size[1]}{name}.txt"
+            if os.environ.get("FLEXTUI_SNAPSHOTS") == "write":
+                file.write_text(seen)
+            assert seen == file.read_text(), file.name
+        assert [it for line in on_top(app) for it in illegible(line)] == []
+    return app
+
+
+def on_top(app: FlextuiApp) -> list[list[tuple[str, Style]]]:
+    """The cells of what has the keys: all, or the box of a prompt over a place that is dimmed."""
+    if not isinstance(app.screen, Prompt):
+        return cells(app)
+    x, y, width, height = app.screen.children[0].region
+    return [line[x : x + width] for line in cells(app)[y : y + height]]
+
+
+def illegible(line: list[tuple[str, Style]]) -> Iterator[tuple[str, str]]:
+    """Letters that can't be told from what is behind them."""
+    for character, style in line:
+        drawing = character == "·" or "─" <= character <= "▟"
+        if character.strip() and not drawing and contrast(style) < LEGIBLE:
+            yield character, look(style)
+
+
+def contrast(style: Style) -> float:
+    if style.color is None or style.bgcolor is None:
+        return 21.0
+    one, other = sorted(map(luminance, (style.color.get_truecolor(),
+                                        style.bgcolor.get_truecolor())))  # fmt: skip
+    return (other + 0.05) / (one + 0.05)
+
+
+def luminance(triplet: tuple[int, int, int]) -> float:
+    parts = [it / 255 for it in triplet]
+    red, green, blue = [it / 12.92 if it <= 0.03928 else ((it + 0.055) / 1.055) ** 2.4
+                        for it in parts]  # fmt: skip
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
+@pytest.mark.parametrize("place", PLACES)
+async def test_a_place_looks_as_it_did(place: str, size: tuple[int, int], theme: str) -> None:
+    await drawn(place, size, theme)
+
+
+def test_no_snapshot_is_of_a_place_that_is_gone() -> None:
+    names = {f"{place}-{w}x{h}{theme}.txt" for place in PLACES for w, h in SIZES
+             for theme in ("", ".dark", ".light")}  # fmt: skip
+    assert {file.name for file in FOLDER.glob("*.txt")} == names

@@ -68,8 +68,10 @@ class Grid(ScrollView, can_focus=True):
         & .grid--head { color: $foreground-muted; text-style: bold; }
         & .grid--cursor { background: $panel; }
         &:focus .grid--cursor { background: $primary-muted; text-style: bold; }
-        &:ansi .grid--cursor { text-style: underline; }
-        &:ansi:focus .grid--cursor { text-style: reverse; }
+        &:light .grid--cursor { background: $surface; }
+        &:light:focus .grid--cursor { background: $surface-lighten-2; text-style: bold; }
+        &:ansi .grid--cursor { background: ansi_default; text-style: underline; }
+        &:ansi:focus .grid--cursor { background: ansi_default; text-style: reverse; }
     }
     """
 

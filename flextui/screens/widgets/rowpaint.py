@@ -99,23 +99,30 @@ class RowPaint:
     def row(self, key: str, width: int, *, cursor: bool, marked: bool) -> Strip:
         """A row or a heading."""
         heading = self._listing.heading(key)
-        cells: object = heading if heading is not None else self._listing.cells(key)
-        place = (key, cursor, marked)
+        cells = (heading,) if heading is not None else tuple(self._listing.cells(key))
+        place, made_of = (key, cursor, marked), (cells, width)
         kept = self._strips.get(place)
-        if kept is not None and kept[0] == (cells, width):
+        if kept is not None and kept[0] == made_of:
             return kept[1]
-        style = self._widget.rich_style
+        base = self._widget.rich_style
         if cursor:
-            style = style + self._style("cursor")
+            base = base + self._style("cursor")
+            cells = self._under_cursor(cells)
         if heading is not None:
-            parts = [Segment(" "), *(Segment(safe(s.text), self._style(s.role)) for s in heading)]
-            strip = self._fit(parts, width, style)
+            words = [Segment(safe(span.text), self._style(span.role)) for span in cells[0]]
+            strip = self._fit([Segment(" "), *words], width, base)
         else:
-            strip = self._line(cells, width, "*" if marked else " ", style)  # type: ignore[arg-type]
+            strip = self._line(cells, width, "*" if marked else " ", base)
         if len(self._strips) > KEPT:
             self._strips.clear()
-        self._strips[place] = ((cells, width), strip)
+        self._strips[place] = made_of, strip
         return strip
+
+    def _under_cursor(self, cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
+        """In 16 colours the cursor is the row in reverse, where no colour of a word is legible."""
+        if not self._widget.app.native_ansi_color:
+            return cells
+        return tuple(tuple(Span(span.text) for span in cell) for cell in cells)
 
     def _line(self, cells: Sequence[Cell], width: int, mark: str, base: Style) -> Strip:
         segments = [Segment(mark, self._style("accent"))]

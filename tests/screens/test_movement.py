@@ -1,0 +1,383 @@
+"""Anywhere by a few keys, and nothing lost on the way."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from flextui.core.commands import Cordon, Drain, Restart, Scale, SetPriority, Stop
+from flextui.screens.columns import Columns
+from flextui.screens.commands import Commands
+from flextui.screens.confirm import Confirm
+from flextui.screens.editor import Editor
+from flextui.screens.events import Events
+from flextui.screens.fleet import Fleet
+from flextui.screens.goto import GoTo
+from flextui.screens.gpus import Gpus
+from flextui.screens.help import Help
+from flextui.screens.job import Job
+from flextui.screens.jobs import Jobs
+from flextui.screens.logs import Logs
+from flextui.screens.look import Look
+from flextui.screens.node import Node
+from flextui.screens.place import Place
+from flextui.screens.widgets.grid import Grid
+from tests.screens.fake_client import fleet_delta, job, task
+from tests.screens.kit import running, shown, until
+
+
+def grid(app: object) -> Grid:
+    return app.screen.query(Grid).first()  # type: ignore[attr-defined,no-any-return]
+
+
+# ── the prompt ─────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("typed", "place"),
+    [
+        ("jobs", Jobs), ("gp", Gpus), ("even", Events), ("comm", Commands), ("node gpu2", Node),
+        ("gpu2", Node), ("train", Job), ("logs chat", Logs), ("fleet", Fleet), ("new", Editor),
+    ],
+)  # fmt: skip
+async def test_a_few_letters_lead_anywhere(typed: str, place: type[Place]) -> None:
+    async with running() as (app, pilot, _, _):
+        await pilot.press(":", *typed, "enter")
+        await until(pilot, lambda: isinstance(app.screen, place))
+
+
+async def test_the_prompt_shows_ranks_completes_and_remembers() -> None:
+    async with running() as (app, pilot, _, _):
+        await pilot.press(":", *"jo")
+        prompt = app.screen
+        assert isinstance(prompt, GoTo)
+        text = shown(app)
+        assert "▸ job" in text
+        assert "1 of" in text
+        await pilot.press("ctrl+n", "tab")
+        assert prompt._input.value
+        await pilot.press("escape", ":", *"node gp3", "tab", "enter")
+        assert isinstance(app.screen, Node)
+        assert app.screen.node_name == "gpu3"
+        await pilot.press(":", "up", "enter")
+        assert app.screen.node_name == "gpu3"
+        await pilot.press(":", *"events", "enter", ":", *"x", "up", "up", "down", "down")
+        assert isinstance(app.screen, GoTo)
+        assert app.screen._input.value == "x", "what was being typed comes back"
+
+
+async def test_tab_goes_on_to_the_next_match() -> None:
+    async with running() as (app, pilot, _, _):
+        await pilot.press(":", *"node ", "tab")
+        assert isinstance(app.screen, GoTo)
+        first = app.screen._input.value
+        await pilot.press("tab")
+        assert first.startswith("node gpu")
+        assert app.screen._input.value.startswith("node gpu")
+        assert app.screen._input.value != first
+
+
+async def test_commands_of_the_prompt_do_what_they_say() -> None:
+    async with running() as (app, pilot, client, _):
+        await pilot.press(":", *"scale chat-api 5", "enter")
+        await pilot.press(":", *"priority train 80", "enter")
+        await pilot.press(":", *"cordon gpu2:1", "enter")
+        await pilot.press(":", *"stop train", "enter")
+        assert isinstance(app.screen, Confirm)
+        await pilot.press("y")
+        await pilot.press(":", *"drain gpu3", "enter", *"gpu3", "enter")
+        await until(pilot, lambda: Drain("gpu3") in client.asked)
+        assert Scale("j2", 5) in client.asked
+        assert SetPriority("j1", 80) in client.asked
+        assert Cordon("gpu2", "1", True) in client.asked
+        assert Stop(("j1",)) in client.asked
+
+
+@pytest.mark.parametrize("typed", ["scale chat-api", "nothing of that kind", "priority train 101"])
+async def test_what_leads_nowhere_is_told(typed: str) -> None:
+    async with running() as (app, pilot, client, _):
+        await pilot.press(":", *typed, "enter")
+        await until(pilot, lambda: not isinstance(app.screen, GoTo))
+        assert [it.severity for it in app._notifications] == ["error"]
+        assert not client.asked
+
+
+async def test_themes_are_chosen_by_name() -> None:
+    async with running() as (app, pilot, _, _):
+        await pilot.press(":", *"theme nord", "enter")
+        assert app.theme == "nord"
+        await pilot.press(":", *"ascii on", "enter")
+        await until(pilot, lambda: "* ready" in shown(app))
+        assert shown(app).isascii()
+
+
+# ── back and forward ───────────────────────────────────────────────────────────────────────────
+
+
+async def test_back_and_forward_as_in_a_browser() -> None:
+    async with running() as (app, pilot, _, _):
+        await pilot.press("j", "enter", "2", "G", "enter", "l")
+        assert isinstance(app.screen, Logs)
+        for place in (Job, Jobs, Node, Fleet):
+            await pilot.press("[")
+            assert isinstance(app.screen, place)
+        await pilot.press("[")
+        assert isinstance(app.screen, Fleet)
+        for place in (Node, Jobs, Job, Logs):
+            await pilot.press("alt+right")
+            assert isinstance(app.screen, place)
+        await pilot.press("escape")
+        assert isinstance(app.screen, Job)
+        await pilot.press("[")
+        assert isinstance(app.screen, Logs), "up is a step like any other"
+
+
+async def test_cursor_and_filter_are_where_one_left_them() -> None:
+    async with running() as (app, pilot, _, _):
+        await pilot.press("2", "j", "j", "1", "j", "2")
+        assert grid(app).cursor_key == "j4"
+        await pilot.press("/", *"chat", "enter", "1")
+        assert grid(app).cursor_key == "gpu2"
+        await pilot.press("2")
+        assert list(grid(app).keys) == ["j2", "j3"]
+        assert "filter /" in shown(app)
+        await pilot.press("escape")
+        assert len(grid(app).keys) == 4
+
+
+async def test_keys_typed_ahead_reach_the_place_that_the_ones_before_lead_to() -> None:
+    async with running() as (app, pilot, client, _):
+        app.simulate_key("2")
+        for key in ("j", "j", "enter", "s"):
+            app.simulate_key(key)
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        assert "llama-pre-2" in shown(app)
+        for key in ("n", "escape", "/", "c", "h", "a", "t", "enter", "j", "r", "y"):
+            app.simulate_key(key)
+        await until(pilot, lambda: bool(client.asked))
+        assert [c for c in client.asked if isinstance(c, Restart)] == [Restart(("j3",))]
+
+
+# ── filters ────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("keys", ["", "2", "3", "4", "5", "j enter", "2 enter"])
+async def test_every_list_can_be_filtered(keys: str) -> None:
+    async with running() as (app, pilot, _, _):
+        await pilot.press(*keys.split())
+        before = len(grid(app).keys)
+        await pilot.press("/", *"zzz", "enter")
+        assert len(grid(app).keys) == 0
+        assert isinstance(app.screen, Place)
+        assert "filter /" in shown(app)
+        await pilot.press("escape")
+        assert len(grid(app).keys) == before
+        assert "filter /" not in shown(app)
+
+
+async def test_the_filter_says_what_it_finds_and_when_it_is_no_regex() -> None:
+    async with running() as (app, pilot, _, _):
+        await pilot.press("2", "/", *"chat")
+        await until(pilot, lambda: "2 of 4" in shown(app))
+        await pilot.press("(")
+        await until(pilot, lambda: "0 of 4, as plain text" in shown(app))
+
+
+async def test_logs_are_filtered_by_regex_and_inverse() -> None:
+    async with running() as (app, pilot, _, _):
+        await pilot.press("2", "l")
+        await until(pilot, lambda: app.screen.query_one("#log").count == 42)  # type: ignore[attr-defined]
+        await pilot.press("/", *"!step", "enter")
+        await until(pilot, lambda: "2 of 42 lines" in shown(app))
+        await pilot.press("escape")
+        assert app.screen.query_one("#log").count == 42  # type: ignore[attr-defined]
+
+
+# ── lists ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_key_per_column_sorts_and_the_head_says_so() -> None:
+    async with running() as (app, pilot, _, _):
+        await pilot.press("2", "o")
+        assert "name" in shown(app).splitlines()[-1], "the bottom line offers the columns"
+        await pilot.press("n")
+        assert list(grid(app).keys) == ["j2", "j3", "j4", "j1"]
+        assert "name▴" in shown(app)
+        await pilot.press("o", "n")
+        assert list(grid(app).keys) == ["j1", "j4", "j3", "j2"]
+        await pilot.press("o", "n", "o", "escape")
+        assert list(grid(app).keys) == ["j2", "j1", "j4", "j3"]
+        assert isinstance(app.screen, Jobs), "Esc ends a chord and nothing else"
+
+
+async def test_columns_are_chosen_and_moved() -> None:
+    async with running() as (app, pilot, _, _):
+        await pilot.press("2", "f")
+        assert isinstance(app.screen, Columns)
+        await pilot.press("j", "space", "K", "enter")
+        assert isinstance(app.screen, Jobs)
+        head = shown(app).splitlines()[1].split()
+        assert head[:2] == ["id", "owner"]
+        assert "name" not in head
+        await pilot.press("f", "u", "enter")
+        assert shown(app).splitlines()[1].split()[:3] == ["id", "name", "owner"]
+        await pilot.press("f", "space", "escape")
+        assert shown(app).splitlines()[1].split()[0] == "id"
+
+
+async def test_jobs_are_grouped_and_groups_fold() -> None:
+    async with running() as (app, pilot, _, _):
+        await pilot.press("2", "t", "t")
+        text = shown(app)
+        assert "▾ bob  2 jobs · 1 running · 1 pending · 1 GPUs" in text
+        await pilot.press("g")
+        assert grid(app).cursor_key is None
+        await pilot.press("s")
+        assert isinstance(app.screen, Jobs), "a heading can't be stopped"
+        await pilot.press("enter")
+        assert "▸ bob" in shown(app)
+        assert "llama-pre-2" not in shown(app)
+
+
+async def test_an_action_is_for_all_that_is_selected() -> None:
+    async with running() as (app, pilot, client, _):
+        await pilot.press("2", "space", "j", "space")
+        assert "2 selected" in shown(app)
+        await pilot.press("r")
+        assert "Restart 2 jobs?" in shown(app)
+        await pilot.press("y")
+        await until(pilot, lambda: bool(client.asked))
+        assert client.asked == [Restart(("j2", "j4"))]
+        await pilot.press("escape")
+        assert "selected" not in shown(app)
+        assert isinstance(app.screen, Jobs)
+
+
+async def test_a_range_follows_the_cursor_and_all_is_one_key() -> None:
+    async with running() as (app, pilot, _, _):
+        await pilot.press("2", "j", "v", "j")
+        assert grid(app).chosen == ("j1", "j4")
+        await pilot.press("v", "g")
+        assert grid(app).chosen == ("j1", "j4")
+        await pilot.press("*")
+        assert len(grid(app).chosen) == 4
+        await pilot.press("*")
+        assert grid(app).chosen == ("j2",)
+
+
+async def test_more_than_ten_want_their_number_typed() -> None:
+    async with running() as (app, pilot, client, _):
+        jobs = {f"j{n}": job(n, f"n{n}", "bob", "running", [task(0, "running", [])])
+                for n in range(1, 13)}  # fmt: skip
+        client.deltas.put_nowait({**fleet_delta(), "jobs": dict(jobs)})
+        await until(pilot, lambda: len(app.view.jobs) == 12)
+        await pilot.press("2", "*", "s", "y", "enter")
+        assert isinstance(app.screen, Confirm)
+        await pilot.press("backspace", "1", "2", "enter")
+        await until(pilot, lambda: bool(client.asked))
+        (asked,) = client.asked
+        assert isinstance(asked, Stop)
+        assert len(asked.jobs) == 12
+
+
+async def test_the_keys_that_sort_are_those_of_the_list_that_has_the_focus() -> None:
+    async with running() as (app, pilot, _, _):
+        await pilot.press("j", "enter", "o", "u")
+        assert "busy▾" in shown(app)
+        await pilot.press("tab", "o", "a")
+        assert "command▴" in shown(app)
+
+
+# ── read-only ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("how", ["look", "key"])
+async def test_read_only_acts_on_nothing_and_says_so(how: str) -> None:
+    async with running(look=Look(read_only=how == "look")) as (app, pilot, client, _):
+        if how == "key":
+            await pilot.press("ctrl+r")
+        assert "read-only" in shown(app).splitlines()[0]
+        keys = ("d", "c", "2", "s", "r", "*", "s", ":", *"stop train", "enter",
+                ":", *"scale chat-api 3", "enter", "n", "ctrl+s")  # fmt: skip
+        await pilot.press(*keys)
+        assert isinstance(app.screen, Editor)
+        assert not [c for c in client.asked if type(c).__name__ not in ("Plan", "Show", "Why")]
+        assert "Ctrl-r allows it" in list(app._notifications)[-1].message
+        await pilot.press("escape", "ctrl+r", "2", "s")
+        assert isinstance(app.screen, Confirm)
+
+
+# ── keys of one's own ──────────────────────────────────────────────────────────────────────────
+
+
+async def test_rebound_keys_work_and_help_and_bottom_line_tell_them() -> None:
+    keys = {("jobs", "stop"): ("X",), ("jobs", "logs"): (), ("everywhere", "help"): ("f1",),
+            ("list", "top"): ("home", "g g")}  # fmt: skip
+    async with running(look=Look(keys=keys)) as (app, pilot, _, _):
+        await pilot.press("2", "s", "l", "?")
+        assert isinstance(app.screen, Jobs), "the old keys do nothing"
+        assert "X stop" in shown(app).splitlines()[-1]
+        assert "logs" not in shown(app).splitlines()[-1]
+        await pilot.press("G", "g", "g")
+        assert grid(app).cursor_key == "j2"
+        await pilot.press("f1")
+        assert isinstance(app.screen, Help)
+        text = shown(app)
+        assert re.search(r"  X +stop +flextui stop JOB\.\.\.", text)
+        assert "  –            what it prints" in text
+        await pilot.press("escape", "X")
+        assert isinstance(app.screen, Confirm)
+
+
+async def test_mistakes_in_the_config_are_told_once_and_stay_in_help() -> None:
+    look = Look(problems=("config.yaml:1:2: wrong; expected right", "config.yaml:3:4: worse"))
+    async with running(look=look) as (app, pilot, _, _):
+        (note,) = app._notifications
+        assert note.message == "config.yaml:1:2: wrong; expected right (and 1 more, see help)"
+        await pilot.press("?")
+        assert "config.yaml:3:4: worse" in shown(app)
+
+
+# ── the command log ────────────────────────────────────────────────────────────────────────────
+
+
+async def test_what_was_done_is_there_as_commands_to_yank() -> None:
+    async with running() as (app, pilot, _, link):
+        link.words = ("--connect", "alice@head")
+        await pilot.press("2", "s", "y", "enter", "5")
+        text = shown(app)
+        assert "flextui stop --yes j2" in text
+        assert "flextui show j2" in text
+        assert "done" in text
+        await pilot.press("*", "y")
+        assert app.clipboard.splitlines() == [
+            "flextui --connect alice@head jobs",
+            "flextui --connect alice@head stop --yes j2",
+            "flextui --connect alice@head show j2",
+        ]
+
+
+async def test_a_refusal_is_in_the_log_with_its_reason() -> None:
+    async with running() as (app, pilot, client, _):
+        from flextui.core.commands import Command, CommandError
+
+        async def refuse(command: Command) -> dict[str, object]:
+            raise CommandError("permission", "only bob may stop bob/train")
+
+        client.call = refuse  # type: ignore[method-assign]
+        await pilot.press("2", "s", "y", "5")
+        await until(pilot, lambda: "only bob may stop bob/train" in shown(app))
+
+
+async def test_what_was_submitted_comes_with_its_text() -> None:
+    async with running() as (app, pilot, _, _):
+        await pilot.press("n")
+        await until(pilot, lambda: "valid" in shown(app))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: isinstance(app.screen, Job))
+        await pilot.press("5", "/", *"submit", "enter", "y")
+        lines = app.clipboard.splitlines()
+        assert lines[0] == "flextui submit - <<'EOF'"
+        assert lines[-1] == "EOF"
+        assert "name: hello" in lines
