@@ -2,8 +2,8 @@
 
 Each submission counts once, and the counts of old ones fade. Packing must not see every single
 count change, or all that is worked out from it would be worth nothing a moment later; so the
-counts are put in force only now and then: the first time soon, and then whenever they have grown
-by a quarter. Everything is in one mapping with keys of integers, so that it is kept and copied
+counts are put in force only now and then: the first time soon, and then whenever half of them are
+new. Everything is in one mapping with keys of integers, so that it is kept and copied
 like any other table; it is made anew from the jobs when a core starts.
 """
 
@@ -21,10 +21,10 @@ KEPT = 64
 """So many of the most frequent shapes are put in force."""
 FIRST = 16
 """After so many submissions they are put in force for the first time."""
-GROWN = 0.25
-"""By so much the counts must have grown before they are put in force again."""
-FADE = 2.0 ** (1 / 20_000)
-"""A submission counts half as much as one that came 20,000 later."""
+NEW = 0.5
+"""Such a part of the counts must be new before they are put in force again."""
+FADE = 2.0 ** (1 / 5_000)
+"""A submission counts half as much as one that came 5,000 later."""
 ROUND = 4
 """Sizes are told by so many binary digits: requests that hardly differ count as one."""
 _TOO_BIG = 2.0**60
@@ -85,7 +85,7 @@ def seen(demand: Demand, shape: Shape) -> dict[tuple[int, ...], float]:
         _WEIGHT: weight * FADE,
         _SINCE: since,
     }
-    if since >= max(FIRST, GROWN * total / weight):
+    if since >= max(FIRST, NEW * total / weight):
         changes[_SINCE] = 0.0
         changes[_EPOCH] = demand.get(_EPOCH, 0.0) + 1.0
         changes |= _put_in_force(demand, key, changes[key])

@@ -32,7 +32,7 @@ nothing but the amounts that are free, so it is kept and used again for all node
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from math import gcd, sqrt
 
@@ -46,8 +46,9 @@ SPREAD = 0.125
 what each node gets."""
 NEXT = 0.2
 """Weight of what the next request can't use."""
-CORES, MEMORY = 1000, 2**32
-"""Amounts of CPUs (thousandths of a core) and bytes are told apart in these steps."""
+STEP = 50
+"""CPUs and memory are told apart by the thousandths of GPUs that they go with, in such steps."""
+_PLENTY = 1e9
 _KEPT = 1 << 18
 
 Gaps = tuple[int, ...]
@@ -64,6 +65,7 @@ class Outlook:
         """Thousandths free → thousandths of them that will be lost."""
         self._cpus = _Companion(asked, [it.cpus for it in asked])
         self._memory = _Companion(asked, [it.memory for it in asked])
+        self._spread = SPREAD * max(self._cpus.spread, self._memory.spread)
         gpus = sum(it.often * it.milli for it in asked)
         for it in asked:
             it.weight = it.often * it.milli / gpus if gpus else 0.0
@@ -71,31 +73,35 @@ class Outlook:
         self._sizes = sorted({it.milli for it in self._asked if it.milli < MILLI})
         self._served: dict[tuple[int, int], _Served] = {}
         self._free: dict[Gaps, tuple[int, float, _Served]] = {}
-        self._known: dict[tuple[Gaps, int, int], float] = {}
+        self._known: dict[tuple[Gaps, int], float] = {}
 
     def lost(self, gaps: Gaps, cpus: int, memory: int) -> float:
         """Of a node with this much free: thousandths of GPUs that nobody will get."""
         if not gaps:
             return 0.0
-        key = (gaps, cpus // CORES, memory // MEMORY)
+        one, other = self._cpus, self._memory
+        by_cpus = cpus * one.serves + one.anyway
+        by_memory = memory * other.serves + other.anyway
+        key = (gaps, int(by_cpus if by_cpus < by_memory else by_memory) // STEP)
         known = self._known.get(key)
-        if known is None:
-            if len(self._known) > _KEPT:
-                self._known.clear()
-            known = self._known[key] = self._lost(gaps, key[1] * CORES, key[2] * MEMORY)
-        return known
+        return self._lost(key) if known is None else known
 
-    def _lost(self, gaps: Gaps, cpus: int, memory: int) -> float:
+    def _lost(self, key: tuple[Gaps, int]) -> float:
+        gaps, company = key[0], key[1] * STEP
         free = self._free.get(gaps)
         if free is None:
-            if len(self._free) > _KEPT:
+            if len(self._known) > _KEPT:
+                self._known.clear()
                 self._free.clear()
             lost = sum([self.gap[it] for it in gaps])
             free = self._free[gaps] = (sum(gaps), lost, self._serves(gaps))
-        total, lost, serves = free
+        total, lost, served = free
         left = max(0.0, total - lost)
-        starved = max(self._cpus.starved(left, cpus), self._memory.starved(left, memory))
-        return lost + starved + NEXT * total * (1.0 - serves.part(cpus, memory))
+        lacks = left - company
+        starved = (lacks + sqrt(lacks * lacks + self._spread * left)) / 2
+        next_one = total * (1.0 - served.part(company))
+        value = self._known[key] = lost + starved + NEXT * next_one
+        return value
 
     def _serves(self, gaps: Gaps) -> _Served:
         """What of the demand fits the GPUs, if CPUs and memory were no matter."""
@@ -103,11 +109,12 @@ class Outlook:
         key = (whole, bisect_right(self._sizes, largest))
         if key not in self._served:
             able = [
-                it
-                for it in self._asked
-                if it.gpus <= whole and it.milli <= largest * max(1, it.gpus)
+                it for it in self._asked if it.gpus <= whole and min(it.milli, MILLI) <= largest
             ]
-            self._served[key] = _Served(able)
+            self._served[key] = _Served(
+                (max(it.cpus * self._cpus.serves, it.memory * self._memory.serves), it.weight)
+                for it in able
+            )
         return self._served[key]
 
     def price(self, milli: int, memory: int) -> float:
@@ -120,29 +127,19 @@ class Outlook:
 
 
 class _Served:
-    """Requests whose GPUs fit somewhere: how much of all demand they are, by CPUs and memory."""
+    """Requests whose GPUs fit somewhere: how much of all demand they are."""
 
-    __slots__ = ("_by_cpus", "_by_memory", "_cpus", "_memory")
+    __slots__ = ("_needs", "_parts")
 
-    def __init__(self, asked: Sequence[_Asked]) -> None:
-        self._cpus, self._by_cpus = _grown([(it.cpus, it.weight) for it in asked])
-        self._memory, self._by_memory = _grown([(it.memory, it.weight) for it in asked])
+    def __init__(self, asked: Iterable[tuple[float, float]]) -> None:
+        """`asked`: what each takes of CPUs and memory, as thousandths of GPUs; its weight."""
+        in_order = sorted(asked)
+        self._needs = [needs for needs, _ in in_order]
+        self._parts = [0.0, *accumulate(weight for _, weight in in_order)]
 
-    def part(self, cpus: int, memory: int) -> float:
-        """Of all GPUs asked for, the part that goes with so many CPUs and so much memory.
-
-        Which requests lack both isn't looked at: who asks for much of one mostly does of the other.
-        """
-        return min(
-            self._by_cpus[bisect_right(self._cpus, cpus)],
-            self._by_memory[bisect_right(self._memory, memory)],
-        )
-
-
-def _grown(amounts: Sequence[tuple[int, float]]) -> tuple[list[int], list[float]]:
-    """The amounts in order, and the weight of those that are no more: one entry more."""
-    in_order = sorted(amounts)
-    return [amount for amount, _ in in_order], [0.0, *accumulate(it[1] for it in in_order)]
+    def part(self, company: float) -> float:
+        """The part of the demand that goes with such CPUs and memory."""
+        return self._parts[bisect_right(self._needs, company)]
 
 
 class _Asked:
@@ -194,21 +191,22 @@ def _gaps(asked: Sequence[_Asked]) -> list[float]:
 class _Companion:
     """CPUs, or memory: what requests ask for beside GPUs, on average and how unevenly."""
 
+    __slots__ = ("anyway", "serves", "spread")
+
     def __init__(self, asked: Sequence[_Asked], amounts: Sequence[int]) -> None:
         gpus = sum(it.often * it.milli for it in asked)
         beside = sum(it.often * amount for it, amount in zip(asked, amounts, strict=True))
-        self._each = beside / gpus if gpus else 0.0
-        """For each thousandth of a GPU; requests that ask for no GPU take theirs as well."""
-        self._spread = 0.0
-        if gpus:
-            self._spread = (SPREAD / gpus) * sum(
-                it.often * (amount - self._each * it.milli) ** 2
-                for it, amount in zip(asked, amounts, strict=True)
+        self.serves = gpus / beside if beside else 0.0
+        """Thousandths of GPUs that one of them goes with; those for no GPU take theirs as well."""
+        self.anyway = 0.0 if self.serves else _PLENTY
+        """Where nobody asks for it."""
+        self.spread = 0.0
+        """Variance of the thousandths that what one GPU is given of it would serve."""
+        if self.serves:
+            self.spread = (
+                sum(
+                    it.often * (amount * self.serves - it.milli) ** 2
+                    for it, amount in zip(asked, amounts, strict=True)
+                )
+                / gpus
             )
-
-    def starved(self, gpus: float, free: int) -> float:
-        """Thousandths of GPUs that what is free can't accompany."""
-        if not self._each:
-            return 0.0
-        lacks = self._each * gpus - free
-        return (lacks + sqrt(lacks * lacks + self._spread * gpus)) / (2 * self._each)

@@ -2,8 +2,9 @@
 
 Nodes are bought by the dozen and filled in a few ways, so rooms that are as good as each other
 share a `Look`. A request is ranked once for each look, not for each room, and not again while the
-look stays: a `Search` keeps the looks that can hold one request in the order of their ranks, and
-brings itself up to date with the looks that came into being since it was last asked.
+look stays: a `Search` keeps the looks that may hold a request in the order of their ranks, and
+brings itself up to date with the looks that came into being since it was last asked. Requests
+that hardly differ share a search; whether a room really holds one is seen when it comes to that.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from flextui.core.scheduler.device import Device
 from flextui.core.scheduler.feasible import pick, share_of, suits
 from flextui.core.scheduler.fragmentation import Gaps, Outlook
 from flextui.core.scheduler.need import MILLI, Need, Wants
-from flextui.core.scheduler.rank import Before, Left, Rank, rank
+from flextui.core.scheduler.rank import Before, Left, Rank, preferred, rank
 
 SEARCHES = 1024
 """So many requests are kept in order; beyond that the oldest is forgotten."""
-LOG = 8192
-"""Looks that came into being are told one by one as long as they are no more than this."""
+FILLS = 8192
+"""So many states of devices are kept with what requests would leave of them."""
 
 
 def gaps_of(devices: Iterable[Device]) -> Gaps:
@@ -52,7 +53,7 @@ class Kind:
 class Fill:
     """What is free of the devices of some rooms of a kind, and what requests would leave."""
 
-    __slots__ = ("_after", "gaps", "plain")
+    __slots__ = ("gaps", "left", "plain")
 
     def __init__(self, kind: Kind, room: Room) -> None:
         self.gaps: Gaps = gaps_of(room.devices) if room.node.sampled else ()
@@ -60,20 +61,14 @@ class Fill:
             it.free_bytes >= it.memory * it.free_milli // MILLI for it in room.devices
         )
         """All devices are alike, and as free by thousandths as by bytes."""
-        self._after: dict[Wants, Left | None] = {}
+        self.left: dict[Wants, Left | None] = {}
+        """What requests would leave; None: they don't fit."""
 
-    def after(self, wants: Wants, kind: Kind, room: Room, outlook: Outlook) -> Left | None:
-        """What would be left by such a request; None: it doesn't fit."""
-        try:
-            return self._after[wants]
-        except KeyError:
-            find = self._plain if self.plain else self._any
-            found = self._after[wants] = find(wants, kind, room, outlook)
-            return found
-
-    def forget(self) -> None:
-        """The outlook has changed: a share may go to another device."""
-        self._after.clear()
+    def work_out(self, wants: Wants, kind: Kind, room: Room, outlook: Outlook) -> Left | None:
+        """What a request would leave, for the first time."""
+        find = self._plain if self.plain else self._any
+        left = self.left[wants] = find(wants, kind, room, outlook)
+        return left
 
     def _plain(self, wants: Wants, kind: Kind, room: Room, outlook: Outlook) -> Left | None:
         """As `feasible.pick` chooses, where one device is like another."""
@@ -141,6 +136,10 @@ class Look:
         self.before = Before(sum(gaps), outlook.lost(gaps, self.cpus, self.memory))
         return self.before
 
+    def any(self) -> Room:
+        """One of its rooms."""
+        return next(iter(self.rooms.values()))
+
     def add(self, room: Room) -> None:
         self.rooms[room.order] = room
         heappush(self._orders, room.order)
@@ -159,36 +158,33 @@ class Look:
 
 
 class Search:
-    """The looks that can hold one request, best first."""
+    """The looks that can hold what some requests are about, best first."""
 
     __slots__ = ("_entries", "_need", "at")
 
     def __init__(self, need: Need) -> None:
         self._need = need
         self._entries: list[tuple[Rank, int, Look]] = []
-        self.at = -1
-        """How far in the index's log it has read; -1: not at all."""
+        self.at = 0
+        """The last look that it has seen."""
 
     def read(self, looks: Iterable[Look], outlook: Outlook) -> None:
         """Take in looks that are new to it."""
         need, entries = self._need, self._entries
-        wants, cpus, memory = need.wants, need.cpus, need.memory
-        anywhere = need.anywhere
+        wants, cpus, memory, anywhere = need.wants, need.cpus, need.memory, need.anywhere
         for look in looks:
-            if cpus > look.cpus or memory > look.memory or not look.rooms:
+            if cpus > look.cpus or memory > look.memory:
                 continue
-            fill = look.fill
-            room = next(iter(look.rooms.values()))
-            left = fill.after(wants, look.kind, room, outlook)
-            if left is None or not (anywhere or _likes(room, need)):
+            try:
+                left = look.fill.left[wants]
+            except KeyError:
+                left = look.fill.work_out(wants, look.kind, look.any(), outlook)
+            if left is None or not (anywhere or _likes(look.any(), need)):
                 continue
             before = look.before or look.expect(outlook)
-            ranked = rank(outlook, need, room.node, before, left, look.cpus, look.memory)
+            likes = preferred(need, look.any().node) if need.prefer else 0
+            ranked = rank(outlook, need, likes, before, left, look.cpus, look.memory)
             insort(entries, (ranked, look.id, look))
-
-    def forget(self) -> None:
-        self._entries.clear()
-        self.at = -1
 
     def best_first(self) -> Iterator[tuple[Rank, Look]]:
         """Those that are still alive."""
@@ -230,8 +226,6 @@ class Index:
         self._looks: dict[Any, Look] = {}
         self._look_of: dict[str, tuple[Any, Look, int]] = {}
         self._searches: dict[Need, Search] = {}
-        self._log: list[Look] = []
-        self._start = 0
         self._made = 0
         self._peaks: tuple[list[Any], ...] = ([], [], [])
 
@@ -290,15 +284,11 @@ class Index:
     def _new(self, kind: Kind, filled: Any, room: Room) -> Look:
         fill = self._fills.get(filled)
         if fill is None:
-            if len(self._fills) > LOG:
+            if len(self._fills) > FILLS:
                 self._fills.clear()
             fill = self._fills[filled] = Fill(kind, room)
         self._made += 1
         look = Look(self._made, kind, fill, room)
-        self._log.append(look)
-        if len(self._log) > LOG:
-            self._start += len(self._log)
-            self._log.clear()
         most = max(fill.gaps.count(MILLI) * MILLI, fill.gaps[0] if fill.gaps else 0)
         for peak, amount in zip(self._peaks, (most, look.cpus, look.memory), strict=True):
             heappush(peak, (-amount, look.id, look))
@@ -307,20 +297,24 @@ class Index:
     # ── answers ────────────────────────────────────────────────────────────────────────────────
 
     def search(self, need: Need) -> Search:
-        """The looks that can hold a request, brought up to date."""
+        """The looks that may hold a request, brought up to date."""
+        need = need.about
         search = self._searches.get(need)
         if search is None:
             if len(self._searches) >= SEARCHES:
                 self._searches.pop(next(iter(self._searches)))
             search = self._searches[need] = Search(need)
-        end = self._start + len(self._log)
-        if search.at < self._start:
-            search.forget()
-            search.read(self._looks.values(), self.outlook)
-        elif search.at < end:
-            search.read(self._log[search.at - self._start :], self.outlook)
-        search.at = end
+        if search.at < self._made:
+            search.read(self._since(search.at), self.outlook)
+            search.at = self._made
         return search
+
+    def _since(self, number: int) -> Iterator[Look]:
+        """The looks that came into being since, latest first."""
+        for look in reversed(self._looks.values()):
+            if look.id <= number:
+                return
+            yield look
 
     def look(self, name: str) -> Look | None:
         """The look of an open room."""
@@ -329,7 +323,7 @@ class Index:
 
     def rank(self, need: Need, look: Look) -> Rank | None:
         """How good these rooms are for a request; None: it doesn't fit there."""
-        search = Search(need)
+        search = Search(need.about)
         search.read((look,), self.outlook)
         return next((ranked for ranked, _ in search.best_first()), None)
 
@@ -346,7 +340,7 @@ class Index:
         self.outlook = outlook
         self._searches.clear()
         for fill in self._fills.values():
-            fill.forget()
+            fill.left.clear()
         for look in self._looks.values():
-            look.fill.forget()
+            look.fill.left.clear()
             look.before = None

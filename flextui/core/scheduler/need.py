@@ -16,14 +16,20 @@ from flextui.core.model.volumes import volume_use
 MILLI = 1000
 """Cores and parts of a GPU are counted in thousandths: sums of fractions stay exact."""
 
+DIGITS = 5
+"""Requests whose CPUs and memory are the same in so many binary digits are much alike."""
+
 _KEPT = 1 << 16
 
 Labels = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Wants:
-    """The part of a request that is about GPUs: whole ones, or a share of one."""
+    """The part of a request that is about GPUs: whole ones, or a share of one.
+
+    Compared by identity: `Need.wants` is the same object for equal ones.
+    """
 
     gpus: int = 0
     """Whole devices."""
@@ -88,6 +94,16 @@ class Need:
             or self.not_names
             or self.volumes
             or self.pin is not None
+        )
+
+    @cached_property
+    def about(self) -> Need:
+        """Much the same request, as many others are; it asks for no more than this one."""
+        return _about(
+            self.wants,
+            rounded(self.cpus),
+            rounded(self.memory),
+            (self.labels, self.not_labels, self.prefer, self.volumes),
         )
 
     @cached_property
@@ -166,6 +182,37 @@ def _shared(
         apart,
         volumes,
     )
+
+
+@lru_cache(maxsize=_KEPT)
+def _about(
+    wants: Wants, cpus: int, memory: int, where: tuple[Labels, Labels, Labels, tuple[str, ...]]
+) -> Need:
+    labels, not_labels, prefer, volumes = where
+    return Need(
+        wants.gpus,
+        wants.models,
+        wants.gpu_memory,
+        cpus,
+        memory,
+        labels,
+        (),
+        not_labels,
+        (),
+        prefer,
+        False,
+        None,
+        wants.share,
+        wants.share_bytes,
+        (),
+        volumes,
+    )
+
+
+def rounded(amount: int) -> int:
+    """No more than the amount, told by so many binary digits as matter."""
+    spare = max(0, amount.bit_length() - DIGITS)
+    return amount >> spare << spare
 
 
 @lru_cache(maxsize=_KEPT)

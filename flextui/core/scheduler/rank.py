@@ -40,12 +40,16 @@ class Left(NamedTuple):
 
 
 def rank(
-    outlook: Outlook, need: Need, node: Node, before: Before, left: Left, cpus: int, memory: int
+    outlook: Outlook, need: Need, likes: int, before: Before, left: Left, cpus: int, memory: int
 ) -> Rank:
-    """How good a node is for a request. `before`, `cpus`, `memory`: what is free there now."""
-    lost = outlook.lost(left.gaps, cpus - need.cpus, memory - need.memory)
-    likes = -preferred(need, node) if need.prefer else 0
-    return (likes, lost - before.lost + left.price, left.memory, before.free, cpus, memory)
+    """How good a node is for a request.
+
+    `likes`: labels that it prefers; `before`, `cpus`, `memory`: what is free there now.
+    """
+    gaps, size, price = left
+    free, lost = before
+    spoilt = outlook.lost(gaps, cpus - need.cpus, memory - need.memory) - lost + price
+    return (-likes, spoilt, size, free, cpus, memory)
 
 
 def preferred(need: Need, node: Node) -> int:
