@@ -70,11 +70,15 @@ def _row(row: UsageRowDoc) -> list[Cell | str]:
     wasteful = row["wasted_percent"] >= WASTEFUL
     return [
         row["name"] or "(none)",
-        f"{row['gpu_hours']:.1f}",
-        f"{row['used_hours']:.1f}",
-        f"{row['wasted_hours']:.1f}",
+        _hours(row["gpu_hours"]),
+        _hours(row["used_hours"]),
+        _hours(row["wasted_hours"]),
         Cell(f"{row['wasted_percent']:.0f}", "yellow" if wasteful else ""),
     ]
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:.1f}" if hours >= 10 else f"{hours:.2f}"
 
 
 def _csv(doc: UsageDoc) -> str:

@@ -187,10 +187,10 @@ def test_a_table_with_a_sum(capfd: pytest.CaptureFixture[str]) -> None:
     lines = [line.split() for line in capfd.readouterr().out.splitlines()]
     assert lines == [
         ["USER", "GPU", "HOURS", "USED", "WASTED", "WASTED", "%"],
-        ["ann", "2.0", "1.5", "0.5", "25"],
-        ["(none)", "1.0", "0.0", "1.0", "100"],
-        ["=bob", "0.2", "0.0", "0.2", "100"],
-        ["total", "3.2", "0.6", "2.6", "80"],
+        ["ann", "2.00", "1.50", "0.50", "25"],
+        ["(none)", "1.00", "0.00", "1.00", "100"],
+        ["=bob", "0.25", "0.00", "0.25", "100"],
+        ["total", "3.25", "0.64", "2.61", "80"],
     ]
 
 
