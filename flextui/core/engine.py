@@ -1,9 +1,10 @@
 """The only writer of the state: one loop from facts and commands to durable decisions.
 
-A turn takes what waits in the mailbox, folds it into a draft, lets the scheduler decide, rechecks
-that, commits everything in one transaction, and only then sends effects, answers callers and
-publishes the new snapshot. It runs on an event or at the next deadline. A commit that fails makes
-the core read-only: it goes on seeing, and does nothing, until a commit succeeds again.
+A turn takes what waits in the mailbox, folds it into a draft, lets the scheduler decide (in
+slices, so that the loop is never held for long), rechecks that, commits everything in one
+transaction, and only then sends effects, answers callers and publishes the new snapshot. It runs
+on an event or at the next deadline. A commit that fails makes the core read-only: it goes on
+seeing, and does nothing, until a commit succeeds again.
 """
 
 from __future__ import annotations
@@ -43,14 +44,17 @@ from flextui.core.reduce.decisions import apply_decision
 from flextui.core.reduce.fold import fold
 from flextui.core.reduce.nodes import restart_loss_timers
 from flextui.core.restore import first_hour, restored
+from flextui.core.scheduler.decision import Decision
 from flextui.core.scheduler.memo import Memo
-from flextui.core.scheduler.plan import plan
+from flextui.core.scheduler.plan import plan_steps
 
 log = logging.getLogger(__name__)
 
 TURN_ITEMS = 200
 TURN_S = 0.01
 """Folding stops here and goes on in the next turn: bounds how long the loop is held."""
+BREATHE_S = 0.005
+"""A pass lets the loop go on with other things so often."""
 RETRY_COMMIT_S = 5.0
 RETRY_PLAN_S = 5.0
 PRUNE_EVERY_S = 3600.0
@@ -190,7 +194,7 @@ class Engine:
             return
         draft, answers, items = self._fold(items, now, settled)
         if draft.replan or self._deadlines.due(now):
-            if not self._plan(draft):
+            if not await self._plan(draft):
                 draft, answers, items = self._fold(items, now, settled)
         elif draft.replan_within is not None:
             self._deadlines.plan_within(draft.replan_within)
@@ -252,14 +256,16 @@ class Engine:
                 return draft, answers, good
             good.remove(bad)
 
-    def _plan(self, draft: Draft) -> bool:
+    async def _plan(self, draft: Draft) -> bool:
         """Let the scheduler decide on the draft as it is, and write the decision into it.
 
         False after a failure of the scheduler's own: the draft is spoilt then, and planning is
         tried again later.
         """
         try:
-            decision = plan(draft.freeze(self.snapshot.revision + 1), draft.now, self._memo)
+            decision = await self._decide(draft)
+            if decision is None:
+                return True
             apply_decision(draft, decision)
         except Exception:
             log.exception("planning")
@@ -267,6 +273,24 @@ class Engine:
             return False
         self._deadlines.planned(decision.next_wall, decision.next_mono)
         return True
+
+    async def _decide(self, draft: Draft) -> Decision | None:
+        """A pass, which lets the loop breathe now and then: what comes meanwhile waits in the
+        mailbox. None if the core ends: the next one decides."""
+        steps = plan_steps(draft.freeze(self.snapshot.revision + 1), draft.now, self._memo)
+        breath = time.monotonic() + BREATHE_S
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                decision: Decision = done.value
+                return decision
+            if time.monotonic() > breath:
+                await asyncio.sleep(0)
+                if self._stopping:
+                    steps.close()
+                    return None
+                breath = time.monotonic() + BREATHE_S
 
     async def _settled(self, items: Sequence[Item]) -> Mapping[str, str]:
         """Which records that memory doesn't know are of attempts that the store saw end."""

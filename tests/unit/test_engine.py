@@ -15,8 +15,8 @@ from flextui.core.commands import CommandError
 from flextui.core.events import AttemptReported, Exit, NodeFenced, Record
 from flextui.core.model.state import AttemptState, GpuProcess, Identity, JobState, NodeStatus
 from flextui.core.ports import Changes, StoreError
-from flextui.core.scheduler.plan import plan
-from tests.unit.core_kit import Bench, ManualClock, bench, running, state_of
+from flextui.core.scheduler.plan import plan_steps
+from tests.unit.core_kit import WITHIN_S, Bench, ManualClock, bench, running, state_of
 from tests.unit.fake_fleet import GIB, FakeNode, gpu, inventory
 
 SLEEP = "name: {}\nrun: sleep\n"
@@ -696,13 +696,73 @@ async def test_a_scheduler_that_fails_loses_nothing(
     def flaky(*args: Any) -> Any:
         for failure in failures:
             raise failure
-        return plan(*args)
+        return plan_steps(*args)
 
     node = FakeNode("n1")
     async with bench(tmp_path, inventory("n1"), node) as made:
-        monkeypatch.setattr("flextui.core.engine.plan", flaky)
+        monkeypatch.setattr("flextui.core.engine.plan_steps", flaky)
         (job,) = await made.submit("name: work\nrun: exit 3\n")
         await made.until(lambda s: state_of(s, job) == "failed")
+
+
+async def test_a_long_pass_lets_the_loop_go_on_and_keeps_commands_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flextui.core.engine.BREATHE_S", 0.0)
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    def long(*args: Any) -> Any:
+        begun.set()
+        while not go_on.is_set():
+            yield
+        return (yield from plan_steps(*args))
+
+    node = FakeNode("n1")
+    async with bench(tmp_path, inventory("n1"), node) as made:
+        monkeypatch.setattr("flextui.core.engine.plan_steps", long)
+        first = asyncio.ensure_future(made.submit("name: first\nrun: exit 0\n"))
+        async with asyncio.timeout(WITHIN_S):
+            await begun.wait()
+        second = asyncio.ensure_future(made.submit("name: second\nrun: exit 0\n"))
+        before = made.snapshot
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert made.snapshot is before
+        assert not (first.done() or second.done())
+        go_on.set()
+        (one,), (two,) = await first, await second
+        await made.until(lambda s: {state_of(s, one), state_of(s, two)} == {"succeeded"})
+
+
+async def test_a_core_that_ends_in_the_middle_of_a_pass_keeps_what_it_was_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flextui.core.engine.BREATHE_S", 0.0)
+    begun, left = asyncio.Event(), []
+
+    def endless(*_: Any) -> Any:
+        begun.set()
+        try:
+            while True:
+                yield
+        finally:
+            left.append(True)
+
+    node = FakeNode("n1")
+    made = Bench(tmp_path, inventory("n1"), _fleet(node))
+    await made.start()
+    await made.ready()
+    with monkeypatch.context() as patch:
+        patch.setattr("flextui.core.engine.plan_steps", endless)
+        submitted = asyncio.ensure_future(made.submit("name: job\nrun: exit 0\n"))
+        async with asyncio.timeout(WITHIN_S):
+            await begun.wait()
+            await made.stop()
+            (job,) = await submitted
+    assert left
+    await made.start()
+    await made.until(lambda s: state_of(s, job) == "succeeded")
+    await made.stop()
 
 
 async def test_an_engine_that_dies_says_so_and_the_next_finds_everything(

@@ -98,6 +98,9 @@ class Placing:
                 yield
         yield from self._first()
         yield from self._others()
+        wake = self._ranking.wake if queue.lanes else None
+        if wake is not None and wake > self.ledger.now.wall:
+            self.ledger.wake_wall(wake)
         memo.untried = self._refused | self._placed
         memo.holds, memo.futures = self.keeper.holds, self.keeper.futures
         memo.taken = self.keeper.taken
