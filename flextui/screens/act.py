@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MANY = 10
 """From more than so many on, y isn't enough: their number has to be typed."""
 LISTED = 200
+END = "Their processes get SIGTERM, and after the grace time SIGKILL."
 
 
 class Actions:
@@ -35,14 +36,15 @@ class Actions:
             self._app.tell("it has ended already" if len(ids) == 1 else "they have all ended")
             return
         command = Stop(tuple(job["id"] for job in live))
-        self._ask_jobs("Stop", live, "is stopped", command, "stopping")
+        self._ask_jobs("Stop", live, END, command, "stopping")
 
     def restart(self, ids: Sequence[str]) -> None:
         """Ask, then restart the tasks of jobs."""
         jobs = self._jobs(ids)
         if jobs:
             command = Restart(tuple(job["id"] for job in jobs))
-            self._ask_jobs("Restart", jobs, "is stopped and starts anew", command, "restarting")
+            effect = f"{END} Then they start anew."
+            self._ask_jobs("Restart", jobs, effect, command, "restarting")
 
     def _jobs(self, ids: Sequence[str]) -> list[JobDoc]:
         known = self._app.view.jobs
@@ -52,9 +54,10 @@ class Actions:
         self, verb: str, jobs: list[JobDoc], effect: str, command: Command, word: str
     ) -> None:
         if len(jobs) == 1:
-            self._ask(f"{verb} {full(jobs[0])}?", consequences(jobs[0], effect), command, word)
+            detail = f"{running(jobs[0])}\n{effect}"
+            self._ask(f"{verb} {full(jobs[0])}?", detail, command, word)
             return
-        lines = [f"{full(job)}: {consequences(job, effect)}" for job in jobs[:LISTED]]
+        lines = [effect, *(f"{full(job)}: {running(job)}" for job in jobs[:LISTED])]
         if len(jobs) > LISTED:
             lines.append(f"and {len(jobs) - LISTED} more")
         typed = str(len(jobs)) if len(jobs) > MANY else ""
@@ -170,11 +173,10 @@ def full(job: JobDoc) -> str:
     return f"{job['owner']}/{job['name']} ({job['id']})"
 
 
-def consequences(job: JobDoc, verb: str) -> str:
-    """What will happen to which attempts."""
+def running(job: JobDoc) -> str:
+    """What of a job may run now, and where."""
     live = [a for t in job["tasks"] for a in t["attempts"] if fmt.is_live(a["state"])]
     if not live:
-        return "Nothing of it runs now."
+        return "nothing of it runs now"
     places = ", ".join(sorted({a["node"] for a in live}))
-    count = f"{len(live)} attempt{'s' if len(live) > 1 else ''}"
-    return f"{count} on {places} {verb}: SIGTERM, then SIGKILL after its grace."
+    return f"{len(live)} attempt{'s' if len(live) > 1 else ''} on {places}"

@@ -48,6 +48,7 @@ class Commands(Place):
         Key("yank", "y", "yank the command", short="yank"),
         *sort_keys(FIELDS),
     )
+    OPENS = ""
     HELP = (
         "Everything done in this terminal as the command that does the same. Times are local. "
         "Select several to yank them as a script."

@@ -34,6 +34,7 @@ class Events(Place):
         Key("yank", "y", "yank the text"),
         *sort_keys(events.FIELDS),
     )  # fmt: skip
+    OPENS = "job or node"
     HELP = "The history of the fleet with who caused each thing. Times are UTC."
 
     def __init__(self, location: Location, app: FlextuiApp) -> None:

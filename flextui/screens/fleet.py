@@ -37,6 +37,7 @@ class Fleet(Place):
         Key("yank", "y", "yank the name"),
         *sort_keys(nodes.FIELDS),
     )
+    OPENS = "node"
     HELP = "Every node with its GPUs. The fill of a cell is the memory in use."
     LEGEND = SIGNS
 

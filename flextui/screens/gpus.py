@@ -33,6 +33,7 @@ class Gpus(Place):
         Key("yank", "y", "yank its UUID", short="yank UUID"),
         *sort_keys(gpus.DEVICES),
     )  # fmt: skip
+    OPENS = "node"
     HELP = "Every GPU of the fleet. n/a: the driver doesn't tell."
 
     def __init__(self, location: Location, app: FlextuiApp) -> None:

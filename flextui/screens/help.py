@@ -56,7 +56,7 @@ class Help(Prompt[None]):
             for problem in self._problems:
                 text.append(f"  {problem}\n", style="not bold")
         for name in place.chain:
-            lines = key_lines(self.app.keymap, place.chain, name)
+            lines = key_lines(self.app.keymap, place.chain, name, ascii_only=self.app.ascii_only)
             if lines:
                 text.append(f"\n{_TITLES.get(name, 'Here')}\n")
                 text.append("\n".join(lines) + "\n", style="not bold")
@@ -79,22 +79,25 @@ class Help(Prompt[None]):
         self.action_by(halves * max(1, self.size.height // 2))
 
 
-def key_lines(keymap: Keymap, chain: tuple[str, ...], place: str) -> list[str]:
+def key_lines(
+    keymap: Keymap, chain: tuple[str, ...], place: str, *, ascii_only: bool = False
+) -> list[str]:
     """A line for each key that a place declares: how it is pressed in this chain, what it does."""
     table = keymap.table(chain)
     bounds = {it: [c for c in it.chords if table.get(c) is it] for it in keymap.of(place)}
     sorts = [it for it in bounds if it.key.name.startswith("sort-")]
-    lines = [key_line(it, chords) for it, chords in bounds.items() if it not in sorts]
+    said = {it: [shown(c, ascii_only=ascii_only) for c in cs] for it, cs in bounds.items()}
+    lines = [key_line(it, said[it]) for it in bounds if it not in sorts]
     if sorts:
         lines.append("  sort by (again: the other way; a third time: the usual order)")
-        words = [f"{', '.join(map(shown, bounds[it])) or '–'} {it.key.word[8:]}" for it in sorts]
+        words = [f"{', '.join(said[it]) or '–'} {it.key.word[8:]}" for it in sorts]
         lines += _columns(words)
     return lines
 
 
-def key_line(bound: Bound, chords: list[str]) -> str:
+def key_line(bound: Bound, said: list[str]) -> str:
     """`s        stop                    flextui stop JOB`"""
-    pressed = "  ".join(map(shown, chords)) or "–"
+    pressed = "  ".join(said) or "–"
     line = f"  {pressed:<12} {bound.key.word}"
     return f"{line:<46} flextui {bound.key.command}" if bound.key.command else line
 

@@ -31,13 +31,14 @@ class Job(Place):
 
     NAME = "job"
     KEYS: ClassVar[tuple[Key, ...]] = (
-        Key("logs", "l, right", "what the attempt prints", short="logs", command="logs -f JOB"),
+        Key("logs", "l, right", "what the attempt prints", command="logs -f JOB"),
         Key("stop", "s", "stop", short="stop", command="stop JOB", acts=True),
         Key("restart", "r", "restart", short="restart", command="restart JOB", acts=True),
         Key("edit", "e", "edit and submit again", short="edit", command="submit FILE"),
         Key("yank", "y", "yank the name", short="yank"),
         *sort_keys(ATTEMPTS),
     )
+    OPENS = "logs"
     HELP = "The job's tasks with every attempt made, newest first, and why it waits."
     LEGEND = SIGNS
     DEFAULT_CSS = """

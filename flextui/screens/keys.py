@@ -24,8 +24,10 @@ _MODIFIERS = {
     "ctrl": "ctrl", "control": "ctrl", "c": "ctrl", "alt": "alt", "meta": "alt", "m": "alt",
     "shift": "shift",
 }  # fmt: skip
+_GLYPHS = {"up": "↑", "down": "↓", "left": "←", "right": "→", "enter": "⏎"}
 _SHOWN = {
-    "up": "↑", "down": "↓", "left": "←", "right": "→", "enter": "⏎", "escape": "Esc", "tab": "Tab",
+    "up": "Up", "down": "Down", "left": "Left", "right": "Right", "enter": "Enter",
+    "escape": "Esc", "tab": "Tab",
     "space": "Space", "comma": ",", "pageup": "PgUp", "pagedown": "PgDn", "backspace": "Bksp",
     "delete": "Del", "insert": "Ins", "home": "Home", "end": "End",
 }  # fmt: skip
@@ -123,18 +125,19 @@ def pressed(key: str, character: str | None) -> str:
     return key
 
 
-def shown(chord: str, *, brief: bool = False) -> str:
+def shown(chord: str, *, brief: bool = False, ascii_only: bool = False) -> str:
     """A chord as people read it: `Ctrl-d`, or `^d` where room is short."""
-    return " ".join(_shown(it, brief) for it in chord.split(" "))
+    names = _SHOWN if ascii_only else {**_SHOWN, **_GLYPHS}
+    return " ".join(_shown(it, brief, names) for it in chord.split(" "))
 
 
-def _shown(text: str, brief: bool) -> str:
+def _shown(text: str, brief: bool, names: Mapping[str, str]) -> str:
     if text == "ctrl+@":
         return "^Space" if brief else "Ctrl-Space"
     if "+" not in text or len(text) == 1:
-        return _SHOWN.get(text, text.upper() if text[0] == "f" and text[1:].isdigit() else text)
+        return names.get(text, text.upper() if text[0] == "f" and text[1:].isdigit() else text)
     *held, name = text.split("+")
-    name = _SHOWN.get(name, name)
+    name = names.get(name, name)
     if brief and held == ["ctrl"]:
         return f"^{name}"
     return "-".join([*(it.capitalize() for it in held), name])

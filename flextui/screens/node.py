@@ -40,6 +40,7 @@ class Node(Place):
             acts=True),
         Key("yank", "y", "yank the GPU's UUID, or the process's pid"),
     )  # fmt: skip
+    OPENS = ""
     HELP = "The node's devices, and who holds their memory: jobs of flextui and everybody else."
     LEGEND = SIGNS
     DEFAULT_CSS = """

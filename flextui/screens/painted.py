@@ -72,6 +72,11 @@ class Painted(App[None], inherit_bindings=False):
         driver = super().get_driver_class()
         return TerminalDriver if driver is LinuxDriver else driver
 
+    @property
+    def ascii_only(self) -> bool:
+        """Whether nothing but ASCII is drawn."""
+        return self._ascii.enabled
+
     # ── time ──
 
     def now(self) -> float:

@@ -35,6 +35,8 @@ class Place(Keyed):
     """Where it has several lists: the kinds of each, one of which has the focus."""
     HELP: ClassVar[str] = ""
     """A paragraph for the help screen: what this place is for."""
+    OPENS: ClassVar[str] = "open"
+    """What Enter leads to, for the bottom line; empty: not told there."""
     LEGEND: ClassVar[tuple[str, ...]] = ()
     """Lines that explain its glyphs."""
     DEFAULT_CSS = """
@@ -140,7 +142,8 @@ class Place(Keyed):
             chord = next((it for it in bound.chords if table.get(it) is bound), None)
             if bound.key.short and chord is not None and self.offers(bound):
                 found.append((chord, bound.key.short))
-        return sorted(found, key=lambda it: it[1] != "open") if self.grid else found
+        opens = [(chord, self.OPENS) for chord, word in found if word == "open" and self.OPENS]
+        return opens + [it for it in found if it[1] != "open"]
 
     def offers(self, bound: Bound) -> bool:
         """Whether the bottom line should tell of this key now."""

@@ -86,17 +86,12 @@ class Table(Generic[T]):
         self.total = len(docs)
         chosen = self._choose(pattern)
         changed = self._changed(docs)
-        if not chosen and not changed and len(docs) == len(self._docs):
+        gone = self._docs.keys() - docs.keys()
+        if not chosen and not changed and not gone:
             return
-        memories: tuple[dict[str, Any], ...]
-        memories = (self._places, self._ranks, self._texts, self._fits)
-        for key in changed:
-            for memory in memories:
+        for memory in (self._places, self._ranks, self._texts, self._fits):
+            for key in (*changed, *gone):
                 memory.pop(key, None)
-        if len(self._docs) > len(docs) or any(len(it) > len(docs) for it in memories):
-            for memory in memories:
-                for key in memory.keys() - docs.keys():
-                    del memory[key]
         self._docs = dict(docs)
         self._arrange()
 

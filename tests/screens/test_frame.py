@@ -19,6 +19,7 @@ from flextui.screens.frame import Frame
 from flextui.screens.glyphs import AsciiFilter, plain
 
 WIDTH, HEIGHT = 12, 3
+OURS = "●◔◌✓✗■↻◑▒⊘█▇▆▅▄▃▂▁·▸×…─│▏▎▍▌▋▊▉–→←↑↓◂▾▴°"
 CONSOLE = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor")
 STYLES = [Style.parse(it) for it in ("red", "bold on blue", "none")]
 
@@ -106,7 +107,7 @@ def test_after_a_resize_or_a_redraw_all_is_sent() -> None:
 
 @given(st.text(max_size=20))
 def test_ascii_is_as_wide_and_nothing_but_ascii(text: str) -> None:
-    printable = "".join(it for it in text if it.isprintable() and cell_len(it))
+    printable = "".join(it for it in text if it.isprintable() and cell_len(it)) + OURS
     assert plain(printable).isascii()
     assert cell_len(plain(printable)) == cell_len(printable)
 

@@ -33,7 +33,12 @@ DOCS = {
 
 
 def table(layout: Layout | None = None) -> Table[Doc]:
-    return Table(FIELDS, order=lambda d: d.name, groups={"team": lambda d: d.team}, layout=layout)
+    return Table(
+        FIELDS,
+        order=lambda d: (d.name, d.team, d.size or 0),
+        groups={"team": lambda d: d.team},
+        layout=layout,
+    )
 
 
 def keys(made: Table[Doc], docs: dict[str, Doc] | None = None, pattern: str = "") -> str:

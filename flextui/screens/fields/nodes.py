@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flextui.core.model.docs import NodeDoc
 from flextui.screens import format as fmt
-from flextui.screens.format import Cell, Span, cell
+from flextui.screens.format import Cell, cell
 from flextui.screens.listing import Column, Field
 
 
@@ -20,7 +20,7 @@ def word(node: NodeDoc) -> str:
 def _cpu(node: NodeDoc, _now: float) -> Cell:
     if node["cpu"] is None:
         return cell("–", "dim")
-    return (Span(fmt.fill(node["cpu"]), "dim"), Span(f"{node['cpu'] * 100:4.0f}%"))
+    return cell(f"{fmt.fill(node['cpu'])}{node['cpu'] * 100:4.0f}%")
 
 
 def _memory(node: NodeDoc, _now: float) -> Cell:

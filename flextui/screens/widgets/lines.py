@@ -13,6 +13,7 @@ from textual.widget import Widget
 from flextui.screens import format as fmt
 from flextui.screens import keys
 from flextui.screens.format import Span
+from flextui.screens.widgets.roles import role_style
 
 if TYPE_CHECKING:
     from flextui.app import FlextuiApp
@@ -52,7 +53,7 @@ class _Line(Widget):
         return Strip(segments).adjust_cell_length(width, base).apply_style(base)
 
     def _style(self, role: str) -> Style:
-        return self.get_component_rich_style(f"line--{role}", partial=True) if role else Style()
+        return role_style(self, f"line--{role}") if role else Style()
 
 
 class TopLine(_Line):
@@ -144,7 +145,7 @@ class KeyLine(_Line):
         out: list[Span] = [Span(" ")]
         used = 1
         for chord, word in screen.hints() if isinstance(screen, Place) else []:
-            key = keys.shown(chord, brief=True) if chord else ""
+            key = keys.shown(chord, brief=True, ascii_only=self.app.ascii_only) if chord else ""
             need = cell_len(key) + cell_len(word) + (3 if key else 2)
             if used + need > width:
                 break

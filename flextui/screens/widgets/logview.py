@@ -20,6 +20,7 @@ from textual.strip import Strip
 
 from flextui.core.model.terminal import neutralise
 from flextui.screens.keys import Key
+from flextui.screens.widgets.roles import role_style
 
 PAGER_KEYS = (
     Key("follow", "G, end", "to the end, and follow", "focused.tail", short="follow"),
@@ -85,6 +86,7 @@ class LogView(ScrollView, can_focus=True):
         self._dropped = 0
         self._pattern: re.Pattern[str] | None = None
         self._inverse = False
+        self._styles: dict[str, Style] = {}
         self.following = True
         self.origins = False
         """Whether each line says where it is from."""
@@ -194,7 +196,13 @@ class LogView(ScrollView, can_focus=True):
         return [s for s in text.render(self.app.console) if s.text != "\n"]
 
     def _role(self, name: str) -> Style:
-        return self.get_component_rich_style(f"log--{name}", partial=True)
+        if name not in self._styles:
+            self._styles[name] = role_style(self, f"log--{name}")
+        return self._styles[name]
+
+    def notify_style_update(self) -> None:
+        self._styles.clear()
+        super().notify_style_update()
 
     # ── movement ──
 

@@ -13,6 +13,7 @@ from textual.strip import Strip
 from flextui.screens.format import Cell, Span, safe
 from flextui.screens.listing import Column, Listing
 from flextui.screens.table import Table
+from flextui.screens.widgets.roles import role_style
 
 if TYPE_CHECKING:
     from textual.widget import Widget
@@ -112,7 +113,7 @@ class RowPaint:
             words = [Segment(safe(span.text), self._style(span.role)) for span in cells[0]]
             strip = self._fit([Segment(" "), *words], width, base)
         else:
-            strip = self._line(cells, width, "*" if marked else " ", base)
+            strip = self._line(cells, width, "*" if marked else " ", base, plain=cursor)
         if len(self._strips) > KEPT:
             self._strips.clear()
         self._strips[place] = made_of, strip
@@ -124,8 +125,11 @@ class RowPaint:
             return cells
         return tuple(tuple(Span(span.text) for span in cell) for cell in cells)
 
-    def _line(self, cells: Sequence[Cell], width: int, mark: str, base: Style) -> Strip:
-        segments = [Segment(mark, self._style("accent"))]
+    def _line(
+        self, cells: Sequence[Cell], width: int, mark: str, base: Style, *, plain: bool = False
+    ) -> Strip:
+        plain = plain and self._widget.app.native_ansi_color
+        segments = [Segment(mark, self._style("" if plain else "accent"))]
         columns = self._listing.columns
         for number, (cell, room) in enumerate(zip(cells, self._widths, strict=False)):
             if room:
@@ -154,8 +158,5 @@ class RowPaint:
 
     def _style(self, role: str) -> Style:
         if role not in self._styles:
-            style = Style()
-            if role:
-                style = self._widget.get_component_rich_style(f"grid--{role}", partial=True)
-            self._styles[role] = style
+            self._styles[role] = role_style(self._widget, f"grid--{role}") if role else Style()
         return self._styles[role]
