@@ -35,7 +35,7 @@ DOCS = {
 def table(layout: Layout | None = None) -> Table[Doc]:
     return Table(
         FIELDS,
-        order=lambda d: (d.name, d.team, d.size or 0),
+        order=lambda d: (d.name, d.team, repr(d.size)),
         groups={"team": lambda d: d.team},
         layout=layout,
     )
