@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -18,9 +19,13 @@ if TYPE_CHECKING:
 def pytest_configure(config: pytest.Config) -> None:
     from hypothesis import HealthCheck, settings
 
-    # Time decides no test: a loaded machine is slow, not wrong.
+    # Time decides no test: a loaded machine is slow, not wrong. Nor does luck where a change is
+    # judged: new examples are looked for at a desk, and what they find gets a test of its own.
     settings.register_profile(
-        "flextui", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+        "flextui",
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+        derandomize="FLEXTUI_TEST_REQUIRE" in os.environ,
     )
     settings.load_profile("flextui")
     config.addinivalue_line(

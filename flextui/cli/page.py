@@ -170,13 +170,20 @@ def _attempt(attempt: AttemptDoc, look: Look) -> list[Cell | str]:
     return [
         attempt["id"],
         attempt["node"],
-        text.joined(uuid if look.width is None else uuid[:_UUID] for uuid in attempt["gpus"]),
+        _gpus(attempt, look),
         Cell(*text.state(attempt["state"], glyph=look.glyph)),
         fmt.exit_text(attempt["exit_code"], attempt["signal"]),
         text.clock(attempt["started_at"]),
         text.ran(attempt["started_at"], attempt["ended_at"], look.now),
         Cell(reason, "red" if attempt["state"] in ("failed", "lost") else ""),
     ]
+
+
+def _gpus(attempt: AttemptDoc, look: Look) -> str:
+    """Its devices; of a share, how much of one."""
+    names = text.joined(uuid if look.width is None else uuid[:_UUID] for uuid in attempt["gpus"])
+    share = attempt.get("share", 0)
+    return f"{share / 1000:.3g} of {names}" if share else names
 
 
 def why_page(answer: Mapping[str, Any], look: Look) -> Iterator[str]:

@@ -209,8 +209,10 @@ def windows(draw: st.DrawFn, name: str, nodes: list[str]) -> dict[str, Any]:
 @st.composite
 def inventories(draw: st.DrawFn) -> dict[str, Any]:
     """A valid inventory of one reservation at most, as the mapping that a file would hold."""
-    nodes = draw(st.lists(names.filter(lambda it: it[-1] != "-"), min_size=1, unique=True))
-    people = st.lists(names | names.map(lambda it: f"group:{it}"), min_size=1, unique=True)
+    names = st.sampled_from(["a", "0", "gpu1", "b-2", "vision", "x" * 20])
+    nodes = draw(st.lists(names, min_size=1, max_size=4, unique=True))
+    users = names | names.map(lambda it: f"group:{it}")
+    people = st.lists(users, min_size=1, max_size=3, unique=True)
     hours = st.builds("{}/{}d".format, st.integers(1, 9999), st.integers(1, 366))
     quota = st.fixed_dictionaries(
         {},
@@ -226,7 +228,7 @@ def inventories(draw: st.DrawFn) -> dict[str, Any]:
     volume = st.fixed_dictionaries(
         {"path": names.map(lambda it: f"/{it}"), "shared": st.just(True)}
     ) | st.fixed_dictionaries(
-        {"path": st.just("/d"), "nodes": st.lists(st.sampled_from(nodes), min_size=1)}
+        {"path": st.just("/d"), "nodes": st.lists(st.sampled_from(nodes), min_size=1, max_size=3)}
     )
     kept = draw(windows("kept", nodes))
     return {

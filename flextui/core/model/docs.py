@@ -24,6 +24,14 @@ class AttemptDoc(TypedDict):
     revision: int
     cpus: float
     memory_bytes: int
+    share: NotRequired[int]
+    """thousandths of its one GPU; 0: whole GPUs"""
+    gpu_memory_bytes: NotRequired[int]
+    """a share's limit of GPU memory; 0 for whole GPUs"""
+    cpu_set: NotRequired[list[int]]
+    """CPUs near its GPUs that it is pinned to"""
+    gang: NotRequired[str]
+    """shared by the ranks that were started together"""
     replaced: bool
     limit: str
     last_lines: str
