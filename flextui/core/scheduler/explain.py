@@ -55,7 +55,7 @@ def explain_steps(
 ) -> Generator[None, None, dict[TaskKey, Explanation]]:
     """Why these tasks of one job aren't running now, in small steps."""
     future = Future(snapshot, now)
-    decision = yield from future.look()
+    decision = yield from future.look(told=True)
     line = yield from line_of(future)
     fresh = {task.key: task for task in decision.tasks}
     starting = {it.task for it in decision.placements}

@@ -64,9 +64,10 @@ class Future:
         """The state as it is; later writes show in it."""
         return replace(self._base, mark=self._journal.end)
 
-    def look(self) -> Generator[None, None, Decision]:
-        """What a pass would decide now. Nothing of it is done."""
-        return (yield from plan_steps(self.snapshot, self.now, self.memo))
+    def look(self, *, told: bool = False) -> Generator[None, None, Decision]:
+        """What a pass would decide now. Nothing of it is done. `told`: those that wait get their
+        reasons."""
+        return (yield from plan_steps(self.snapshot, self.now, self.memo, told=told))
 
     def pass_to(self, wall: float) -> None:
         """Let time pass until then."""

@@ -35,13 +35,19 @@ def plan(snapshot: Snapshot, now: Now, memo: Memo | None = None) -> Decision:
     return drained(plan_steps(snapshot, now, memo or Memo()))
 
 
-def plan_steps(snapshot: Snapshot, now: Now, memo: Memo) -> Generator[None, None, Decision]:
-    """The same in small steps, of one to two milliseconds each. It may be broken off."""
+def plan_steps(
+    snapshot: Snapshot, now: Now, memo: Memo, *, told: bool = True
+) -> Generator[None, None, Decision]:
+    """The same in small steps, of one to two milliseconds each. It may be broken off.
+
+    Without `told` those that wait get no reasons, where nobody will read them: for forecasts.
+    """
     pace = Pace()
     placing = yield from place_steps(snapshot, now, memo, pace)
     ledger = placing.ledger
     _note_pause(ledger)
-    yield from tell(ledger, memo, placing, pace)
+    if told:
+        yield from tell(ledger, memo, placing, pace)
     for key in ledger.looked:
         if roll_out(ledger, placing.fleet, ledger.job(key)):
             memo.restless.add(key)

@@ -8,13 +8,14 @@ tells any of them in full. Who is told when is in `tell`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
 from flextui.core.model.state import Snapshot
 from flextui.core.model.units import format_size
+from flextui.core.scheduler.alike import Alike
 from flextui.core.scheduler.ask import Ask
 from flextui.core.scheduler.capacity import Room
 from flextui.core.scheduler.feasible import could_fit
@@ -117,16 +118,25 @@ _CLOSED = {
 }
 
 
-def closed_reason(snapshot: Snapshot, rooms: Iterable[Room], need: Need, nodes: int) -> Reason:
+def closed_reason(
+    snapshot: Snapshot, rooms: Iterable[Room], alike: Alike, need: Need, nodes: int
+) -> Reason:
     """Why a request waits for which no node is open that attempts of ours could leave to it."""
     nearest = ""
-    for room in rooms:
+    for room in alike.some(need):
         found = [it.code for it in obstacles(snapshot, room, need)]
         for code in found if not NEVER.intersection(found) else ():
             if code in _CLOSED and (not nearest or _DISTANCE[code] < _DISTANCE[nearest]):
                 nearest = code
     if not nearest:
-        return reason_for(snapshot, rooms, need, None, nodes)
+        sights: dict[Hashable, Sight] = {}
+        seen = []
+        for room in rooms:
+            key = alike.group_of[room.name] if need.anywhere else room.name
+            if key not in sights:
+                sights[key] = sight(snapshot, room, need)
+            seen.append((room.name, sights[key]))
+        return reason_of(seen, need, nodes)
     return Reason(nearest, f"needs {asked(need, nodes)}: {_CLOSED[nearest]}", True)
 
 

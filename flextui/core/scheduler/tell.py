@@ -14,6 +14,7 @@ from math import inf
 
 from flextui.core.model.ids import TaskKey
 from flextui.core.model.state import JobState
+from flextui.core.scheduler.alike import Alike
 from flextui.core.scheduler.capacity import FREE, HELD, Room
 from flextui.core.scheduler.kind import Kind, Waiting
 from flextui.core.scheduler.ledger import Ledger
@@ -49,6 +50,7 @@ class Told:
         self.without: set[Kind] = set()
         """Kinds for which there is no such node."""
         self.totals: dict[str, object] = {}
+        self.alike = Alike()
         self.headroom: dict[Account, int] = {}
         self.by_account: dict[Account, set[Kind]] = {}
 
@@ -164,6 +166,7 @@ def _changed(
         totals = _totals(room)
         if known.totals.get(room.name) != totals:
             known.totals[room.name] = totals
+            known.alike.set(room)
             stale.update(dict.fromkeys(known.witnessed.get(room.name, ())))
             stale.update(dict.fromkeys(known.without))
     for account in placing.quotas.unsettled(known.headroom, known.by_account):
@@ -196,6 +199,7 @@ def _totals(room: Room) -> object:
         room.memory,
         tuple((it.uuid, "" if it.state in _OURS else it.state) for it in room.devices),
         tuple(it.uuid for it in room.usable),
+        tuple((it.foreign, it.users) for it in room.devices if it.users),
     )
 
 
@@ -207,7 +211,7 @@ def _back_reason(ledger: Ledger, placing: Placing, known: Told, kind: Kind) -> R
     refusal = placing.quotas.coarse(kind)
     known.unwitness(kind)
     known.without.discard(kind)
-    for room in rooms:
+    for room in known.alike.some(kind.need):
         if could_have(room, kind.need):
             known.witness[kind] = room.name
             known.witnessed.setdefault(room.name, set()).add(kind)
@@ -218,4 +222,4 @@ def _back_reason(ledger: Ledger, placing: Placing, known: Told, kind: Kind) -> R
         return Reason("quota", refusal, True)
     if kind in known.witness:
         return waits_for_room(kind.need, kind.nodes)
-    return closed_reason(ledger.snapshot, rooms, kind.need, kind.nodes)
+    return closed_reason(ledger.snapshot, rooms, known.alike, kind.need, kind.nodes)

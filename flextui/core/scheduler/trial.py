@@ -34,7 +34,7 @@ def trial_steps(snapshot: Snapshot, submitted: Job, now: Now) -> Generator[None,
     future = Future(snapshot, now)
     future.vacate(_older(snapshot, job))
     future.put_job(job)
-    decision = yield from future.look()
+    decision = yield from future.look(told=True)
     future.carry_out(decision)
     after = future.snapshot
     places = {it.task: it for it in decision.placements}
