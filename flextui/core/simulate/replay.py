@@ -28,6 +28,8 @@ from flextui.core.simulate.trace import Box, Trace, TraceJob
 
 IDLE_WAKES = 1000
 """The scheduler may ask so often to be woken with nothing running and nothing coming of it."""
+TURNS_AT_ONCE = 10_000
+"""More turns at one instant would never end: each undoes what the one before did."""
 PROGRESS_EVERY = 500
 FIRST_UID = 1000
 
@@ -94,13 +96,18 @@ class Replay:
         """To the end: until nothing runs and nothing more can start."""
         began = perf_counter()
         self.core.join(self._trace.began, [it for box in self._boxes for it in hello(box)])
-        idle = 0
+        idle = turns = 0
+        last = -inf
         while idle < IDLE_WAKES:
             at = min(self._next_submission(), self._next_stop(), self._agents.next_at)
             idle = idle + 1 if at == inf and not self._agents.busy else 0
             at = min(at, self.core.plan_at - self._trace.began)
             if at == inf:
                 break
+            turns = turns + 1 if at == last else 0
+            last = at
+            if turns > TURNS_AT_ONCE:
+                raise RuntimeError(f"decisions at {at:g} s undo each other without end")
             if self._instant(at):
                 idle = 0
         self.record.fairness.settle(self.record.times[-1] if self.record.times else 0.0)
