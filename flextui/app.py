@@ -144,6 +144,9 @@ class FlextuiApp(Typed):
 
     @work(exclusive=True, group="end")
     async def _end(self, hand_over: bool) -> None:
+        self.act.grace.flush()
+        if acting := [worker for worker in self.workers if worker.group == "act"]:
+            await self.workers.wait_for_complete(acting)
         self.workers.cancel_group(self, "follow")
         await self.link.close(hand_over=hand_over)
         self.exit()

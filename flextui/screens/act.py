@@ -11,6 +11,7 @@ from flextui.core.model.docs import JobDoc
 from flextui.screens import format as fmt
 from flextui.screens.commandline import line
 from flextui.screens.confirm import Confirm
+from flextui.screens.grace import Grace
 
 if TYPE_CHECKING:
     from flextui.app import FlextuiApp
@@ -26,6 +27,14 @@ class Actions:
 
     def __init__(self, app: FlextuiApp) -> None:
         self._app = app
+        self.grace = Grace(app.set_timer, self._start)
+        """What was said yes to and can still be taken back."""
+
+    def undo(self) -> None:
+        """Take the newest thing back that isn't done yet."""
+        word = self.grace.undo()
+        self._app.tell(f"{word}: taken back" if word else "nothing waits to be done")
+        self._app.draw()
 
     # ── jobs ──
 
@@ -36,7 +45,7 @@ class Actions:
             self._app.tell("it has ended already" if len(ids) == 1 else "they have all ended")
             return
         command = Stop(tuple(job["id"] for job in live))
-        self._ask_jobs("Stop", live, END, command, "stopping")
+        self._ask_jobs("Stop", live, END, command, "stop", wait=True)
 
     def restart(self, ids: Sequence[str]) -> None:
         """Ask, then restart the tasks of jobs."""
@@ -44,24 +53,33 @@ class Actions:
         if jobs:
             command = Restart(tuple(job["id"] for job in jobs))
             effect = f"{END} Then they start anew."
-            self._ask_jobs("Restart", jobs, effect, command, "restarting")
+            self._ask_jobs("Restart", jobs, effect, command, "restart")
 
     def _jobs(self, ids: Sequence[str]) -> list[JobDoc]:
         known = self._app.view.jobs
         return [known[key] for key in ids if key in known]
 
     def _ask_jobs(
-        self, verb: str, jobs: list[JobDoc], effect: str, command: Command, word: str
+        self,
+        verb: str,
+        jobs: list[JobDoc],
+        effect: str,
+        command: Command,
+        word: str,
+        *,
+        wait: bool = False,
     ) -> None:
+        which = f"{jobs[0]['owner']}/{jobs[0]['name']}" if len(jobs) == 1 else f"{len(jobs)} jobs"
+        word = f"{word} {which}"
         if len(jobs) == 1:
             detail = f"{running(jobs[0])}\n{effect}"
-            self._ask(f"{verb} {full(jobs[0])}?", detail, command, word)
+            self._ask(f"{verb} {full(jobs[0])}?", detail, [command], word, wait=wait)
             return
         lines = [effect, *(f"{full(job)}: {running(job)}" for job in jobs[:LISTED])]
         if len(jobs) > LISTED:
             lines.append(f"and {len(jobs) - LISTED} more")
         typed = str(len(jobs)) if len(jobs) > MANY else ""
-        self._ask(f"{verb} {len(jobs)} jobs?", "\n".join(lines), command, word, typed)
+        self._ask(f"{verb} {which}?", "\n".join(lines), [command], word, typed, wait=wait)
 
     # ── nodes ──
 
@@ -72,15 +90,18 @@ class Actions:
             return
         on = not all(doc["drained"] for doc in docs)
         which = docs[0]["name"] if len(docs) == 1 else f"{len(docs)} nodes"
-        commands = [Drain(doc["name"], on) for doc in docs if doc["drained"] is not on]
+        commands: list[Command] = [
+            Drain(doc["name"], on) for doc in docs if doc["drained"] is not on
+        ]
         if not on:
             detail = "New work may go there again."
-            self._ask(f"Undrain {which}?", detail, commands, "undrain")
+            self._ask(f"Undrain {which}?", detail, commands, f"undrain {which}")
             return
         lines = ["No new work goes there. Batch jobs finish, services move.", "Running:"]
         lines += [f"{it['name']}: {', '.join(it['jobs']) or 'nothing'}" for it in docs[:LISTED]]
         busy = any(doc["jobs"] for doc in docs)
-        self._ask(f"Drain {which}?", "\n".join(lines), commands, "drain", which if busy else "")
+        typed = which if busy else ""
+        self._ask(f"Drain {which}?", "\n".join(lines), commands, f"drain {which}", typed, wait=True)
 
     def cordon(self, devices: Sequence[str]) -> None:
         """Cordon nodes (`gpu1`) or GPUs (`gpu1:3`); if all are, uncordon. What runs goes on, so
@@ -117,23 +138,28 @@ class Actions:
         self,
         question: str,
         detail: str,
-        commands: Command | Sequence[Command],
+        commands: Sequence[Command],
         word: str,
         typed: str = "",
+        *,
+        wait: bool = False,
     ) -> None:
         if self._app.refuses(question.rstrip("?")):
             return
-        several = list(commands) if isinstance(commands, Sequence) else [commands]
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self._do(several, word)
+                self.grace.add(commands, word, self._app.look.undo_s if wait else 0.0)
+                self._app.draw()
 
         self._app.push_screen(Confirm(question, detail, typed=typed), answered)
 
     def _do(self, commands: Sequence[Command], word: str) -> None:
         if not self._app.refuses(word):
-            self._app.run_worker(self._call(commands, word), group="act")
+            self._start(commands, word)
+
+    def _start(self, commands: Sequence[Command], word: str) -> None:
+        self._app.run_worker(self._call(commands, word), group="act")
 
     async def _call(self, commands: Sequence[Command], word: str) -> None:
         for command in commands:

@@ -39,6 +39,7 @@ class Config:
     updates: float = 4.0
     mouse: bool = True
     read_only: bool = False
+    undo: float = 10.0
     keys: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     lists: dict[str, Layout] = field(default_factory=dict)
 
@@ -100,7 +101,8 @@ class _Reader:
             "colours": self._word("colours", COLOURS),
             "glyphs": self._word("glyphs", GLYPHS),
             "line": self._word("line", LINES),
-            "updates": self._updates,
+            "updates": self._number("updates", "repaints a second", 0.1, 30),
+            "undo": self._number("undo", "seconds", 0, 60),
             "mouse": self._flag("mouse"),
             "read_only": self._flag("read_only"),
             "keys": self._keys,
@@ -149,12 +151,17 @@ class _Reader:
 
         return read
 
-    def _updates(self, node: Node) -> None:
-        value = node.value if isinstance(node, Value) else None
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0.1 <= value <= 30:
-            self._say(node.place, f"updates is {_shown(node)}", "repaints a second, 0.1 to 30")
-        else:
-            self.config.updates = float(value)
+    def _number(self, name: str, what: str, least: float, most: float) -> Callable[[Node], None]:
+        def read(node: Node) -> None:
+            value = node.value if isinstance(node, Value) else None
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if number and least <= float(value) <= most:  # type: ignore[arg-type]
+                setattr(self.config, name, float(value))  # type: ignore[arg-type]
+            else:
+                message = f"{name} is {_shown(node)}"
+                self._say(node.place, message, f"{what}, {least:g} to {most:g}")
+
+        return read
 
     # ── keys ──
 

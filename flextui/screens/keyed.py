@@ -27,6 +27,7 @@ EVERYWHERE = (
     Key("gpus", "4", "GPUs of all nodes", "app.go('gpus')", command="gpus"),
     Key("commands", "5", "command log: what was done here, to yank", "app.go('commands')"),
     Key("new-job", "n", "new job: the editor, with an example ready to submit", "app.new_job"),
+    Key("undo", "u", "take back a stop or a drain that isn't done yet", "app.undo"),
     Key("read-only", "ctrl+r", "read-only mode on or off", "app.read_only", typing=True),
     Key("redraw", "ctrl+l", "draw everything anew", "app.redraw", typing=True),
     Key("quit", "q", "back, and from the top: quit", "app.leave"),

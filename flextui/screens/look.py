@@ -24,6 +24,8 @@ class Look:
     """Repaints a second at most, of what changes by itself; keys are answered at once."""
     mouse: bool = True
     read_only: bool = False
+    undo_s: float = 10.0
+    """Seconds in which a stop or a drain can be taken back."""
     keys: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     """(place, key's name) → chords, of the config."""
     layouts: Mapping[str, Layout] = field(default_factory=dict)

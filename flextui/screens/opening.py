@@ -38,6 +38,7 @@ def look(
         slow=flags.slow_line or config.line == "slow" or (config.line == "auto" and answer.far),
         updates=config.updates,
         mouse=config.mouse,
+        undo_s=config.undo,
         read_only=flags.read_only or config.read_only,
         keys=config.keys,
         layouts=config.lists,

@@ -162,6 +162,9 @@ class Roaming(Painted):
 
     # ── read-only, small things ──
 
+    def action_undo(self) -> None:
+        self.act.undo()
+
     def action_read_only(self) -> None:
         """Acting keys off or on."""
         self.read_only = not self.read_only
@@ -171,10 +174,14 @@ class Roaming(Painted):
     def refuses(self, what: str) -> bool:
         """Whether read-only mode forbids it; that is told."""
         if self.read_only:
-            chords = next(it for it in self.keymap.of("everywhere") if it.key.name == "read-only")
-            how = shown(chords.chords[0]) if chords.chords else ":read-only"
+            how = self.chord("everywhere", "read-only") or ":read-only"
             self.tell(f"read-only: {what} was not done ({how} allows it)", bad=True)
         return self.read_only
+
+    def chord(self, place: str, name: str) -> str:
+        """How a key is pressed, as people read it; empty if it is disabled."""
+        chords = next(it.chords for it in self.keymap.of(place) if it.key.name == name)
+        return shown(chords[0], ascii_only=self.ascii_only) if chords else ""
 
     def tell(self, text: str, *, bad: bool = False) -> None:
         """A line that goes by itself; what failed stays longer."""

@@ -19,7 +19,7 @@ async def running(
 ) -> AsyncIterator[tuple[FlextuiApp, Pilot[None], FakeClient, FakeLink]]:
     client = FakeClient()
     link = FakeLink(client, holds_core=holds_core)
-    app = FlextuiApp(link, look)
+    app = FlextuiApp(link, look or Look(undo_s=0.0))
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: bool(app.view.nodes))
         yield app, pilot, client, link

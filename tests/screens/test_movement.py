@@ -289,6 +289,39 @@ async def test_the_keys_that_sort_are_those_of_the_list_that_has_the_focus() -> 
         assert "command▴" in shown(app)
 
 
+# ── undo ───────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_stop_counts_down_and_can_be_taken_back() -> None:
+    async with running(look=Look(undo_s=60.0)) as (app, pilot, client, _):
+        await pilot.press("2", "s", "y")
+        assert re.search(r"stop web/chat-api in \d+s, u undoes", shown(app).splitlines()[0])
+        await pilot.press("u")
+        assert "undoes" not in shown(app)
+        await pilot.press("u")
+        assert client.asked == []
+        assert list(app._notifications)[-1].message == "nothing waits to be done"
+
+
+async def test_what_was_not_taken_back_is_done_when_its_time_is_over() -> None:
+    async with running(look=Look(undo_s=0.05)) as (_, pilot, client, _):
+        await pilot.press("j", "j", "j", "d", "y")
+        await until(pilot, lambda: Drain("gpu4") in client.asked)
+
+
+async def test_leaving_does_what_was_said_yes_to() -> None:
+    async with running(look=Look(undo_s=60.0)) as (_, pilot, client, link):
+        await pilot.press("2", "s", "y", "j", "s", "y", "escape", "q")
+        await until(pilot, lambda: link.handed_over is not None)
+        assert client.asked == [Stop(("j2",)), Stop(("j1",))]
+
+
+async def test_restarts_and_cordons_wait_for_nothing() -> None:
+    async with running(look=Look(undo_s=60.0)) as (_, pilot, client, _):
+        await pilot.press("c", "2", "r", "y")
+        await until(pilot, lambda: len(client.asked) == 2)
+
+
 # ── read-only ──────────────────────────────────────────────────────────────────────────────────
 
 

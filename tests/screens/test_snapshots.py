@@ -111,7 +111,7 @@ async def settled(app: FlextuiApp, pilot: Pilot[None]) -> None:
 
 
 async def drawn(place: str, size: tuple[int, int], theme: str) -> FlextuiApp:
-    app = FlextuiApp(FakeLink(FakeClient()), Look(theme=f"textual-{theme}"))
+    app = FlextuiApp(FakeLink(FakeClient()), Look(theme=f"textual-{theme}", undo_s=0.0))
     app.clock = lambda: NOON
     async with app.run_test(size=size) as pilot:
         async with asyncio.timeout(20):

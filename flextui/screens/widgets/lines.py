@@ -99,6 +99,9 @@ class TopLine(_Line):
     def _right(self, fullness: int) -> list[Span]:
         fleet = self.app.view.fleet
         mine = [Span("read-only ", "warn")] if self.app.read_only else []
+        if waits := self.app.act.grace.said:
+            undo = self.app.chord("everywhere", "undo")
+            mine.append(Span(f"{waits}{f', {undo} undoes' if undo else ''}  ", "warn"))
         if fleet is None:
             return mine
         if fleet["read_only"]:
