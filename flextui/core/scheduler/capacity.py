@@ -84,6 +84,8 @@ class Room:
     """Jobs by full name → how many of their attempts are here."""
     gates: tuple[Gate, ...] = ()
     """What is kept for others; see `gates`."""
+    version: int = 0
+    """Another number each time that something is booked or given back."""
 
     @property
     def name(self) -> str:
@@ -109,6 +111,7 @@ class Room:
 
     def book(self, snapshot: Snapshot, key: str, booking: Booking, taker: str = "") -> None:
         """Take what an attempt or placement has."""
+        self.version += 1
         self.booked[key] = booking
         self.free_cpus -= booking.cpus
         self.free_memory -= booking.memory
@@ -123,6 +126,7 @@ class Room:
 
     def unbook(self, snapshot: Snapshot, key: str) -> None:
         """Give back what it had."""
+        self.version += 1
         booking = self.booked.pop(key)
         self.free_cpus += booking.cpus
         self.free_memory += booking.memory
