@@ -305,3 +305,24 @@ def test_a_whole_gpu_is_not_free_but_a_part_of_one_is() -> None:
     why = world.why("job")
     assert block(why, "gpus_busy").text == "0 of 1 GPUs free; GPU 0 shared by bob/other 0.3"
     assert why.would_help == ("with gpu_share 0.7 instead of a whole GPU: now",)
+
+
+def test_of_many_nodes_those_with_the_same_trouble_share_a_block() -> None:
+    world = World(*(node(f"n{index}", gpus=1, cpus=4 + index) for index in range(50)))
+    for index in range(50):
+        world.submit(f"r{index}", owner="bob", resources={"gpus": 1, "cpus": 1})
+    world.run()
+    world.submit("job", resources={"gpus": 1})
+    world.settle()
+    (told,) = world.why("job").blocks
+    assert len(told.nodes) == 50
+    assert len(told.held_by) == 50
+
+
+def test_a_gang_of_more_nodes_than_there_are() -> None:
+    world = World(node("box", gpus=2))
+    world.submit("job", **gang(2, gpus=1))
+    world.settle()
+    why = world.why("job")
+    assert why.summary == "needs 2 nodes with 1 GPU each: no more than 1 could ever hold that"
+    assert (why.feasible_ever, why.would_help) == (False, ("with 1 node instead of 2: now",))

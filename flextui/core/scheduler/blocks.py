@@ -24,9 +24,10 @@ from flextui.core.scheduler.obstacles import (
 from flextui.core.scheduler.timeline import hard_end, job_of
 
 MANY = 40
-"""More different blocks than this are folded by their gist."""
+"""More different blocks than this are folded by their gist, or else by their code."""
 
 Seen = tuple[Room, Obstacle]
+_Key = tuple[str, str, tuple[str, ...]]
 
 
 def seen_by(
@@ -44,21 +45,58 @@ def seen_by(
     return found
 
 
-def blocks_of(snapshot: Snapshot, seen: Sequence[Seen], now: Now) -> tuple[Block, ...]:
+def blocks_of(
+    snapshot: Snapshot, seen: Sequence[Seen], now: Now
+) -> Generator[None, None, tuple[Block, ...]]:
     """The blocks; what clears soonest comes first."""
-    exact = len({(it.code, it.text, it.holders) for _, it in seen}) <= MANY
-    blocks: dict[tuple[str, str, tuple[str, ...]], Block] = {}
-    for room, it in seen:
-        text = it.text if exact else it.gist
+    exact = not _many((it.code, it.text, it.holders) for _, it in seen)
+    alike = exact or not _many((it.code, it.gist) for _, it in seen)
+    yield
+    blocks: dict[_Key, Block] = {}
+    names: dict[_Key, list[str]] = {}
+    holders: dict[_Key, dict[str, None]] = {}
+    for number, (room, it) in enumerate(seen):
+        if number % 50 == 49:
+            yield
+        text = it.text if exact else it.gist if alike else _ROUGHLY.get(it.code, it.gist)
         key = (it.code, text, it.holders if exact else ())
         same = blocks.get(key)
         if same is not None:
-            held_by = tuple(dict.fromkeys((*same.held_by, *it.holders)))
-            blocks[key] = replace(same, nodes=(*same.nodes, room.name), held_by=held_by)
+            names[key].append(room.name)
+            holders[key].update(dict.fromkeys(it.holders))
             continue
         clears = "" if it.code in NEVER else _clears(snapshot, it, now)
-        blocks[key] = Block(it.code, text, (room.name,), held_by=it.holders, clears=clears)
-    return tuple(sorted(blocks.values(), key=lambda block: DISTANCE[block.code]))
+        blocks[key] = Block(it.code, text, clears=clears)
+        names[key], holders[key] = [room.name], dict.fromkeys(it.holders)
+    told = [
+        replace(it, nodes=tuple(names[key]), held_by=tuple(holders[key]))
+        for key, it in blocks.items()
+    ]
+    return tuple(sorted(told, key=lambda block: DISTANCE[block.code]))
+
+
+_ROUGHLY = {
+    "order": "kept for those who were first",
+    "gpus_busy": "too few GPUs free: jobs have them",
+    "gpus_foreign": "others than flextui use the GPUs",
+    "gpus_cordoned": "GPUs are cordoned or failed",
+    "node_down": "out of reach",
+    "apart": "jobs run there that it keeps apart from",
+    "gpu_memory": "has GPUs of too little memory",
+    "gpu_model": "has no such GPU, or too few",
+    "too_big": "has too little",
+}
+"""By code, where each node tells something else."""
+
+
+def _many(told: Iterable[object]) -> bool:
+    """Whether these are more different ones than anybody reads."""
+    different = set()
+    for it in told:
+        different.add(it)
+        if len(different) > MANY:
+            return True
+    return False
 
 
 def _clears(snapshot: Snapshot, obstacle: Obstacle, now: Now) -> str:

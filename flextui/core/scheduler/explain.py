@@ -23,7 +23,7 @@ from flextui.core.scheduler.future import Future
 from flextui.core.scheduler.kind import Kind, Waiting
 from flextui.core.scheduler.line import Line, line_of
 from flextui.core.scheduler.plan import drained, placed_before
-from flextui.core.scheduler.reasons import reason_for
+from flextui.core.scheduler.reasons import reason_of, sight
 from flextui.core.scheduler.trials import would_help
 
 KINDS = 4
@@ -104,12 +104,17 @@ def _why(
     """What is in the way of a request, in its turn."""
     placing = yield from placed_before(snapshot, it.task.key, now)
     ask, rooms = placing.ask_of(it), placing.fleet.rooms
-    reason = reason_for(snapshot, rooms, it.need, ask, it.kind.nodes)
+    sights = []
+    for number, room in enumerate(rooms):
+        sights.append((room.name, sight(snapshot, room, it.need, ask)))
+        if number % 20 == 19:
+            yield
+    reason = reason_of(sights, it.need, it.kind.nodes)
     yield
     if not full:
         return _Why(reason.text, reason.code, reason.ever, (), frozenset(), ())
     seen = yield from seen_by(snapshot, rooms, ask)
-    blocks = blocks_of(snapshot, seen, now)
+    blocks = yield from blocks_of(snapshot, seen, now)
     refusal = placing.quotas.refusal(it.kind)
     if refusal:
         blocks = (quota_block(snapshot, it.kind, refusal), *blocks)

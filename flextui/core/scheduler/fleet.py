@@ -24,6 +24,8 @@ from flextui.core.scheduler.need import Need
 from flextui.core.scheduler.rank import Rank
 
 _NONE: frozenset[str] = frozenset()
+_STEP = 16
+"""So many rooms are made ahead between two pauses: about a millisecond."""
 _NO_REPLICAS: Mapping[str, int] = MappingProxyType({})
 
 Choice = tuple[tuple[int, int, Rank, int], Place]
@@ -46,6 +48,22 @@ class Kept:
         """What the outlook was made from."""
         self._memories: Counter[int] = Counter()
         """Bytes of a shareable device → how many have so much."""
+        self._made: list[Room] = []
+        """Made ahead of the next `refresh`."""
+
+    def make_ahead(self, snapshot: Snapshot) -> Iterator[None]:
+        """Make rooms that aren't there yet in small steps: `refresh` makes them all at once."""
+        if self.inventory is not None and self.inventory is not snapshot.inventory:
+            return
+        self.inventory = snapshot.inventory
+        for order, name in enumerate(snapshot.nodes):
+            if name in self.rooms or (room := self._see(snapshot, name, again=False)) is None:
+                continue
+            room.order = order
+            self.index.put(room, fresh=True)
+            self._made.append(room)
+            if len(self._made) % _STEP == 0:
+                yield
 
     def refresh(self, snapshot: Snapshot, nodes: Iterable[str] | None) -> list[Room]:
         """Look at these nodes, and at rooms taken from; None: at all. Returns rooms made anew."""
@@ -64,7 +82,8 @@ class Kept:
         for room in fresh:
             self.index.put(room, fresh=True)
         self._expect(snapshot, anew=everything)
-        return fresh
+        ahead, self._made = self._made, []
+        return [*(it for it in ahead if self.rooms.get(it.name) is it), *fresh]
 
     def _see(self, snapshot: Snapshot, name: str, *, again: bool) -> Room | None:
         """Bring one room up to date; returned if it was made anew."""
@@ -118,6 +137,14 @@ class Kept:
 
 class Fleet:
     """The rooms of all nodes, in the inventory's order."""
+
+    @staticmethod
+    def make_ahead(snapshot: Snapshot, memo: Memo) -> Iterator[None]:
+        """What a fleet of this memo would do at once when it is made, in small steps."""
+        if memo.fleet is None:
+            memo.fleet = Kept()
+        kept: Kept = memo.fleet
+        yield from kept.make_ahead(snapshot)
 
     def __init__(self, snapshot: Snapshot, memo: Memo | None = None) -> None:
         kept = memo.fleet if memo is not None else None

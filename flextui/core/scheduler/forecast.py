@@ -109,8 +109,6 @@ class _Ends:
         """Of each attempt's end."""
         self.nodes: dict[str, str] = {}
         """Of the least sure end on each node so far."""
-        for attempt in future.live():
-            self.add(attempt, CERTAIN)
 
     def add(self, attempt: Attempt, start: str) -> None:
         end = expected_end(self._future.snapshot, attempt, self._future.now.wall)
@@ -143,6 +141,10 @@ def foresee(
     missing = None if wanted is None else set(wanted)
     starts: dict[TaskKey, Start] = {}
     ends = _Ends(future)
+    for number, attempt in enumerate(future.live()):
+        ends.add(attempt, CERTAIN)
+        if number % 50 == 49:
+            yield
     begun = future.now.wall
     left = STEPS
     for number in range(EVENTS):
@@ -157,9 +159,10 @@ def foresee(
             yield
         for attempt in future.carry_out(decision):
             sureness = ends.nodes.get(attempt.node, CERTAIN)
+            text = _TEXTS[sureness]
             if future.now.wall > begun and sureness == CERTAIN:
-                sureness = LIKELY  # a window's end, or a moment that somebody set
-            starts.setdefault(attempt.task, Start(future.now.wall, sureness, _TEXTS[sureness]))
+                sureness, text = LIKELY, "times that somebody set"
+            starts.setdefault(attempt.task, Start(future.now.wall, sureness, text))
             ends.add(attempt, sureness)
             if missing is not None:
                 missing.discard(attempt.task)

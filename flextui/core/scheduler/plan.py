@@ -76,6 +76,7 @@ def _ready(snapshot: Snapshot, now: Now, memo: Memo, pace: Pace) -> Generator[No
     memo.queue.begin(lambda it: ranking.group(it.job, it.task, it.need))
     quotas = Quotas(ledger)
     yield from reconcile(ledger, memo, pace, quotas.enforce())
+    yield from Fleet.make_ahead(snapshot, memo)
     return Placing(ledger, memo, Fleet(snapshot, memo), ranking, quotas, pace)
 
 

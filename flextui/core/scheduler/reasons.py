@@ -72,14 +72,14 @@ def reason_of(seen: Iterable[tuple[str, Sight]], need: Need, nodes: int = 1) -> 
     told = list(seen)
     able = sum(not it.never for _, it in told)
     first = [entry for entry in told if entry[1].code]
+    if 0 < able < nodes:
+        text = f"needs {asked(need, nodes)}: no more than {able} could ever hold that"
+        return Reason("too_big", text, False)
     if not first:
         return Reason("order", "its turn comes next", True)
     first.sort(key=lambda entry: _DISTANCE[entry[1].code])  # stable
     code = first[0][1].code
-    if able < nodes:
-        if able:
-            text = f"needs {asked(need, nodes)}: no more than {able} could ever hold that"
-            return Reason("too_big", text, False)
+    if not able:
         return Reason("labels" if code == "labels" else "too_big", never_text(first, need), False)
     fits = len(told) - len(first)
     groups = fold((name, it.gist) for name, it in first if it.code != "labels")
