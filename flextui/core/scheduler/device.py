@@ -17,7 +17,7 @@ FREE, HELD, SHARED = "free", "held", "shared"
 FOREIGN, CORDONED, LOST = "foreign", "cordoned", "lost"
 
 STEP = 256 * 2**20
-"""Memory in use on a shared device is told in steps of this many bytes."""
+"""Memory in use on a device that jobs share is told in steps of this many bytes."""
 
 
 @dataclass(slots=True, eq=False)
@@ -100,11 +100,11 @@ def _what_is_left(node: Node, gpu: Gpu, device: Device) -> None:
     taken = sum(memory for _, memory in device.holders.values())
     foreign = device.foreign if device.users else 0
     used = gpu.memory_used_bytes or 0
-    if used > node.spec.gpus.foreign_ignore:
+    if used <= node.spec.gpus.foreign_ignore:
+        used = 0
+    elif device.holders:
         used = (used // STEP + 1) * STEP
-        taken = max(taken + foreign, used)
-    else:
-        taken += foreign
+    taken = max(taken + foreign, used)
     device.free_bytes = max(0, device.memory - taken)
     part = -(-MILLI * foreign // device.memory) if device.memory else MILLI
     device.free_milli = max(0, min(MILLI - 1, MILLI - milli - part))
