@@ -12,7 +12,7 @@ from textual.widgets import Static, TextArea
 from flextui.core.commands import CommandError, Plan, Source, Submit
 from flextui.core.model.problems import BadInput
 from flextui.core.model.spec import read_specs
-from flextui.screens.job import block_line
+from flextui.screens.job import waiting_lines
 from flextui.screens.keys import Bound, Key
 from flextui.screens.place import Place
 from flextui.screens.trail import Location
@@ -177,5 +177,4 @@ def task_lines(task: dict[str, Any]) -> list[str]:
         gpus = f", {len(task['gpus'])} GPUs" if task.get("gpus") else ""
         return [f"  now would go to {task['node']}{gpus}"]
     lines = [f"  would wait: {task.get('reason') or task.get('summary', '')}"]
-    lines += ["    " + block_line(block) for block in task.get("blocks", [])]
-    return lines + [f"    would start {hint}" for hint in task.get("would_help", [])]
+    return lines + [f"    {line}" for line in waiting_lines(task.get("why") or task)]

@@ -20,6 +20,7 @@ from flextui.screens.place import Place
 from flextui.screens.table import Table
 from flextui.screens.trail import Location
 from flextui.screens.view import View
+from flextui.screens.waiting import expected_text, factor_text
 from flextui.screens.widgets.grid import Grid, sort_keys
 
 if TYPE_CHECKING:
@@ -156,12 +157,25 @@ def why_text(answer: dict[str, Any]) -> str:
         if task.get("state") != "pending":
             continue
         lines.append(f"task {task['index']} waits: {task['summary']}")
-        if task.get("position"):
-            lines.append(f"  place {task['position']} in the queue")
-        for block in task.get("blocks", []):
-            lines.append("  " + block_line(block))
-        lines += [f"  would start {hint}" for hint in task.get("would_help", [])]
+        lines += [f"  {line}" for line in waiting_lines(task)]
     return "\n".join(lines)
+
+
+def waiting_lines(task: dict[str, Any]) -> list[str]:
+    """Why a task waits: its place, its start, what is in the way and what would help."""
+    lines: list[str] = []
+    if task.get("position"):
+        of = f" of {task['waiting']}" if task.get("waiting") else ""
+        factors = ", ".join(factor_text(it) for it in task.get("factors") or ())
+        lines.append(
+            f"place {task['position']}{of} in the queue" + (f": {factors}" if factors else "")
+        )
+        if task.get("behind"):
+            lines.append(f"  {task['behind']}")
+    if start := expected_text(task.get("expected"), time.time()):
+        lines.append(f"start {start}")
+    lines += [block_line(block) for block in task.get("blocks", [])]
+    return lines + [f"would start {hint}" for hint in task.get("would_help", [])]
 
 
 def block_line(block: dict[str, Any]) -> str:

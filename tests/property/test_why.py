@@ -4,6 +4,7 @@ long as is foreseen, submit what was planned."""
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -115,9 +116,9 @@ def draw_trouble(draw: st.DrawFn, world: World, box: Node) -> None:
         world.drain(box.name)
     elif trouble == "cordon":
         world.change(box.name, cordon=Mark("alice", 0.0, ""))
-    if box.gpus and draw(st.booleans()):
+    if len(box.gpus) > 0 and draw(st.integers(0, 1)):
         index = draw(st.sampled_from(range(len(box.gpus))))
-        if draw(st.booleans()):
+        if draw(st.integers(0, 1)):
             world.use_gpu(box.name, index, process("carol", draw(st.sampled_from((6, 20)))))
         else:
             marks = {box.gpus[index].uuid: Mark("flextui", 0.0, "XID 79")}
@@ -207,7 +208,7 @@ def test_remove_what_is_named_and_it_starts_or_the_next_reason_is_told(
 
 # ── what would help ────────────────────────────────────────────────────────────────────────────
 
-CHANGES = (
+CHANGES: tuple[tuple[str, tuple[str, ...], Callable[[str], Any]], ...] = (
     (r"with (\d+) GPUs? instead of \d+", ("resources", "gpus"), int),
     (r"with ([\d.]+) CPUs? instead of [\d.]+", ("resources", "cpus"), float),
     (r"with gpu_share ([\d.]+) instead of .*", ("resources", "gpu_share"), float),

@@ -105,12 +105,13 @@ def _clears(snapshot: Snapshot, obstacle: Obstacle, now: Now) -> str:
     for key in obstacle.attempts:
         attempt = snapshot.attempts[key]
         job = job_of(snapshot, attempt)
-        if job is not None:
-            hard = hard_end(job, attempt)
-            if hard < inf and attempt.stop is None:
-                hard -= job.spec.grace
-            soon = expected_end(snapshot, attempt, now.wall)
-            ends.append((min(soon.at, hard), hard, job.full_name))
+        if job is None:
+            continue
+        if attempt.stop is not None:
+            return f"{job.full_name} is being stopped"
+        hard = hard_end(job, attempt) - job.spec.grace
+        soon = expected_end(snapshot, attempt, now.wall)
+        ends.append((min(soon.at, hard), hard, job.full_name))
     soon_at, hard, name = min(ends, default=(inf, inf, ""))
     if soon_at == inf:
         return ""
