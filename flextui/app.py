@@ -75,6 +75,7 @@ class FlextuiApp(Typed):
             self.tell(first + (more if len(self.look.problems) > 1 else ""), bad=True)
 
     def _tick(self) -> None:
+        self.history.take(time.monotonic(), self.view.nodes.values())
         self.changed()
         self.collector.moment(time.monotonic())
 

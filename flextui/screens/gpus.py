@@ -26,14 +26,14 @@ class Gpus(Place):
 
     NAME = "gpus"
     KEYS: ClassVar[tuple[Key, ...]] = (
-        Key("open-node", "l, right", "open its node", "focused.open"),
+        Key("node", "l, right", "open its node", "node", short="node"),
         Key("cordon", "c", "cordon the GPU, or uncordon", short="cordon",
             command="cordon NODE:GPU", acts=True),
         Key("group", "t", "group by node, model, state", short="group"),
         Key("yank", "y", "yank its UUID", short="yank UUID"),
         *sort_keys(gpus.DEVICES),
     )  # fmt: skip
-    OPENS = "node"
+    OPENS = "GPU"
     HELP = "Every GPU of the fleet. n/a: the driver doesn't tell."
 
     def __init__(self, location: Location, app: FlextuiApp) -> None:
@@ -62,7 +62,11 @@ class Gpus(Place):
 
     @on(Grid.Opened, "#gpus")
     def _open(self, event: Grid.Opened) -> None:
-        self.app.open_node(event.key.rpartition(":")[0])
+        self.app.open_gpu(*event.key.rsplit(":", 1))
+
+    def action_node(self) -> None:
+        if key := self._grid.cursor_key:
+            self.app.open_node(key.rpartition(":")[0])
 
     def action_cordon(self) -> None:
         self.app.act.cordon(self._grid.chosen)

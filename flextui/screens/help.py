@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flextui.screens.place import Place
 
 _TITLES = {
-    "list": "In lists", "everywhere": "Everywhere", "pager": "In the text",
+    "list": "In lists", "map": "On the map", "everywhere": "Everywhere", "pager": "In the text",
     "devices": "In the list of GPUs", "processes": "In the list of processes",
 }  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.widgets import Static
 
@@ -40,7 +41,7 @@ class Node(Place):
             acts=True),
         Key("yank", "y", "yank the GPU's UUID, or the process's pid"),
     )  # fmt: skip
-    OPENS = ""
+    OPENS = "GPU"
     HELP = "The node's devices, and who holds their memory: jobs of flextui and everybody else."
     LEGEND = SIGNS
     DEFAULT_CSS = """
@@ -79,6 +80,10 @@ class Node(Place):
             self._processes.sync(gpus.holders(node), now, self.pattern)
         self._devices.show()
         self._holders.show()
+
+    @on(Grid.Opened, "#gpus")
+    def _open(self, event: Grid.Opened) -> None:
+        self.app.open_gpu(self.node_name, event.key.rpartition(":")[2])
 
     def action_cordon_gpu(self) -> None:
         self.app.act.cordon(self._devices.chosen)

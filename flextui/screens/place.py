@@ -87,7 +87,7 @@ class Place(Keyed):
     # ── drawing ──
 
     def on_mount(self) -> None:
-        self._remember_back()
+        self.remember_back()
         self.refresh_view()
         self.take_focus()
         self.ready.set()
@@ -102,7 +102,7 @@ class Place(Keyed):
         for grid in self.query(Grid):
             memory[f"cursor {grid.id}"] = grid.cursor_key or ""
 
-    def _remember_back(self) -> None:
+    def remember_back(self) -> None:
         """Cursor and filter as they were when this place was left."""
         memory = self.app.memory.get(self.location, {})
         for grid in self.query(Grid):

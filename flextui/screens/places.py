@@ -17,6 +17,8 @@ from flextui.screens.events import Events
 from flextui.screens.fields import events, gpus, jobs, nodes
 from flextui.screens.fleet import Fleet
 from flextui.screens.goto import GoTo
+from flextui.screens.gpu import PROCESSES as GPU_PROCESSES
+from flextui.screens.gpu import Gpu
 from flextui.screens.gpus import Gpus
 from flextui.screens.help import Help
 from flextui.screens.job import Job
@@ -32,12 +34,13 @@ from flextui.screens.prompt import Prompt
 from flextui.screens.trail import Location
 from flextui.screens.widgets.filterbar import FILTER_KEYS
 from flextui.screens.widgets.grid import LIST_KEYS
+from flextui.screens.widgets.heatmap import MAP_KEYS
 from flextui.screens.widgets.logview import PAGER_KEYS
 
 if TYPE_CHECKING:
     from flextui.app import FlextuiApp
 
-_PLACES = (Fleet, Node, Gpus, Jobs, Job, Logs, Events, Commands, Editor)
+_PLACES = (Fleet, Node, Gpu, Gpus, Jobs, Job, Logs, Events, Commands, Editor)
 PLACES: dict[str, type[Place]] = {it.NAME: it for it in _PLACES}
 PROMPTS: dict[str, type[Prompt[Any]]] = {
     it.NAME: it for it in (Confirm, Leave, GoTo, Columns, Help)
@@ -52,6 +55,7 @@ def keys() -> dict[str, tuple[Key, ...]]:
         "devices": DEVICE_KEYS,
         "processes": PROCESS_KEYS,
         "list": LIST_KEYS,
+        "map": MAP_KEYS,
         "filter": FILTER_KEYS,
         "pager": PAGER_KEYS,
         "everywhere": EVERYWHERE,
@@ -74,6 +78,7 @@ _TABLES: dict[str, tuple[Sequence[Field[Any]], Iterable[str]]] = {
     "fleet": (nodes.FIELDS, nodes.GROUPS),
     "devices": (DEVICES, ()),
     "processes": (gpus.PROCESSES, ()),
+    "gpu": (GPU_PROCESSES, ()),
     "gpus": (gpus.DEVICES, gpus.GROUPS),
     "jobs": (jobs.FIELDS, jobs.GROUPS),
     "job": (jobs.ATTEMPTS, ()),

@@ -110,6 +110,7 @@ class Reach:
                  listed=True),
             Verb("logs", "what it prints", self._job(app.open_logs), jobs, listed=True),
             Verb("node", "its devices and processes", app.open_node, nodes, listed=True),
+            Verb("gpu", "its charts and processes", self._open_gpu, self._gpus, listed=True),
             Verb("edit", "change a job and submit it again", self._job(app.edit_job), jobs),
             Verb("stop", "stop a job", self._job(lambda key: app.act.stop((key,))), jobs,
                  acts=True),
@@ -145,7 +146,13 @@ class Reach:
             for name in (node["name"], *(f"{node['name']}:{g['index']}" for g in node["gpus"]))
         ]
 
+    def _gpus(self) -> list[str]:
+        return [device for device in self._devices() if ":" in device]
+
     # ── their arguments ──
+
+    def _open_gpu(self, text: str) -> None:
+        self._app.open_gpu(*self._device(text).rsplit(":", 1))
 
     def _find(self, text: str) -> JobDoc:
         """A job by id, owner/name, name, or `owner/name id`."""

@@ -15,6 +15,7 @@ from flextui.screens.act import Actions
 from flextui.screens.commandline import Line, line
 from flextui.screens.goto import GoTo
 from flextui.screens.help import Help
+from flextui.screens.history import History
 from flextui.screens.journal import Journal
 from flextui.screens.keys import Keymap, shown
 from flextui.screens.listing import Layout
@@ -37,6 +38,7 @@ class Roaming(Painted):
         self.view = View()
         self.client: Client | None = None
         self.info: CoreInfo | None = None
+        self.history = History()
         self.journal = Journal()
         self.act = Actions(self)  # type: ignore[arg-type]
         self.reach = Reach(self)  # type: ignore[arg-type]
@@ -114,6 +116,11 @@ class Roaming(Painted):
             raise NotReached(f"no node is called {name!r}")
         self._looked(Line(("gpus", name)))
         self.open("node", name)
+
+    def open_gpu(self, node: str, index: str) -> None:
+        """One device of a node."""
+        self._looked(Line(("gpus", node)))
+        self.open("gpu", node, index)
 
     def open_job(self, job_id: str) -> None:
         self._looked(line(Show(job_id)))

@@ -38,7 +38,8 @@ from tests.screens.kit import running, until
 
 LOOKS = ("Plan", "Show", "Why", "ListEvents", "ListJobs", "ListNodes", "Check", "WhoAmI")
 WAYS: dict[str, tuple[str, ...]] = {
-    "fleet": (), "node": ("j", "enter"), "gpus": ("4",), "jobs": ("2",), "job": ("2", "enter"),
+    "fleet": (), "node": ("j", "enter"), "gpu": ("4", "enter"),
+    "gpus": ("4",), "jobs": ("2",), "job": ("2", "enter"),
     "logs": ("2", "l"), "events": ("3",), "commands": ("2", "enter", "5"), "editor": ("n",),
 }  # fmt: skip
 KEYMAP = Keymap(places.keys())

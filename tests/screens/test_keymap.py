@@ -8,6 +8,7 @@ from flextui.app import FlextuiApp
 from flextui.screens import places
 from flextui.screens.keys import TAKEN, BadStroke, Key, Keymap, chords, pressed, shown, stroke
 from flextui.screens.widgets.grid import Grid
+from flextui.screens.widgets.heatmap import HeatMap
 from flextui.screens.widgets.logview import LogView
 
 
@@ -74,7 +75,8 @@ def test_movement_is_the_same_wherever_there_is_something_to_move_in() -> None:
 
 
 def test_every_key_has_an_action_that_is_there() -> None:
-    targets = {"list": [Grid], "pager": [LogView], "devices": [Grid], "processes": [Grid]}
+    targets = {"list": [Grid], "pager": [LogView], "devices": [Grid], "processes": [Grid],
+               "map": [HeatMap]}  # fmt: skip
     for name, keys in places.keys().items():
         for key in keys:
             target, _, action = key.run().rpartition(".")

@@ -18,6 +18,8 @@ from rich.style import Style
 from textual.pilot import Pilot
 
 from flextui.app import FlextuiApp
+from flextui.core.model.docs import NodeDoc
+from flextui.screens.history import EVERY_S, History
 from flextui.screens.look import Look
 from flextui.screens.prompt import Prompt
 from tests.screens.fake_client import FakeClient, FakeLink
@@ -32,7 +34,9 @@ LEGIBLE = 3.0
 PLACES: dict[str, tuple[str, ...]] = {
     "fleet": ("g",),
     "node": ("j", "enter"),
+    "gpu": ("4", "j", "enter"),
     "gpus": ("4",),
+    "map": ("z", "l"),
     "jobs": ("2",),
     "jobs-grouped": ("2", "t", "t", "j", "space"),
     "jobs-filtered": ("2", "/", *"chat", "enter"),
@@ -101,6 +105,16 @@ def look(style: Style) -> str:
     return " ".join([fore, "on", back, *words])
 
 
+def remember(history: History, nodes: list[NodeDoc]) -> None:
+    """Five minutes of work that goes up and down, and no more after it."""
+    for step in range(60):
+        for node in nodes:
+            for gpu in node["gpus"]:
+                gpu["utilization"] = step * 7 % 101 if gpu["state"] == "used" else 0
+        history.take(step * EVERY_S, nodes)
+    history.take = lambda *_: None  # type: ignore[method-assign]
+
+
 async def settled(app: FlextuiApp, pilot: Pilot[None]) -> None:
     """Until the screen has stopped changing."""
     before = ""
@@ -117,6 +131,7 @@ async def drawn(place: str, size: tuple[int, int], theme: str) -> FlextuiApp:
         async with asyncio.timeout(20):
             while not app.view.nodes:
                 await pilot.pause()
+        remember(app.history, list(app.view.nodes.values()))
         await pilot.press(*PLACES[place])
         app.clear_notifications()
         await settled(app, pilot)

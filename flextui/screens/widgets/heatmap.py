@@ -1,0 +1,246 @@
+"""The fleet as a map: each node a few cells, so that two hundred of them are one page.
+
+It shows what its table lists, in its order and groups, and shares the list's selection.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from flextui.core.model.docs import NodeDoc
+from flextui.screens.fields import heat
+from flextui.screens.format import safe
+from flextui.screens.keys import Key
+from flextui.screens.listing import HEADING
+from flextui.screens.selection import Selection
+from flextui.screens.table import Table
+from flextui.screens.widgets.roles import role_style
+
+MAP_KEYS = (
+    Key("left", "h, left", "the node to the left", "focused.step(-1)"),
+    Key("right", "l, right", "the node to the right", "focused.step(1)"),
+    Key("down", "j, down", "down", "focused.move(1)"),
+    Key("up-line", "k, up", "up", "focused.move(-1)"),
+    Key("top", "g, home", "the first node", "focused.step(-100000)"),
+    Key("bottom", "G, end", "the last node", "focused.step(100000)"),
+    Key("half-down", "ctrl+d, pagedown", "half a page down", "focused.half(1)"),
+    Key("half-up", "ctrl+u, pageup", "half a page up", "focused.half(-1)"),
+    Key("open", "enter", "open the node", "focused.open", short="open"),
+    Key("select", "space", "select or unselect, and to the right", "focused.pick"),
+    Key("select-all", "*", "select all that is shown, or nothing", "focused.all"),
+    Key("show", "m", "cells show memory, utilisation, owner, temperature", "focused.next_show",
+        short="memory …"),
+)  # fmt: skip
+ROLES = ("ok", "busy", "idle", "warn", "bad", "dim", "accent", "bold", "cursor", "head")
+
+
+class HeatMap(ScrollView, can_focus=True):
+    """Tiles with a cursor."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"map--{role}" for role in ROLES}
+    DEFAULT_CSS = """
+    HeatMap {
+        height: 1fr; scrollbar-size-vertical: 1; overflow-x: hidden; background: transparent;
+        & .map--ok { color: $text-success; }
+        & .map--busy { color: $text-success; text-style: bold; }
+        & .map--idle { color: $text-success 60%; }
+        & .map--warn { color: $text-warning; }
+        & .map--bad { color: $text-error; text-style: bold; }
+        & .map--dim { color: $foreground-muted; }
+        & .map--accent { color: $text-primary; }
+        & .map--bold { text-style: bold; }
+        & .map--head { color: $foreground-muted; text-style: bold; }
+        & .map--cursor { background: $primary-muted; text-style: bold; }
+        &:light .map--cursor { background: $surface-lighten-2; text-style: bold; }
+        &:ansi .map--cursor { background: ansi_default; text-style: reverse; }
+    }
+    """
+
+    class Opened(Message):
+        """Enter or a double click on a node."""
+
+        def __init__(self, key: str) -> None:
+            super().__init__()
+            self.key = key
+
+    class Moved(Message):
+        """The cursor is on another node, or the cells show something else."""
+
+    def __init__(self, table: Table[NodeDoc], selection: Selection, *, id: str) -> None:
+        super().__init__(id=id)
+        self._table = table
+        self.selection = selection
+        self.showing = heat.SHOWS[0]
+        self._at = 0
+        self._key: str | None = None
+        self._keys: list[str] = []
+        self._lines: list[list[str]] = []
+        self._wide = 1
+        self._names: dict[str, str] = {}
+        self._styles: dict[str, Style] = {}
+
+    # ── content ──
+
+    @property
+    def cursor_key(self) -> str | None:
+        """The node under the cursor."""
+        return self._key
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The selected nodes, else the one under the cursor."""
+        if picked := self.selection.of(self._keys, self._at):
+            return tuple(key for key in self._keys if key in picked)
+        return () if self._key is None else (self._key,)
+
+    def show(self) -> None:
+        """The table has changed."""
+        self._keys = [key for key in self._table.keys if not key.startswith(HEADING)]
+        if self._key in self._keys:
+            self._at = self._keys.index(self._key)
+        self._at = max(0, min(self._at, len(self._keys) - 1))
+        self._key = self._keys[self._at] if self._keys else None
+        self._names = heat.short_names(self._keys)
+        self._layout_tiles()
+        self.refresh()
+
+    def select(self, key: str) -> None:
+        """Put the cursor on a node."""
+        if key in self._keys:
+            self._go(self._keys.index(key))
+        else:
+            self._key = key
+
+    def _doc(self, key: str) -> NodeDoc:
+        doc = self._table.doc(key)
+        assert doc is not None, "a key of the table"
+        return doc
+
+    def _layout_tiles(self) -> None:
+        tiles = (heat.tile(self._doc(key), self.showing, self._names[key]) for key in self._keys)
+        widest = max((sum(cell_len(s.text) for s in tile) for tile in tiles), default=1)
+        self._wide = widest + 3
+        a_line = max(1, self.size.width // self._wide)
+        self._lines = []
+        run: list[str] = []
+        for key in [*self._table.keys, HEADING]:
+            if key.startswith(HEADING):
+                self._lines += [run[at : at + a_line] for at in range(0, len(run), a_line)]
+                run = []
+                if key != HEADING:
+                    self._lines.append([key])
+            else:
+                run.append(key)
+        self.virtual_size = Size(self.size.width, len(self._lines))
+
+    # ── drawing ──
+
+    def on_resize(self, _event: events.Resize) -> None:
+        self._layout_tiles()
+
+    def notify_style_update(self) -> None:
+        self._styles.clear()
+        super().notify_style_update()
+
+    def _style(self, role: str) -> Style:
+        if role not in self._styles:
+            self._styles[role] = role_style(self, f"map--{role}") if role else Style()
+        return self._styles[role]
+
+    def render_line(self, y: int) -> Strip:
+        width, index = self.size.width, int(self.scroll_offset.y) + y
+        base = self.rich_style
+        segments: list[Segment] = []
+        for key in self._lines[index] if index < len(self._lines) else ():
+            if (heading := self._table.heading(key)) is not None:
+                segments += [Segment(safe(s.text), self._style(s.role)) for s in heading]
+            else:
+                segments += self._tile(key, base)
+        return Strip(segments).adjust_cell_length(width, base).apply_style(base)
+
+    def _tile(self, key: str, base: Style) -> list[Segment]:
+        marked = key in self.selection.of(self._keys, self._at)
+        here = key == self._key and self.has_focus
+        over = self._style("cursor") if here else Style()
+        plain = here and self.app.native_ansi_color
+        parts = [Segment("*" if marked else " ", self._style("accent"))]
+        used = 1
+        for span in heat.tile(self._doc(key), self.showing, self._names[key]):
+            style = Style() if plain else self._style(span.role)
+            parts.append(Segment(safe(span.text), style + over))
+            used += cell_len(span.text)
+        parts.append(Segment(" " * (self._wide - used)))
+        return parts
+
+    # ── movement ──
+
+    def _go(self, index: int) -> None:
+        if not self._keys:
+            return
+        self._at = max(0, min(index, len(self._keys) - 1))
+        self._key = self._keys[self._at]
+        line, _ = self._place()
+        self.scroll_to_region(Region(0, line, 1, 1), animate=False)
+        self.refresh()
+        self.post_message(self.Moved())
+
+    def _place(self) -> tuple[int, int]:
+        for number, line in enumerate(self._lines):
+            if self._key in line:
+                return number, line.index(self._key or "")
+        return 0, 0
+
+    def action_step(self, by: int) -> None:
+        self._go(self._at + by)
+
+    def action_move(self, by: int) -> None:
+        line, column = self._place()
+        step = 1 if by > 0 else -1
+        target = line + by
+        while 0 <= target < len(self._lines) and self._lines[target][0].startswith(HEADING):
+            target += step
+        if 0 <= target < len(self._lines):
+            row = self._lines[target]
+            self._go(self._keys.index(row[min(column, len(row) - 1)]))
+        else:
+            self._go(0 if by < 0 else len(self._keys) - 1)
+
+    def action_half(self, by: int) -> None:
+        self.action_move(by * max(1, self.size.height // 2))
+
+    def action_open(self) -> None:
+        if self._key is not None:
+            self.post_message(self.Opened(self._key))
+
+    def action_pick(self) -> None:
+        self.selection.toggle(self._key)
+        self.action_step(1)
+
+    def action_all(self) -> None:
+        self.selection.all(self._keys)
+        self.refresh()
+
+    def action_next_show(self) -> None:
+        shows = heat.SHOWS
+        self.showing = shows[(shows.index(self.showing) + 1) % len(shows)]
+        self.refresh()
+        self.post_message(self.Moved())
+
+    def on_click(self, event: events.Click) -> None:
+        index = int(self.scroll_offset.y) + event.y
+        column = event.x // self._wide
+        if index < len(self._lines) and column < len(self._lines[index]):
+            key = self._lines[index][column]
+            if not key.startswith(HEADING):
+                self._go(self._keys.index(key))
+                if event.chain == 2:
+                    self.action_open()
