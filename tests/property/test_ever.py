@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flextui.core.model.spec import JobSpec
+from flextui.core.model.state import Node
 from flextui.core.scheduler.ever import Never, never
-from tests.unit.world import World, node
+from tests.unit.world import GIB, World, node
 
 MODELS = ["NVIDIA A100-SXM4-80GB", "NVIDIA GeForce RTX 3090"]
 
@@ -20,21 +22,29 @@ WHERE: list[dict[str, Any]] = [{}, RACK, {"node": ["n0"]}, {"not": RACK}]
 
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
-    """One to four nodes with nothing on them."""
-    return World(
-        *(
-            node(
-                f"n{index}",
-                cpus=draw(st.sampled_from([2, 8, 32])),
-                memory=draw(st.sampled_from([8, 64])),
-                gpus=draw(st.sampled_from([0, 1, 4])),
-                model=draw(st.sampled_from(MODELS)),
-                gpu_memory=draw(st.sampled_from([24, 80])),
-                labels=draw(st.sampled_from([{}, {"rack": "a"}, {"rack": "b"}])),
-            )
-            for index in range(draw(st.integers(1, 4)))
-        )
+    """One to four nodes with nothing on them; some share GPUs, some have slices."""
+    return World(*(draw(boxes(f"n{index}")) for index in range(draw(st.integers(1, 4)))))
+
+
+@st.composite
+def boxes(draw: st.DrawFn, name: str) -> Node:
+    box = node(
+        name,
+        cpus=draw(st.sampled_from([2, 8, 32])),
+        memory=draw(st.sampled_from([8, 64])),
+        gpus=draw(st.sampled_from([0, 1, 4])),
+        model=draw(st.sampled_from(MODELS)),
+        gpu_memory=draw(st.sampled_from([24, 80])),
+        labels=draw(st.sampled_from([{}, {"rack": "a"}, {"rack": "b"}])),
     )
+    kind = draw(st.sampled_from(["whole", "whole", "shared", "slices"]))
+    if kind == "shared":
+        policy = box.spec.gpus.model_copy(update={"share": True})
+        return replace(box, spec=box.spec.model_copy(update={"gpus": policy}))
+    if kind == "slices":
+        cut = (replace(it, mig="1g.10gb", memory_bytes=10 * GIB, parent="p") for it in box.gpus)
+        return replace(box, gpus=tuple(cut))
+    return box
 
 
 @st.composite
@@ -44,8 +54,12 @@ def specs(draw: st.DrawFn) -> dict[str, Any]:
         "cpus": draw(st.sampled_from([0.5, 2, 8, 30, 64])),
         "memory": draw(st.sampled_from([None, "4GiB", "60GiB", "100GiB"])),
     }
-    if resources["gpus"]:
-        resources["gpu_model"] = draw(st.sampled_from([[], ["a100"], ["3090"], ["h100"]]))
+    if draw(st.integers(0, 2)) == 0:
+        resources["gpus"] = 0
+        resources["gpu_share"] = draw(st.sampled_from([0.3, 0.8, "20GiB", "60GiB", "90GiB"]))
+    if resources["gpus"] or "gpu_share" in resources:
+        models = [[], ["a100"], ["3090"], ["h100"], ["1g.10gb"], ["mig"]]
+        resources["gpu_model"] = draw(st.sampled_from(models))
         resources["gpu_memory"] = draw(st.sampled_from([None, "20GiB", "40GiB", "90GiB"]))
     where = draw(st.sampled_from(WHERE))
     return {"name": "job", "run": "x", "resources": resources, "where": where}
@@ -77,12 +91,15 @@ def changed(data: dict[str, Any], refused: Never) -> dict[str, Any]:
     offered = refused.nearest
     resources = {**data["resources"]}
     for field, value in re.findall(r"(\w+): ([\w.]+)", offered):
-        resources[field] = value if field in ("memory", "gpu_memory") else float(value)
+        sizes = ("memory", "gpu_memory", "gpu_share", "gpu_model")
+        resources[field] = value if field in sizes else float(value)
+    if "in place of gpu_share" in offered or "without gpu_share" in offered:
+        resources.pop("gpu_share")
     if "another gpu_model" in offered:
         resources.pop("gpu_model")
     if "gpus" in resources:
         resources["gpus"] = int(resources["gpus"])
-    if not resources["gpus"]:
+    if not resources["gpus"] and "gpu_share" not in resources:
         resources.pop("gpu_model", None)
         resources.pop("gpu_memory", None)
     where = {} if "without where" in offered else data["where"]

@@ -326,3 +326,12 @@ def test_a_gang_of_more_nodes_than_there_are() -> None:
     why = world.why("job")
     assert why.summary == "needs 2 nodes with 1 GPU each: no more than 1 could ever hold that"
     assert (why.feasible_ever, why.would_help) == (False, ("with 1 node instead of 2: now",))
+
+
+def test_a_slice_will_do_where_no_whole_gpu_is_free() -> None:
+    box = node("box", gpus=1)
+    cut = replace(box.gpus[0], mig="2g.20gb", memory_bytes=20 * GIB, parent="p", index=0)
+    world = World(replace(box, gpus=(cut,)))
+    world.submit("job", resources={"gpus": 1})
+    world.settle()
+    assert world.why("job").would_help == ("with gpu_model 2g.20gb: now",)

@@ -145,11 +145,21 @@ def _clamped(room: Room, need: Need) -> tuple[Need, list[_Change]]:
 def _clamped_gpus(room: Room, need: Need, changes: list[_Change]) -> Need:
     """Fewer GPUs, or less of one; where none is of the kind, of another model or with less
     memory."""
-    if need.wants.shared and room.devices and not any(it.shareable for it in room.devices):
-        changes.append(_Change(("resources", "gpu_share"), "gpus: 1 in place of gpu_share", 0.5))
-        need = replace(need, share=0, share_bytes=0, gpus=1)
+    if need.wants.shared and not any(it.shareable for it in room.devices):
+        instead = "gpus: 1 in place of gpu_share" if room.devices else "without gpu_share"
+        changes.append(_Change(("resources", "gpu_share"), instead, 0.5))
+        need = replace(need, share=0, share_bytes=0, gpus=1 if room.devices else 0)
+        if not need.gpus:
+            return replace(need, models=(), gpu_memory=0)
     kind = _of_kind(room, need)
-    if not kind and need.models and _of_kind(room, replace(need, models=())):
+    if not kind and (profile := _largest_slice(room)) and not _whole(room):
+        changes.append(_Change(("resources", "gpu_model"), f"gpu_model: {profile}", 0.6))
+        need = replace(need, models=(profile,))
+        kind = _of_kind(room, need)
+        if need.gpus > 1:
+            changes.append(_Change(("resources", "gpus"), "gpus: 1", 1 - 1 / need.gpus))
+            need = replace(need, gpus=1)
+    elif not kind and need.models and _of_kind(room, replace(need, models=())):
         changes.append(_Change(("resources", "gpu_model"), "another gpu_model", 0.5))
         need = replace(need, models=())
         kind = _of_kind(room, need)
@@ -175,3 +185,13 @@ def _of_kind(room: Room, need: Need) -> list[Device]:
     shared = need.wants.shared
     wants = replace(need.wants, gpus=min(need.gpus, 1))
     return [it for it in room.devices if is_meant(wants, it) and (it.shareable or not shared)]
+
+
+def _whole(room: Room) -> bool:
+    """Whether it has GPUs that aren't cut into slices."""
+    return any(not it.mig for it in room.devices)
+
+
+def _largest_slice(room: Room) -> str:
+    """The profile of its largest slice; "" if it has none."""
+    return max(((it.memory, it.mig) for it in room.devices if it.mig), default=(0, ""))[1]

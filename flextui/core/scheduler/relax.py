@@ -160,6 +160,9 @@ def _less_gpus(room: Room, need: Need, devices: list[Device]) -> Iterator[Offer]
         text = f"with {count(fewer, 'GPU')} instead of {number}"
         yield (Change("gpus", fewer, text, 1 - fewer / number),)
     if number == 1:
+        slices = [(it.memory, it.mig) for it in devices if it.mig and it.free_milli == MILLI]
+        if slices and (profile := max(slices)[1]) and able(models=(profile,)):
+            yield (Change("gpu_model", (profile,), f"with gpu_model {profile}", 0.5),)
         parts = [it.free_milli // PART * PART for it in able(gpus=0, share=PART) if it.shareable]
         if parts and (part := max(parts)) < MILLI:
             text = f"with gpu_share {part / MILLI:g} instead of a whole GPU"
