@@ -157,7 +157,8 @@ def rank_of(outlook: Outlook, need: Need, room: Room, place: Place) -> Any:
         after.remove(device.free_milli)
         after += [device.free_milli - milli] * (device.free_milli > milli)
         price += outlook.price(milli, device.memory)
-    left = Left(tuple(sorted(after, reverse=True)), sum(it.memory for it in place.devices), price)
+    free = outlook.free(tuple(sorted(after, reverse=True)))
+    left = Left(free, sum(it.memory for it in place.devices), price)
     before = Before(sum(gaps), outlook.lost(gaps, room.free_cpus, room.free_memory))
     likes = preferred(need, room.node)
     return rank(outlook, need.about, likes, before, left, room.free_cpus, room.free_memory)
@@ -186,8 +187,9 @@ def test_nothing_is_given_out_twice_and_a_memo_changes_no_answer(
         live = [it for it in world.attempts.values() if it.state.live]
         for name, it in world.nodes.items():
             check(it, [attempt for attempt in live if attempt.node == name])
-        if live and data.draw(st.booleans()):
-            world.end(data.draw(st.sampled_from(sorted(live, key=lambda it: it.id))).id)
+        if live and data.draw(st.integers(0, 1)):
+            ends = data.draw(st.sampled_from(sorted(it.id for it in live)))
+            world.end(ends)
 
 
 def check(node: Node, live: list[Attempt]) -> None:

@@ -254,8 +254,8 @@ def test_jobs_that_keep_apart_dont_meet() -> None:
 
 def test_replicas_that_keep_apart_take_a_node_each() -> None:
     world = World(node("a", cpus=8), node("b", cpus=8))
-    web = {"resources": {"cpus": 1}, "where": {"apart": ["web"]}}
-    world.submit("web", type="service", count=3, **web)
+    where = {"apart": ["web"]}
+    world.submit("web", type="service", count=3, resources={"cpus": 1}, where=where)
     world.settle()
     assert sorted(str(world.where("web", index)) for index in range(3)) == ["None", "a", "b"]
 

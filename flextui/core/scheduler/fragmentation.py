@@ -49,7 +49,7 @@ NEXT = 0.2
 STEP = 50
 """CPUs and memory are told apart by the thousandths of GPUs that they go with, in such steps."""
 _PLENTY = 1e9
-_KEPT = 1 << 18
+_KEPT = 1 << 16
 
 Gaps = tuple[int, ...]
 """Thousandths that are free of each device that isn't full, most first."""
@@ -72,40 +72,47 @@ class Outlook:
         self._asked = [it for it in asked if it.milli]
         self._sizes = sorted({it.milli for it in self._asked if it.milli < MILLI})
         self._served: dict[tuple[int, int], _Served] = {}
-        self._free: dict[Gaps, tuple[int, float, _Served]] = {}
-        self._known: dict[tuple[Gaps, int], float] = {}
+        self._free: dict[Gaps, Free] = {}
+        self._users: dict[int, float] = {}
+        """Bytes of a device → the part of the demand that could use it."""
 
     def lost(self, gaps: Gaps, cpus: int, memory: int) -> float:
         """Of a node with this much free: thousandths of GPUs that nobody will get."""
-        if not gaps:
-            return 0.0
+        return self.lost_of(self.free(gaps), cpus, memory)
+
+    def free(self, gaps: Gaps) -> Free:
+        """What there is to know of such devices; the same object for equal ones."""
+        known = self._free.get(gaps)
+        if known is None:
+            if len(self._free) > _KEPT:
+                self._free.clear()
+            known = self._free[gaps] = Free(gaps, sum([self.gap[it] for it in gaps]))
+        return known
+
+    def lost_of(self, free: Free, cpus: int, memory: int) -> float:
+        """The same for devices that are known."""
         one, other = self._cpus, self._memory
         by_cpus = cpus * one.serves + one.anyway
         by_memory = memory * other.serves + other.anyway
-        key = (gaps, int(by_cpus if by_cpus < by_memory else by_memory) // STEP)
-        known = self._known.get(key)
-        return self._lost(key) if known is None else known
+        step = int(by_cpus if by_cpus < by_memory else by_memory) // STEP
+        lost = free.lost.get(step)
+        return self._work_out(free, step) if lost is None else lost
 
-    def _lost(self, key: tuple[Gaps, int]) -> float:
-        gaps, company = key[0], key[1] * STEP
-        free = self._free.get(gaps)
-        if free is None:
-            if len(self._known) > _KEPT:
-                self._known.clear()
-                self._free.clear()
-            lost = sum([self.gap[it] for it in gaps])
-            free = self._free[gaps] = (sum(gaps), lost, self._serves(gaps))
-        total, lost, served = free
-        left = max(0.0, total - lost)
-        lacks = left - company
-        starved = (lacks + sqrt(lacks * lacks + self._spread * left)) / 2
-        next_one = total * (1.0 - served.part(company))
-        value = self._known[key] = lost + starved + NEXT * next_one
-        return value
+    def _work_out(self, free: Free, step: int) -> float:
+        lost = 0.0
+        if free.total:
+            left = max(0.0, free.total - free.gone)
+            lacks = left - step * STEP
+            starved = (lacks + sqrt(lacks * lacks + self._spread * left)) / 2
+            served = free.served or self._serves(free)
+            next_one = free.total * (1.0 - served.part(step * STEP))
+            lost = free.gone + starved + NEXT * next_one
+        free.lost[step] = lost
+        return lost
 
-    def _serves(self, gaps: Gaps) -> _Served:
+    def _serves(self, free: Free) -> _Served:
         """What of the demand fits the GPUs, if CPUs and memory were no matter."""
-        whole, largest = gaps.count(MILLI), gaps[0]
+        whole, largest = free.gaps.count(MILLI), free.gaps[0]
         key = (whole, bisect_right(self._sizes, largest))
         if key not in self._served:
             able = [
@@ -115,15 +122,33 @@ class Outlook:
                 (max(it.cpus * self._cpus.serves, it.memory * self._memory.serves), it.weight)
                 for it in able
             )
-        return self._served[key]
+        free.served = self._served[key]
+        return free.served
 
     def price(self, milli: int, memory: int) -> float:
         """What it costs to take so much of devices with so much memory, for all who can use them.
 
         Where some ask for large devices, these cost more than small ones.
         """
-        users = sum([it.weight for it in self._asked if it.gpu_memory <= memory])
+        users = self._users.get(memory)
+        if users is None:
+            users = sum([it.weight for it in self._asked if it.gpu_memory <= memory])
+            self._users[memory] = users
         return NEXT * milli * users
+
+
+class Free:
+    """What is free of a node's devices, with what an outlook has found out about it."""
+
+    __slots__ = ("gaps", "gone", "lost", "served", "total")
+
+    def __init__(self, gaps: Gaps, gone: float) -> None:
+        self.gaps, self.gone = gaps, gone
+        """`gone`: what the gaps will lose by themselves."""
+        self.total = sum(gaps)
+        self.served: _Served | None = None
+        self.lost: dict[int, float] = {}
+        """By the CPUs and memory beside it, in steps."""
 
 
 class _Served:

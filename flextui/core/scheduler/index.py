@@ -24,6 +24,8 @@ from flextui.core.scheduler.rank import Before, Left, Rank, preferred, rank
 
 SEARCHES = 1024
 """So many requests are kept in order; beyond that the oldest is forgotten."""
+FEW = 16
+"""So many new entries are put in their places one by one."""
 FILLS = 8192
 """So many states of devices are kept with what requests would leave of them."""
 
@@ -74,7 +76,7 @@ class Fill:
         """As `feasible.pick` chooses, where one device is like another."""
         gaps = self.gaps
         if not wants.anything or not gaps:
-            return None if wants.anything else Left(gaps)
+            return None if wants.anything else Left(outlook.free(gaps))
         fits = kind.fits.get(wants)
         if fits is None:
             fits = kind.fits[wants] = suits(wants, room.devices[0])
@@ -85,24 +87,28 @@ class Fill:
             count = wants.gpus
             if len(gaps) < count or gaps[count - 1] < MILLI:
                 return None
-            return Left(gaps[count:], count * memory, outlook.price(count * MILLI, memory))
+            free = outlook.free(gaps[count:])
+            return Left(free, count * memory, outlook.price(count * MILLI, memory))
         milli, gap = share_of(wants, room.devices[0])[0], outlook.gap
         able = [(gap[it - milli] - gap[it], it) for it in set(gaps) if it >= milli]
         if not able:
             return None
-        return Left(_without(gaps, min(able)[1], milli), memory, outlook.price(milli, memory))
+        free = outlook.free(_without(gaps, min(able)[1], milli))
+        return Left(free, memory, outlook.price(milli, memory))
 
     def _any(self, wants: Wants, kind: Kind, room: Room, outlook: Outlook) -> Left | None:
         if not wants.anything:
-            return Left(self.gaps)
+            return Left(outlook.free(self.gaps))
         devices = pick(room, wants, (), outlook.gap.__getitem__, _NOWHERE)
+        if not devices:
+            return None
         gaps, price = self.gaps, 0.0
         for device in devices:
             free = device.free_milli
             taken = share_of(wants, device)[0] if wants.shared else free
             gaps = _without(gaps, free, taken)
             price += outlook.price(taken, device.memory)
-        return Left(gaps, sum(it.memory for it in devices), price) if devices else None
+        return Left(outlook.free(gaps), sum(it.memory for it in devices), price)
 
 
 _NOWHERE: dict[str, GpuPlace] = {}
@@ -160,17 +166,19 @@ class Look:
 class Search:
     """The looks that can hold what some requests are about, best first."""
 
-    __slots__ = ("_entries", "_need", "at")
+    __slots__ = ("_entries", "_most", "_need", "at")
 
     def __init__(self, need: Need) -> None:
         self._need = need
         self._entries: list[tuple[Rank, int, Look]] = []
+        self._most = FEW
+        """With so many entries those that are dead are dropped."""
         self.at = 0
         """The last look that it has seen."""
 
     def read(self, looks: Iterable[Look], outlook: Outlook) -> None:
         """Take in looks that are new to it."""
-        need, entries = self._need, self._entries
+        need, new = self._need, []
         wants, cpus, memory, anywhere = need.wants, need.cpus, need.memory, need.anywhere
         for look in looks:
             if cpus > look.cpus or memory > look.memory:
@@ -184,24 +192,29 @@ class Search:
             before = look.before or look.expect(outlook)
             likes = preferred(need, look.any().node) if need.prefer else 0
             ranked = rank(outlook, need, likes, before, left, look.cpus, look.memory)
-            insort(entries, (ranked, look.id, look))
+            new.append((ranked, look.id, look))
+        entries = self._entries
+        if len(new) < FEW:
+            for entry in new:
+                insort(entries, entry)
+        else:
+            entries += new
+            entries.sort()
+        if len(entries) > self._most:
+            self._bury()
+
+    def _bury(self) -> None:
+        self._entries = [it for it in self._entries if it[2].rooms]
+        self._most = 2 * len(self._entries) + FEW
 
     def best_first(self) -> Iterator[tuple[Rank, Look]]:
         """Those that are still alive."""
         entries, dead = self._entries, 0
+        while dead < len(entries) and not entries[dead][2].rooms:
+            dead += 1
+        del entries[:dead]
         for ranked, _, look in entries:
             if look.rooms:
-                yield ranked, look
-            else:
-                dead += 1
-                if dead > 8:
-                    break
-        else:
-            return
-        self._entries = [it for it in entries if it[2].rooms]
-        done = ranked, look.id
-        for ranked, number, look in self._entries:
-            if (ranked, number) > done:
                 yield ranked, look
 
 

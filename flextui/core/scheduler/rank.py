@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from flextui.core.model.state import Node
-from flextui.core.scheduler.fragmentation import Gaps, Outlook
+from flextui.core.scheduler.fragmentation import Free, Outlook
 from flextui.core.scheduler.need import Need
 
 Rank = tuple[int, float, int, int, int, int]
@@ -32,7 +32,7 @@ class Before(NamedTuple):
 class Left(NamedTuple):
     """What a request would leave of the devices of a room, and what it takes."""
 
-    gaps: Gaps
+    free: Free
     memory: int = 0
     """Bytes that the devices it takes have, free or not."""
     price: float = 0.0
@@ -46,9 +46,9 @@ def rank(
 
     `likes`: labels that it prefers; `before`, `cpus`, `memory`: what is free there now.
     """
-    gaps, size, price = left
+    then, size, price = left
     free, lost = before
-    spoilt = outlook.lost(gaps, cpus - need.cpus, memory - need.memory) - lost + price
+    spoilt = outlook.lost_of(then, cpus - need.cpus, memory - need.memory) - lost + price
     return (-likes, spoilt, size, free, cpus, memory)
 
 
