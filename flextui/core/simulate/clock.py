@@ -105,7 +105,7 @@ class VirtualCore:
         draft = self._draft
         self._revision += 1
         self.passes += 1
-        decision = plan(draft.freeze(self._revision), draft.now, self._memo)
+        decision = plan(draft.freeze(self._revision), draft.now, self._memo, told=False)
         apply_decision(draft, decision)
         wall = inf if decision.next_wall is None else decision.next_wall
         mono = inf if decision.next_mono is None else decision.next_mono + self._began
