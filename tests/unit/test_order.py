@@ -167,7 +167,7 @@ def test_a_shorter_one_takes_the_place_of_a_longer_that_resumes() -> None:
     short = scene.submit("short", time_limit="1h")
     assert may(scene, short, resumes)
     assert not may(scene, short, anew)
-    assert not may(scene, scene.submit("alike", time_limit="9h"), resumes)
+    assert not may(scene, scene.submit("alike", time_limit="9h50m"), resumes)
 
 
 def test_a_job_that_turns_out_long_makes_room_for_new_ones() -> None:

@@ -102,6 +102,12 @@ class Ranking:
             return False
         return self._policy.preempts(job, task, victim_job, victim_task, victim_attempt)
 
+    def worth(self, job: Job, task: Task, attempt: Attempt) -> float:
+        """Of several that may be preempted, those with the least go first."""
+        if isinstance(self._policy, Shortest):
+            return self._policy.longest_first(job, task, attempt)
+        return 0.0
+
     @property
     def wake(self) -> float | None:
         """The next wall time at which the order changes by time alone in a way that can matter.

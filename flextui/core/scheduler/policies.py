@@ -15,7 +15,7 @@ from flextui.core.model.state import Attempt, Job, Now, Snapshot, Task
 from flextui.core.model.units import format_duration
 from flextui.core.scheduler.fairness import Shares
 from flextui.core.scheduler.overdue import Turns, served_by
-from flextui.core.scheduler.runtimes import Outlook, expected, kinds_of, next_step, step_of
+from flextui.core.scheduler.runtimes import Outlook, expected, kinds_of, next_step, part_of, step_of
 
 Key = tuple[float, ...]
 SURE, MARGIN = 1.05, 1.25
@@ -220,15 +220,14 @@ class Shortest:
         kinds = kinds_of(job)
         if kinds.limit is None:
             return job.priority, *kinds.seconds[:2], step_of(task.served_s)
-        left = max(1.0, kinds.limit - task.served_s)
-        part = _class(left / kinds.limit) if task.served_s else 0
-        return job.priority, kinds.parts[0], _class(left * kinds.size), part
+        whole = _class(kinds.limit * kinds.size)
+        return job.priority, kinds.parts[0], whole, part_of(kinds, task.served_s)
 
     def key(self, job: Job, task: Task) -> Key:
         place = (task.ready_at, job.seq, task.key.index)
         if job.type != "batch":
             return (-job.priority, -1.0, *place)
-        return (-job.priority, _class(self._left(job, task.served_s)), *place)
+        return (-job.priority, self._class(job, task.served_s), *place)
 
     def factors(self, job: Job, task: Task) -> tuple[Factor, ...]:
         told = expected(self._snapshot.runtimes, job, task.served_s)
@@ -255,6 +254,10 @@ class Shortest:
             return False
         theirs = self._left(other, served_by(victim, attempt, self._now))
         mine = self._left(job, task.served_s)
+        if self._class(job, task.served_s) >= self._class(
+            other, served_by(victim, attempt, self._now)
+        ):
+            return False
         sure = kinds_of(job).limit is not None and kinds_of(other).limit is not None
         return mine * (SURE if sure else MARGIN) + COST * kinds_of(other).size < theirs
 
@@ -266,6 +269,17 @@ class Shortest:
         served = served_by(task, attempt, self._now)
         return self._now + max(1.0, next_step(served) - served)
 
+    def longest_first(self, job: Job, task: Task, attempt: Attempt) -> float:
+        return -self._left(job, served_by(task, attempt, self._now))
+
+    def _class(self, job: Job, served: float) -> int:
+        """What is left, in classes: as a sum of what a group has in common."""
+        kinds, runtimes = kinds_of(job), self._snapshot.runtimes
+        if kinds.limit is None:
+            return _class(self._outlook.left(runtimes, job, served))
+        part = self._outlook.part_left(runtimes, kinds, part_of(kinds, served))
+        return _class(kinds.limit * kinds.size) + _class(part)
+
     def _left(self, job: Job, served: float) -> float:
         return self._outlook.left(self._snapshot.runtimes, job, served)
 
@@ -275,4 +289,4 @@ _STEP = log(1.05)
 
 def _class(amount: float) -> int:
     """Amounts within a twentieth of each other are alike: among them, the older goes first."""
-    return round(log(max(amount, 1.0)) / _STEP)
+    return round(log(amount) / _STEP)

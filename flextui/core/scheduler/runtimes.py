@@ -168,6 +168,11 @@ def next_step(served: float) -> float:
     return FIRST_STEP if served < FIRST_STEP else 2 * step_of(served)
 
 
+def part_of(kinds: Kinds, served: float) -> float:
+    """Which part of its limit a job has been served, to a thousandth; 0 without a limit."""
+    return 0.0 if kinds.limit is None else round(min(served / kinds.limit, 1.0), 3)
+
+
 class Outlook:
     """Answers from the records, remembered as long as a record stays the same object."""
 
@@ -183,10 +188,11 @@ class Outlook:
         if kinds.limit is None:
             record = _first(runtimes, kinds.seconds)
             return kinds.size * self._index(record, SECONDS, step_of(served))
-        record = _first(runtimes, kinds.parts)
-        part = served / kinds.limit
-        seconds = kinds.limit * self._index(record, PARTS, round(min(part, 1.0), 3))
-        return kinds.size * max(seconds, OVERRUN * kinds.limit)
+        return kinds.size * kinds.limit * self.part_left(runtimes, kinds, part_of(kinds, served))
+
+    def part_left(self, runtimes: Mapping[str, RunTimes], kinds: Kinds, part: float) -> float:
+        """The same for one GPU, as a part of its limit."""
+        return max(OVERRUN, self._index(_first(runtimes, kinds.parts), PARTS, part))
 
     def _index(self, record: RunTimes | None, edges: Edges, so_far: float) -> float:
         key = (id(record) if record is not None else len(edges), so_far)
