@@ -121,6 +121,7 @@ class Keeper:
         self.futures: dict[tuple[Need, str], Future] = {}
         """Those of this pass's requests."""
         self._snapshot = ledger.snapshot
+        self._stopping = ledger.stopping
         self._wall = ledger.now.wall
         self._fleet = fleet
         self._calendar = calendar
@@ -187,6 +188,7 @@ class Keeper:
         """Keep what others give way from, on these nodes. False: not all of it is certain."""
         need, found = it.need, []
         for room in rooms:
+            self._timelines.pop(room.name, None)  # from before they gave way
             timeline = self._timeline(room)
             at = timeline.earliest(need)
             slot = timeline.beside(need, at, self.holds.get(room.name, ()), frozenset())
@@ -264,7 +266,8 @@ class Keeper:
     def _timeline(self, room: Room) -> Timeline:
         known = self._timelines.get(room.name)
         if known is None:
-            taken = [*uses(self._snapshot, room.name), *self._taken.get(room.name, ())]
+            here = uses(self._snapshot, room.name, self._stopping, self._wall)
+            taken = [*here, *self._taken.get(room.name, ())]
             known = self._timelines[room.name] = Timeline(room, taken)
         return known
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
+from math import inf
 
 from flextui.core.model.ids import attempt_id
 from flextui.core.model.state import Attempt, AttemptState, Job, Task
@@ -42,11 +43,13 @@ class Victim:
     attempts: list[Attempt]
     loss: float
     """GPU-seconds of work that would have to be done again."""
+    standing: float
+    """How well it stands in the order, where that tells those apart that lose nothing."""
 
     @property
-    def worth(self) -> tuple[int, float, str]:
-        """Who goes first goes last in this."""
-        return (self.job.priority, self.loss, self.attempts[0].id)
+    def worth(self) -> tuple[int, float, float, str]:
+        """Who goes first is the least in this."""
+        return (self.job.priority, self.loss, self.standing, self.attempts[0].id)
 
 
 @dataclass(slots=True)
@@ -57,10 +60,11 @@ class Way:
     victims: list[Victim]
 
     @property
-    def cost(self) -> tuple[int, float, int, str]:
+    def cost(self) -> tuple[int, float, float, int, str]:
         return (
             max((it.job.priority for it in self.victims), default=-1),
             sum(it.loss for it in self.victims),
+            max((it.standing for it in self.victims), default=-inf),
             len(self.victims),
             self.room.name,
         )
@@ -168,7 +172,8 @@ class Preempting:
             mates = (self._snapshot.attempts.get(it.active) for it in ranks if it.active)
             same = (it for it in mates if it is not None and it.gang == attempt.gang)
             attempts = [it for it in same if it.state.live]
-        return Victim(job, attempts, sum(self._loss(job, it) for it in attempts))
+        standing = self._ranking.worth(job, self._snapshot.tasks[attempt.task], attempt)
+        return Victim(job, attempts, sum(self._loss(job, it) for it in attempts), standing)
 
     def _loss(self, job: Job, attempt: Attempt) -> float:
         if job.spec.preempt == "resume" or attempt.started_at is None:
@@ -223,9 +228,9 @@ def _attempts(victims: Iterable[Victim]) -> list[Attempt]:
     return [it for victim in victims for it in victim.attempts]
 
 
-def _worth(victim: Victim) -> tuple[int, float, str]:
+def _worth(victim: Victim) -> tuple[int, float, float, str]:
     return victim.worth
 
 
-def _cost(way: Way) -> tuple[int, float, int, str]:
+def _cost(way: Way) -> tuple[int, float, float, int, str]:
     return way.cost

@@ -7,7 +7,7 @@ from this can only come earlier.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
 from typing import NamedTuple, Protocol
 
@@ -54,10 +54,19 @@ def job_of(snapshot: Snapshot, attempt: Attempt) -> Job | None:
     return snapshot.jobs.get(attempt.task.job) or snapshot.recent.get(attempt.task.job)
 
 
-def uses(snapshot: Snapshot, node: str) -> list[Use]:
-    """What live attempts have of a node."""
-    attempts = (snapshot.attempts[key] for key in sorted(snapshot.by_node.get(node, ())))
-    return [use_of(it, hard_end(job_of(snapshot, it), it)) for it in attempts]
+def uses(
+    snapshot: Snapshot, node: str, stopping: Callable[[Attempt], bool], wall: float
+) -> list[Use]:
+    """What live attempts have of a node. `stopping`: whether it is to end, by this pass as well."""
+    found = []
+    for key in sorted(snapshot.by_node.get(node, ())):
+        attempt = snapshot.attempts[key]
+        job = job_of(snapshot, attempt)
+        end = hard_end(job, attempt)
+        if job is not None and stopping(attempt):
+            end = min(end, wall + job.spec.grace)
+        found.append(use_of(attempt, end))
+    return found
 
 
 def use_of(attempt: Attempt, until: float) -> Use:
