@@ -76,7 +76,7 @@ def _cells(row: Mapping[str, Any], now: float) -> list[Cell | str]:
         row["project"] or text.NOTHING,
         text.clean(row["asks"]),
         text.ran(row["waits_since"], None, now),
-        text.clean(", ".join(factor_text(it) for it in row["factors"])),
+        text.clean(", ".join(factor_text(it, brief=True) for it in row["factors"])),
         Cell(
             expected_text(expected, now, brief=True),
             "yellow" if expected.get("sureness") == "unknown" else "",

@@ -34,11 +34,11 @@ def place_text(task: Mapping[str, Any]) -> str:
     return f"{text}; {task['behind']}" if task.get("behind") else text
 
 
-def factor_text(factor: Mapping[str, Any]) -> str:
+def factor_text(factor: Mapping[str, Any], *, brief: bool = False) -> str:
     """'priority 500 of 1000 (its own priority)'."""
     weight, value = factor["weight"], factor["value"]
     points = f"{weight * value:.0f} of {weight:g}" if weight != 1 else f"{value:g}"
-    return f"{factor['name']} {points} ({factor['text']})"
+    return f"{factor['name']} {points}" + ("" if brief else f" ({factor['text']})")
 
 
 def expected_text(expected: Mapping[str, Any] | None, now: float, *, brief: bool = False) -> str:

@@ -70,7 +70,7 @@ def test_the_queue_is_listed_in_order(core: FakeCore, capfd: Captured) -> None:
     head, first, second = capfd.readouterr().out.splitlines()
     assert head.split()[:4] == ["PLACE", "ID", "JOB", "PROJECT"]
     assert "bob/train" in first
-    assert "priority 500 of 1000 (its own priority)" in first
+    assert "priority 500 of 1000" in first
     assert "unknown" in first
     assert "eve/x" in second
 

@@ -11,7 +11,8 @@ import pytest
 from flextui.core.model.inventory import Maintenance, Reservation
 from flextui.core.model.state import Gpu, Mark
 from flextui.core.scheduler.decision import Block, Explanation
-from flextui.core.scheduler.explain import explain
+from flextui.core.scheduler.explain import KINDS, explain, explain_steps
+from flextui.core.scheduler.plan import drained
 from flextui.core.scheduler.runtimes import learn
 from tests.unit.world import FIRST, GIB, World, node, process
 
@@ -335,3 +336,28 @@ def test_a_slice_will_do_where_no_whole_gpu_is_free() -> None:
     world.submit("job", resources={"gpus": 1})
     world.settle()
     assert world.why("job").would_help == ("with gpu_model 2g.20gb: now",)
+
+
+def test_somebody_ahead_who_may_run_for_ever_is_named() -> None:
+    world = World(node("box", gpus=1))
+    world.submit("run", owner="bob", resources={"gpus": 1}, time_limit="1h")
+    world.run()
+    world.submit("ahead", owner="eve", resources={"gpus": 1}, priority=90)
+    world.submit("job", resources={"gpus": 1})
+    world.settle()
+    expected = world.why("job").expected
+    assert expected is not None
+    assert (expected.at, expected.text) == (None, "nobody knows when eve/ahead will end")
+
+
+def test_of_a_job_with_many_different_tasks_only_some_are_told_in_full() -> None:
+    world = World(*(node(f"n{index}", cpus=1) for index in range(8)))
+    for index in range(8):
+        world.submit(f"r{index}", owner="bob", where={"node": f"n{index}"})
+    world.run()
+    world.submit("agent", type="system")
+    world.settle()
+    keys = [it.key for it in world.tasks.values() if it.key.job == world.job("agent").id]
+    told = drained(explain_steps(world.snapshot(), keys, world.now))
+    assert sum(bool(it.blocks) for it in told.values()) == KINDS
+    assert all(it.summary and it.position for it in told.values())

@@ -22,6 +22,7 @@ from flextui.core.scheduler.forecast import UNKNOWN, Forecast, endless, foresee,
 from flextui.core.scheduler.future import Future
 from flextui.core.scheduler.kind import Kind, Waiting
 from flextui.core.scheduler.line import Line, line_of
+from flextui.core.scheduler.obstacles import NEVER
 from flextui.core.scheduler.plan import drained, placed_before
 from flextui.core.scheduler.reasons import reason_of, sight
 from flextui.core.scheduler.trials import would_help
@@ -75,8 +76,10 @@ def explain_steps(
             found[key] = _not_queued(snapshot, task, now)
         else:
             if it.kind not in known:
-                full = len(known) < KINDS
-                known[it.kind] = yield from _why(snapshot, future, it, now, full=full)
+                if len(known) < KINDS:
+                    known[it.kind] = yield from _why(snapshot, future, it, now)
+                else:
+                    known[it.kind] = _short(task)
             found[key] = _in_line(key, task, known[it.kind], line, it)
     forecast = yield from foresee(future, [key for key in keys if _may_start(found[key])])
     for key, told in found.items():
@@ -98,9 +101,13 @@ _OVER = frozenset({"succeeded", "failed", "stopped", "running", "gone"})
 # ── in the queue ───────────────────────────────────────────────────────────────────────────────
 
 
-def _why(
-    snapshot: Snapshot, future: Future, it: Waiting, now: Now, *, full: bool
-) -> Generator[None, None, _Why]:
+def _short(task: Task) -> _Why:
+    """What the task itself carries as its reason."""
+    ever = task.reason_code not in NEVER
+    return _Why(task.reason, task.reason_code, ever, (), frozenset(), ())
+
+
+def _why(snapshot: Snapshot, future: Future, it: Waiting, now: Now) -> Generator[None, None, _Why]:
     """What is in the way of a request, in its turn."""
     placing = yield from placed_before(snapshot, it.task.key, now)
     ask, rooms = placing.ask_of(it), placing.fleet.rooms
@@ -111,8 +118,6 @@ def _why(
             yield
     reason = reason_of(sights, it.need, it.kind.nodes)
     yield
-    if not full:
-        return _Why(reason.text, reason.code, reason.ever, (), frozenset(), ())
     seen = yield from seen_by(snapshot, rooms, ask)
     blocks = yield from blocks_of(snapshot, seen, now)
     refusal = placing.quotas.refusal(it.kind)
@@ -206,6 +211,7 @@ def expected_of(
         ahead = format_duration(max(60.0, (forecast.until - now.wall) // 60 * 60))
         return Expected(None, None, UNKNOWN, f"not within the next {ahead}, as things stand")
     for_ever = [job.full_name for job in endless(snapshot, attempts, now.wall)]
+    for_ever = for_ever or list(forecast.endless)
     if for_ever:
         more = f" and {len(for_ever) - 3} more" if len(for_ever) > 3 else ""
         text = f"nobody knows when {', '.join(for_ever[:3])}{more} will end"

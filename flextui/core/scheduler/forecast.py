@@ -62,6 +62,8 @@ class Forecast(NamedTuple):
     """Those that are expected to start, up to where the look ended."""
     until: float
     """Wall time up to which it looked; infinite: nothing is left that could change anything."""
+    endless: tuple[str, ...] = ()
+    """Where nothing is left: jobs that run then and of whose end nothing is known."""
 
 
 def expected_end(snapshot: Snapshot, attempt: Attempt, wall: float) -> End:
@@ -174,7 +176,7 @@ def foresee(
             return Forecast(starts, inf)
         at = min(ends.next, _again(future, decision))
         if at == inf or left <= 0:
-            return Forecast(starts, at if at == inf else future.now.wall)
+            return Forecast(starts, inf if at == inf else future.now.wall, _endless(future))
         future.pass_to(at + (at - begun) * _coarseness(number))
         ends.happen()
         yield
@@ -204,6 +206,15 @@ _TEXTS = {
     LIKELY: "how long such jobs ran before",
     ROUGH: "time limits, and the little that is known of how long such jobs run",
 }
+
+
+def _endless(future: Future) -> tuple[str, ...]:
+    """The batch jobs that run for all that is known, by full name."""
+    snapshot = future.snapshot
+    jobs = (job_of(snapshot, attempt) for attempt in future.live())
+    return tuple(
+        dict.fromkeys(it.full_name for it in jobs if it is not None and it.type == "batch")
+    )
 
 
 def endless(snapshot: Snapshot, attempts: Collection[str], wall: float) -> list[Job]:

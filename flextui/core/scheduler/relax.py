@@ -7,7 +7,7 @@ its turn and with what is kept for others, only a pass can say: see `trials`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
@@ -57,11 +57,15 @@ def text_of(offer: Offer) -> str:
     return " and ".join(it.text for it in offer)
 
 
-def offers(rooms: Iterable[Room], ask: Ask, nodes: int, now: float, grace: float) -> list[Offer]:
+def offers(
+    rooms: Iterable[Room], ask: Ask, nodes: int, now: float, grace: float
+) -> Generator[None, None, list[Offer]]:
     """What might help, the smallest first. `nodes`: how many at once, for a gang."""
     found: dict[tuple[tuple[str, Any], ...], Offer] = {}
     able = 0
-    for room in rooms:
+    for number, room in enumerate(rooms):
+        if number % 20 == 19:
+            yield
         if not room.open:
             continue
         able += room.admits(ask.need) and fit(room, ask) is not None

@@ -44,7 +44,7 @@ def would_help(
 def _of_request(
     future: Future, rooms: list[Room], it: Waiting, ask: Ask
 ) -> Generator[None, None, list[str]]:
-    found = offers(rooms, ask, it.kind.nodes, future.now.wall, it.job.spec.grace)
+    found = yield from offers(rooms, ask, it.kind.nodes, future.now.wall, it.job.spec.grace)
     found += other_projects(future.snapshot.inventory, it.job)
     found.sort(key=rank_of)
     told: dict[tuple[str, ...], str] = {}
