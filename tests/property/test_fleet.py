@@ -188,7 +188,7 @@ def test_nothing_is_given_out_twice_and_a_memo_changes_no_answer(
         for name, it in world.nodes.items():
             check(it, [attempt for attempt in live if attempt.node == name])
         if live and data.draw(st.integers(0, 1)):
-            ends = data.draw(st.sampled_from(sorted(it.id for it in live)))
+            ends: str = data.draw(st.sampled_from(sorted(it.id for it in live)))
             world.end(ends)
 
 

@@ -2,9 +2,9 @@
 
 Each submission counts once, and the counts of old ones fade. Packing must not see every single
 count change, or all that is worked out from it would be worth nothing a moment later; so the
-counts are put in force only now and then: the first time soon, and then whenever half of them are
-new. Everything is in one mapping with keys of integers, so that it is kept and copied
-like any other table; it is made anew from the jobs when a core starts.
+counts are put in force only now and then: the first time soon, and then when they tell of another
+demand than those in force. Everything is in one mapping with keys of integers, so that it is kept
+and copied like any other table; it is made anew from the jobs when a core starts.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ KEPT = 64
 """So many of the most frequent shapes are put in force."""
 FIRST = 16
 """After so many submissions they are put in force for the first time."""
-NEW = 0.5
-"""Such a part of the counts must be new before they are put in force again."""
+NEW = 0.25
+"""Such a part of the counts must be new before it is asked whether to put them in force again."""
+MOVED = 0.08
+"""Such a part of the demand must be for other shapes than the counts in force say."""
 FADE = 2.0 ** (1 / 5_000)
 """A submission counts half as much as one that came 5,000 later."""
 ROUND = 4
@@ -87,8 +89,10 @@ def seen(demand: Demand, shape: Shape) -> dict[tuple[int, ...], float]:
     }
     if since >= max(FIRST, NEW * total / weight):
         changes[_SINCE] = 0.0
-        changes[_EPOCH] = demand.get(_EPOCH, 0.0) + 1.0
-        changes |= _put_in_force(demand, key, changes[key])
+        force = _worth_it({**demand, **changes})
+        if force:
+            changes[_EPOCH] = demand.get(_EPOCH, 0.0) + 1.0
+            changes |= force
     return changes
 
 
@@ -98,14 +102,15 @@ def _scaled(demand: Demand, weight: float) -> dict[tuple[int, ...], float]:
     return {**demand, **plain, _TOTAL: demand.get(_TOTAL, 0.0) / weight, _WEIGHT: 1.0}
 
 
-def _put_in_force(
-    demand: Demand, key: tuple[int, ...], count: float
-) -> dict[tuple[int, ...], float]:
-    counts = {it: value for it, value in demand.items() if it[0] == _COUNTED}
-    counts[key] = count
+def _worth_it(demand: Demand) -> dict[tuple[int, ...], float]:
+    """What to put in force: the most frequent shapes; nothing if little has changed."""
+    counts = {key: value for key, value in demand.items() if key[0] == _COUNTED}
     most = sorted(counts.items(), key=lambda it: (-it[1], it[0]))[:KEPT]
-    old = dict.fromkeys((it for it in demand if it[0] == _IN_FORCE), 0.0)
-    return old | {(_IN_FORCE, *it[1:]): value for it, value in most}
+    before = {key: value for key, value in demand.items() if key[0] == _IN_FORCE}
+    after = dict.fromkeys(before, 0.0) | {(_IN_FORCE, *key[1:]): value for key, value in most}
+    old, new = sum(before.values()) or 1.0, sum(after.values())
+    moved = sum(abs(value / new - before.get(key, 0.0) / old) for key, value in after.items()) / 2
+    return after if moved > MOVED else {}
 
 
 def epoch(demand: Demand) -> float:
