@@ -1,4 +1,4 @@
-"""How fast the terminal answers a key, and how much it sends, over a fleet that changes all the time.
+"""How fast the terminal answers a key, and how much it sends, over a fleet that always changes.
 
 200 nodes, 1,600 GPUs and 10,000 jobs, of which a quarter of the nodes and 100 jobs change four
 times a second. The program runs in a pseudo-terminal; a key is answered when the cursor's colour
@@ -24,18 +24,26 @@ import termios
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
 
 from common import REPO, percentile, table
 
 from flextui.core.model.docs import Delta, JobDoc, NodeDoc
 from tests.screens.fake_client import (
-    GIB, FakeClient, FakeLink, attempt, fleet_delta, gpu, job, node, task,
+    FakeClient,
+    FakeLink,
+    attempt,
+    fleet_delta,
+    gpu,
+    job,
+    node,
+    task,
 )  # fmt: skip
 
 NODES, GPUS, JOBS = 200, 8, 10_000
 STEP_S = 0.25
 KEYS = 300
+STARTS = 7
 ANSWERED = {"textual-dark": (12, 48, 76)}
 
 
@@ -86,11 +94,13 @@ class BusyClient(FakeClient):
             }  # fmt: skip
 
 
-def child(busy: bool) -> None:
+def child(kind: str) -> None:
     from flextui.app import FlextuiApp
     from flextui.screens.look import Look
 
-    FlextuiApp(FakeLink(BusyClient(busy)), Look()).run()
+    FlextuiApp(
+        FakeLink(FakeClient() if kind == "small" else BusyClient(kind == "busy")), Look()
+    ).run()
 
 
 # ── the one who types ──────────────────────────────────────────────────────────────────────────
@@ -102,6 +112,7 @@ class Typist:
 
     busy: bool
     size: tuple[int, int]
+    small: bool = False
     sent: int = 0
     _seen: bytearray = field(default_factory=bytearray)
 
@@ -112,8 +123,9 @@ class Typist:
         environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor",
                        "PYTHONPATH": f"{REPO}:{REPO / 'benchmarks'}"}  # fmt: skip
         environment.pop("NO_COLOR", None)
+        kind = "small" if self.small else "busy" if self.busy else "idle"
         self.process = subprocess.Popen(
-            [sys.executable, __file__, "--child", "busy" if self.busy else "idle"],
+            [sys.executable, __file__, "--child", kind],
             stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True,
         )  # fmt: skip
         os.close(theirs)
@@ -155,12 +167,15 @@ class Typist:
 
     def cpu(self) -> float:
         """Seconds of processor that the child has used."""
-        fields = open(f"/proc/{self.process.pid}/stat").read().rpartition(")")[2].split()
+        fields = self._proc("stat").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def _proc(self, name: str) -> str:
+        return Path(f"/proc/{self.process.pid}/{name}").read_text()
 
     def memory(self) -> float:
         """MB."""
-        text = open(f"/proc/{self.process.pid}/status").read()
+        text = self._proc("status")
         return int(re.search(r"VmRSS:\s+(\d+)", text)[1]) / 1000  # type: ignore[index]
 
 
@@ -179,13 +194,21 @@ def moves(typist: Typist, lines: int, seed: random.Random) -> list[float]:
     return times
 
 
+def cold_start(size: tuple[int, int]) -> float:
+    """Seconds from starting the process to nodes on the screen, of a small fleet."""
+    begin = time.monotonic()
+    with Typist(False, size, small=True) as typist:
+        typist.wait(b"gpu5")
+        return time.monotonic() - begin
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", default="120x40")
-    parser.add_argument("--child", choices=["busy", "idle"])
+    parser.add_argument("--child", choices=["busy", "idle", "small"])
     options = parser.parse_args()
     if options.child:
-        child(options.child == "busy")
+        child(options.child)
         return
     columns, _, lines = options.size.partition("x")
     size = int(columns), int(lines)
@@ -213,7 +236,10 @@ def main() -> None:
         share = (typist.cpu() - used) / (time.monotonic() - begin)
         rows.append(("Fleet, 40 samples a second", "", "", f"{share:.1%}", f"{sent / 20e3:.1f}",
                      f"{typist.memory():.0f}"))  # fmt: skip
+    starts = sorted(cold_start(size) for _ in range(STARTS))
     head = ("screen", "key to paint p50 ms", "p99 ms", "CPU", "kB/s sent", "MB")
+    print(f"cold start to the first paint of the fleet: {starts[STARTS // 2]:.2f} s "
+          f"({starts[0]:.2f} to {starts[-1]:.2f})\n")  # fmt: skip
     table(f"{NODES} nodes, {NODES * GPUS} GPUs, {JOBS} jobs; {options.size}", head, *rows)
 
 

@@ -23,6 +23,7 @@ from flextui.screens.probe import Probe
 
 if TYPE_CHECKING:
     from flextui.app import FlextuiApp
+    from flextui.core.model.problems import BadInput
     from flextui.core.start import Core
 
 
@@ -31,6 +32,8 @@ def open_terminal(options: Options, flags: Flags) -> int:
     link = TerminalLink(options)
     app = _app(link, flags)
     asyncio.run(_run(app, link))
+    if link.bad_inventory is not None:
+        raise link.bad_inventory
     if isinstance(link.refused, Failure):
         raise link.refused
     if app.refusal:
@@ -41,7 +44,6 @@ def open_terminal(options: Options, flags: Flags) -> int:
 def _app(link: TerminalLink, flags: Flags) -> FlextuiApp:
     """The app as it is to look. The terminal is asked while the slow imports run."""
     with Probe.of(sys.stdin, sys.stdout) as probe:
-        link.read_inventory()
         from flextui.app import FlextuiApp
         from flextui.screens import places
     encoding = sys.stdout.encoding or "ascii"
@@ -68,6 +70,8 @@ class TerminalLink:
         self._core: Core | None = None
         self._client: Client | None = None
         self.refused: Failure | None = None
+        self.bad_inventory: BadInput | None = None
+        """What is wrong with the inventory; the terminal ends with it."""
         self.told_to_end: Callable[[], None] = lambda: None
         """Called when somebody tells the core that is held here to end."""
         self._watching: asyncio.Task[None] | None = None
@@ -88,16 +92,6 @@ class TerminalLink:
     def told(self) -> bool:
         """Whether the core that is held here was told to end."""
         return self._core is not None and self._core.ended.is_set()
-
-    def read_inventory(self) -> None:
-        """Complain about an inventory before the screen is taken. Raises Failure, BadInput."""
-        if self._options.connect or self._options.socket:
-            return
-        path = inventory_in_use(self._options)
-        if path is not None:
-            from flextui.core.start import load_inventory
-
-            load_inventory(path)
 
     async def open(self) -> Client:
         """A client. Raises ConnectionError (worth another try) and LinkRefused (not)."""
@@ -126,7 +120,10 @@ class TerminalLink:
             self._core = await open_core(CoreOptions(folder, inventory))
         except paths.Locked as error:
             raise ConnectionError(str(error)) from error
-        except (StartError, StoreError, paths.PathError, BadInput) as error:
+        except BadInput as error:
+            self.bad_inventory = error
+            raise Failure(output.INPUT, str(error)) from error
+        except (StartError, StoreError, paths.PathError) as error:
             raise Failure(output.INPUT, str(error)) from error
         self._watching = asyncio.create_task(self._watch(self._core))
         return self._core.client()

@@ -14,7 +14,6 @@ from typing import Any
 
 import platformdirs
 
-from flextui.core.model.document import load, read_file
 from flextui.core.model.problems import BadInput, Problem, nearest, quote
 from flextui.core.model.tree import Document, Fields, Items, Node, Place, Value
 from flextui.screens.keys import BadStroke, Key, Keymap, chords, shown
@@ -68,6 +67,8 @@ def read_config(path: Path, known: Known) -> tuple[Config, tuple[Problem, ...]]:
     """What a file says, and what is wrong with it. No file: the defaults. Never raises."""
     if not path.exists():
         return Config(), ()
+    from flextui.core.model.document import read_file  # YAML: only where there is a file
+
     try:
         text = read_file(path)
     except BadInput as error:
@@ -77,6 +78,8 @@ def read_config(path: Path, known: Known) -> tuple[Config, tuple[Problem, ...]]:
 
 def parse(text: str | bytes, source: str, known: Known) -> tuple[Config, tuple[Problem, ...]]:
     """As `read_config`, of a text."""
+    from flextui.core.model.document import load
+
     documents, problems = load(text, source)
     reader = _Reader(known, problems)
     for document in documents[:1]:

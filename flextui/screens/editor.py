@@ -11,7 +11,6 @@ from textual.widgets import Static, TextArea
 
 from flextui.core.commands import CommandError, Plan, Source, Submit
 from flextui.core.model.problems import BadInput
-from flextui.core.model.spec import read_specs
 from flextui.screens.job import waiting_lines
 from flextui.screens.keys import Bound, Key
 from flextui.screens.place import Place
@@ -89,6 +88,8 @@ class Editor(Place):
 
     @work(exclusive=True, group="check")
     async def _check(self) -> None:
+        from flextui.core.model.spec import read_specs  # slow to import: not before it is needed
+
         text = self.home_focus().text
         try:
             specs = read_specs(text, "editor")

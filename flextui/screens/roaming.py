@@ -8,8 +8,6 @@ from textual import work
 
 from flextui.core.client import Client, CoreInfo
 from flextui.core.commands import CommandError, LogRequest, Show
-from flextui.core.model.spec import read_specs
-from flextui.core.model.yamlout import spec_as_yaml
 from flextui.screens import places
 from flextui.screens.act import Actions
 from flextui.screens.commandline import Line, line
@@ -205,5 +203,8 @@ class Roaming(Painted):
 
 def spec_text(spec: Any) -> str:
     """The spec as an editor shows it: without what its type gives by itself."""
+    from flextui.core.model.spec import read_specs  # slow to import: not before the first paint
+    from flextui.core.model.yamlout import spec_as_yaml
+
     plain = f"name: {spec['name']}\ntype: {spec.get('type', 'batch')}\nrun: 'true'\n"
     return spec_as_yaml(spec, read_specs(plain, "defaults")[0].to_json())

@@ -109,7 +109,6 @@ class HeatMap(ScrollView, can_focus=True):
             self._at = self._keys.index(self._key)
         self._at = max(0, min(self._at, len(self._keys) - 1))
         self._key = self._keys[self._at] if self._keys else None
-        self._names = heat.short_names(self._keys)
         self._layout_tiles()
         self.refresh()
 
@@ -126,10 +125,9 @@ class HeatMap(ScrollView, can_focus=True):
         return doc
 
     def _layout_tiles(self) -> None:
-        tiles = (heat.tile(self._doc(key), self.showing, self._names[key]) for key in self._keys)
-        widest = max((sum(cell_len(s.text) for s in tile) for tile in tiles), default=1)
-        self._wide = widest + 3
-        a_line = max(1, self.size.width // self._wide)
+        a_line = self._fit({key: key for key in self._keys})
+        if -(-len(self._keys) // a_line) > self.size.height:
+            a_line = self._fit(heat.short_names(self._keys))
         self._lines = []
         run: list[str] = []
         for key in [*self._table.keys, HEADING]:
@@ -141,6 +139,13 @@ class HeatMap(ScrollView, can_focus=True):
             else:
                 run.append(key)
         self.virtual_size = Size(self.size.width, len(self._lines))
+
+    def _fit(self, names: dict[str, str]) -> int:
+        """Call the nodes so; how many tiles are a line."""
+        self._names = names
+        tiles = (heat.tile(self._doc(key), self.showing, names[key]) for key in self._keys)
+        self._wide = 3 + max((sum(cell_len(s.text) for s in tile) for tile in tiles), default=1)
+        return max(1, self.size.width // self._wide)
 
     # ── drawing ──
 
