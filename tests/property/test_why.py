@@ -176,6 +176,9 @@ def gist(why: Explanation) -> object:
 def test_remove_what_is_named_and_it_starts_or_the_next_reason_is_told(
     world: World, request: dict[str, Any], data: st.DataObject
 ) -> None:
+    quota = world.inventory.users.quota.gpus
+    gpus = request.get("nodes", 1) * request["resources"].get("gpus", 0)
+    assume(quota is None or gpus <= quota)  # more is refused when it is handed in
     world.submit("job", **request)
     world.run()
     for _ in range(30):

@@ -27,6 +27,8 @@ class Memo:
     """One planner's memory; not to be shared between threads."""
 
     def __init__(self) -> None:
+        self.keeps_always = False
+        """Places are kept also where nobody else wants one: for whoever asks until when."""
         self.fleet: Any = None
         """What `fleet.Fleet` keeps."""
         self.runtimes = Outlook()

@@ -189,7 +189,8 @@ class Placing:
         left: list[Room] = []
         if self._preempting is not None:
             left = yield from self._preempting.make_room(it, self.ask_of(it))
-        if left or len(self._memo.queue.by_kind) > 1:  # else there is nobody to keep it from
+        alone = len(self._memo.queue.by_kind) == 1  # then there is nobody to keep it from
+        if left or not alone or self._memo.keeps_always:
             yield from self._keep(it, left)
         return False
 

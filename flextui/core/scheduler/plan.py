@@ -30,9 +30,7 @@ from flextui.core.scheduler.tell import tell
 T = TypeVar("T")
 
 
-def plan(
-    snapshot: Snapshot, now: Now, memo: Memo | None = None, *, told: bool = True
-) -> Decision:
+def plan(snapshot: Snapshot, now: Now, memo: Memo | None = None, *, told: bool = True) -> Decision:
     """What must change, where, and why not. `memo`: see there; it changes no answer."""
     return drained(plan_steps(snapshot, now, memo or Memo(), told=told))
 
@@ -42,7 +40,8 @@ def plan_steps(
 ) -> Generator[None, None, Decision]:
     """The same in small steps, of one to two milliseconds each. It may be broken off.
 
-    Without `told` those that wait get no reasons, where nobody will read them: for forecasts and replays.
+    Without `told` those that wait get no reasons, where nobody will read them: for forecasts and
+    replays.
     """
     pace = Pace()
     placing = yield from place_steps(snapshot, now, memo, pace)
