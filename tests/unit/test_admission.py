@@ -129,7 +129,8 @@ GPUS = JOB + "resources: {{gpus: {}}}\n"
         ),
         (
             GPUS.format(1) + "nodes: 3",
-            "4:8: needs 3 nodes with 1 GPU each: no more than 2 could ever hold that; expected nodes: 2",
+            "4:8: needs 3 nodes with 1 GPU each: no more than 2 could ever hold that; "
+            "expected nodes: 2",
         ),
         (
             JOB + "resources: {cpus: 32, memory: 1TiB}",

@@ -728,7 +728,8 @@ async def test_a_long_pass_lets_the_loop_go_on_and_keeps_commands_waiting(
         for _ in range(100):
             await asyncio.sleep(0)
         assert made.snapshot is before
-        assert not (first.done() or second.done())
+        assert not first.done()
+        assert not second.done()
         go_on.set()
         (one,), (two,) = await first, await second
         await made.until(lambda s: {state_of(s, one), state_of(s, two)} == {"succeeded"})
