@@ -183,7 +183,7 @@ def work(draw: st.DrawFn, *, limited: bool = False) -> dict[str, Any]:
     boxes=st.integers(1, 3),
     gpus=st.sampled_from((None, 4, 6)),
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=UNHURRIED)
+@settings(max_examples=40, deadline=None, suppress_health_check=UNHURRIED)
 def test_every_history_comes_to_its_end(
     backfill: str,
     preemption: bool,
@@ -217,7 +217,7 @@ def test_every_history_comes_to_its_end(
     head=work(limited=True),
     later=st.lists(st.tuples(st.integers(0, 60), work()), max_size=10),
 )
-@settings(max_examples=200, deadline=None, suppress_health_check=UNHURRIED)
+@settings(max_examples=40, deadline=None, suppress_health_check=UNHURRIED)
 def test_the_heads_promised_start_is_never_put_off(
     backfill: str,
     before: list[dict[str, Any]],
@@ -282,7 +282,7 @@ def iso(wall: float) -> str:
     gpus=st.sampled_from((None, (0, 1))),
     backfill=st.sampled_from(("off", "easy", "conservative")),
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=UNHURRIED)
+@settings(max_examples=40, deadline=None, suppress_health_check=UNHURRIED)
 def test_a_reservation_is_never_crossed(
     jobs: list[tuple[int, dict[str, Any]]],
     start: int,
@@ -320,7 +320,7 @@ def test_a_reservation_is_never_crossed(
     jobs=st.lists(st.tuples(st.integers(0, 5000), work()), min_size=1, max_size=12),
     hours=st.sampled_from((0.02, 0.05, 0.2)),
 )
-@settings(max_examples=100, deadline=None, suppress_health_check=UNHURRIED)
+@settings(max_examples=40, deadline=None, suppress_health_check=UNHURRIED)
 def test_gpu_hours_are_never_over(jobs: list[tuple[int, dict[str, Any]]], hours: float) -> None:
     world = History(*fleet(2), users={"quota": {"gpu_hours": f"{hours}/1h"}})
     for index, (wait, one) in enumerate(sorted(jobs, key=lambda it: it[0])):

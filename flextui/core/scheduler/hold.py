@@ -15,11 +15,12 @@ say that it will probably be gone in time. It is marked as `borrowed`, and makes
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from heapq import merge
 from math import inf
 
+from flextui.core.model.state import Attempt
 from flextui.core.model.times import iso
 from flextui.core.scheduler.ask import Ask
 from flextui.core.scheduler.calendar import Calendar
@@ -31,16 +32,31 @@ from flextui.core.scheduler.kind import Kind, Waiting
 from flextui.core.scheduler.ledger import Ledger
 from flextui.core.scheduler.need import Need
 from flextui.core.scheduler.pace import Pace
-from flextui.core.scheduler.timeline import NOW, Slot, Timeline, Use, uses
+from flextui.core.scheduler.timeline import (
+    NOW,
+    Slot,
+    Timeline,
+    Use,
+    hard_end,
+    job_of,
+    use_of,
+    uses,
+)
 
 EASY, CONSERVATIVE = 8, 64
 """So many requests get a place kept: each on nodes of its own, or also one after the other."""
 
+CANDIDATES = 64
+"""Of so many nodes, the first in the inventory that could hold a request, one is kept for it. It
+may start on any other before."""
+
+Whose = tuple[Need, int, str]
 _TRIES = 100
 """Instants that are looked at for one place; more than that is too far ahead to promise."""
 
 Rank = tuple[float, int, int, int, str]
 """How near a node is to holding a request: when it certainly will, what it lacks, its name."""
+_FAR: Rank = (inf, 1 << 60, 0, 0, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +75,8 @@ class Hold:
     spare_cpus: int
     """What it won't miss at its start."""
     spare_memory: int
+    firm: bool = False
+    """Others gave way to it: nobody slips in before they have gone, however short."""
 
     def limits(self, ask: Ask) -> Usable | None:
         if self.for_whom(ask) or self.in_time(ask.until) or self.in_time(ask.likely):
@@ -70,7 +88,7 @@ class Hold:
         return ask.need is self.need and ask.user == self.user and ask.project == self.project
 
     def in_time(self, until: float) -> bool:
-        return until <= self.at and until < inf
+        return until <= self.at and until < inf and not self.firm
 
     def told(self, ask: Ask) -> str:
         if self.limits(ask) is None:
@@ -96,9 +114,13 @@ class Hold:
 
 
 class Future:
-    """How near each node is to holding one request: kept from pass to pass."""
+    """How near its candidates are to holding one request: kept from pass to pass."""
 
     def __init__(self) -> None:
+        self.stale: set[str] = set()
+        """Nodes that may have changed since."""
+        self.able: dict[str, bool] = {}
+        """The nodes that were looked at for it, and whether they could ever hold it."""
         self._ranks: dict[str, Rank] = {}
         self.order: list[Rank] = []
 
@@ -115,11 +137,17 @@ class Future:
 class Keeper:
     """Keeps places, for one pass."""
 
-    def __init__(self, ledger: Ledger, fleet: Fleet, calendar: Calendar) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        fleet: Fleet,
+        calendar: Calendar,
+        timelines: dict[str, Timeline],
+        futures: dict[Whose, Future],
+    ) -> None:
+        """`timelines`: by node, those that are known and still true. `futures`: those known."""
         self.holds: dict[str, tuple[Hold, ...]] = {}
         """By node."""
-        self.futures: dict[tuple[Need, str], Future] = {}
-        """Those of this pass's requests."""
         self._snapshot = ledger.snapshot
         self._stopping = ledger.stopping
         self._wall = ledger.now.wall
@@ -127,7 +155,10 @@ class Keeper:
         self._calendar = calendar
         self._mode = ledger.snapshot.inventory.policy.backfill
         self._taken: dict[str, list[Use]] = {}
-        self._timelines: dict[str, Timeline] = {}
+        self._kept: list[tuple[Kind, Rank]] = []
+        """Whom places are kept for, and how near the nearest node is."""
+        self._timelines = timelines
+        self._futures = futures
         self._left = CONSERVATIVE if self._mode == "conservative" else EASY
         self._tries = 4 * self._left
         self._looks = 32 * self._left
@@ -155,24 +186,14 @@ class Keeper:
 
     # ── keeping ────────────────────────────────────────────────────────────────────────────────
 
-    def keep(
-        self, it: Waiting, before: Future | None, changed: Iterable[Room], pace: Pace
-    ) -> Iterator[None]:
-        """Keep a place for this request, if there is one that will hold it.
-
-        `before`: the last pass's future of it; since then only these rooms have changed.
-        """
+    def keep(self, it: Waiting, pace: Pace) -> Iterator[None]:
+        """Keep a place for this request, if there is one that will hold it."""
         if self.done:
             return
         kind = it.kind
-        future = self.futures.get(whose(kind))
-        if future is None:
-            future = self.futures[whose(kind)] = before or Future()
-            rooms = self._fleet.rooms if before is None else changed
-            for room in rooms:
-                future.set(room.name, self._rank(room, kind))
-                if pace.due(0.7):
-                    yield
+        future = self._futures.get(whose(kind))
+        if future is None or not self._follow(kind, future):
+            future = self._futures[whose(kind)] = yield from self._foresee(kind, pace)
         self._looks -= 1
         if future.order:
             self._tries -= 1
@@ -180,26 +201,55 @@ class Keeper:
         if not slots:
             return
         self._left -= 1
+        self._kept += [(kind, self._rank(room, kind) or _FAR) for room, _ in slots]
         at = max(slot.at for _, slot in slots)
         for room, slot in slots:
             self._hold(room, it, at, slot)
 
-    def keep_at(self, it: Waiting, rooms: Iterable[Room]) -> bool:
-        """Keep what others give way from, on these nodes. False: not all of it is certain."""
-        need, found = it.need, []
-        for room in rooms:
-            self._timelines.pop(room.name, None)  # from before they gave way
-            timeline = self._timeline(room)
-            at = timeline.earliest(need)
-            slot = timeline.beside(need, at, self.holds.get(room.name, ()), frozenset())
-            if slot is None or at == inf:
+    def would_move(self, tried: Room, there: Iterable[Attempt]) -> bool:
+        """Whether a place that is kept for somebody elsewhere would be kept on this node, if only
+        these attempts were there: then who makes others go wouldn't get what they leave."""
+        taken = [use_of(it, hard_end(job_of(self._snapshot, it), it)) for it in there]
+        timeline = Timeline(tried, taken)
+        for kind, rank in self._kept:
+            if _able(tried, kind.need) and self._measured(timeline, kind) < rank:
+                return True
+        return False
+
+    def _foresee(self, kind: Kind, pace: Pace) -> Generator[None, None, Future]:
+        """How near the candidates for a request are to holding it."""
+        future, wanted = Future(), CANDIDATES + 4 * kind.nodes
+        for room in self._fleet.rooms:
+            able = future.able[room.name] = _able(room, kind.need)
+            if able:
+                future.set(room.name, self._rank(room, kind))
+                wanted -= 1
+                if not wanted:
+                    break
+            if pace.due(3 if able else 0.3):
+                yield
+        return future
+
+    def _follow(self, kind: Kind, future: Future) -> bool:
+        """Bring a future up to date. False: other nodes are candidates now."""
+        for name in future.stale & future.able.keys():
+            if not self._fleet.has(name):
                 return False
-            found.append((room, slot))
-        for room, slot in found:
-            self._hold(room, it, max(slot.at for _, slot in found), slot)
+            room, able = self._fleet.room(name), future.able[name]
+            if able is not _able(room, kind.need):
+                return False
+            if able:
+                future.set(name, self._rank(room, kind))
+        future.stale.clear()
         return True
 
-    def _hold(self, room: Room, it: Waiting, at: float, slot: Slot) -> None:
+    def keep_at(self, it: Waiting, places: list[tuple[Room, Slot]]) -> None:
+        """Keep what others give way from."""
+        at = max(slot.at for _, slot in places)
+        for room, slot in places:
+            self._hold(room, it, at, slot, firm=True)
+
+    def _hold(self, room: Room, it: Waiting, at: float, slot: Slot, *, firm: bool = False) -> None:
         kind = it.kind
         hold = Hold(
             need=kind.need,
@@ -211,6 +261,7 @@ class Keeper:
             gpus=frozenset(slot.gpus),
             spare_cpus=slot.spare_cpus,
             spare_memory=slot.spare_memory,
+            firm=firm,
         )
         before = self.holds.get(room.name, ())
         others = (it.less(kind.need) if at < it.at < hold.until else it for it in before)
@@ -240,7 +291,8 @@ class Keeper:
         dirty = [
             rank
             for name in self._taken
-            if (rank := self._rank(self._fleet.room(name), kind)) is not None
+            if future.able.get(name)
+            and (rank := self._rank(self._fleet.room(name), kind)) is not None
         ]
         untouched = (rank for rank in future.order if rank[-1] not in self._taken)
         for rank in merge(untouched, sorted(dirty)):
@@ -255,13 +307,13 @@ class Keeper:
     def _rank(self, room: Room, kind: Kind) -> Rank | None:
         """How near a room is to holding the request, whatever else is kept there."""
         need = kind.need
-        if not room.open or not could_fit(room, need) or not room.admits(need):
-            return None
         if any(f"{kind.user}/{name}" in room.jobs for name in need.apart):
             return None  # who is there may stay
-        timeline = self._timeline(room)
-        at = inf if self._mode == "off" else timeline.earliest(need)
-        return (at, *timeline.lacks(need), room.name)
+        return self._measured(self._timeline(room), kind)
+
+    def _measured(self, timeline: Timeline, kind: Kind) -> Rank:
+        at = inf if self._mode == "off" else timeline.earliest(kind.need)
+        return (at, *timeline.lacks(kind.need), timeline.room.name)
 
     def _timeline(self, room: Room) -> Timeline:
         known = self._timelines.get(room.name)
@@ -299,9 +351,13 @@ class Keeper:
         return None
 
 
-def whose(kind: Kind) -> tuple[Need, str]:
+def _able(room: Room, need: Need) -> bool:
+    return room.open and could_fit(room, need) and room.admits(need)
+
+
+def whose(kind: Kind) -> Whose:
     """Requests with the same future: those that keep apart from jobs do so from their owner's."""
-    return (kind.need, kind.user if kind.need.apart else "")
+    return (kind.need, kind.nodes, kind.user if kind.need.apart else "")
 
 
 def who(kind: Kind) -> tuple[str, tuple[str, ...], str]:

@@ -17,18 +17,19 @@ from flextui.core.scheduler.runtimes import Outlook
 
 if TYPE_CHECKING:
     from flextui.core.scheduler.calendar import Calendar
-    from flextui.core.scheduler.hold import Future, Hold
+    from flextui.core.scheduler.hold import Future, Hold, Whose
     from flextui.core.scheduler.kind import Kind
-    from flextui.core.scheduler.need import Need
     from flextui.core.scheduler.tell import Told
+    from flextui.core.scheduler.timeline import Timeline
+
+_FUTURES = 256
+"""So many requests' futures are remembered."""
 
 
 class Memo:
     """One planner's memory; not to be shared between threads."""
 
     def __init__(self) -> None:
-        self.keeps_always = False
-        """Places are kept also where nobody else wants one: for whoever asks until when."""
         self.fleet: Any = None
         """What `fleet.Fleet` keeps."""
         self.runtimes = Outlook()
@@ -58,7 +59,8 @@ class Memo:
         """What quotas left to an account at the end, in thousandths of GPUs."""
         self.holds: dict[str, tuple[Hold, ...]] = {}
         """By node: what was kept there for others."""
-        self.futures: dict[tuple[Need, str], Future] = {}
+        self.futures: dict[Whose, Future] = {}
+        self.timelines: dict[str, Timeline] = {}
         self.taken: set[str] = set()
         """Nodes that it placed somebody on."""
         self.calendar: Calendar | None = None
@@ -78,6 +80,15 @@ class Memo:
     def end(self, snapshot: Snapshot, loud: tuple[str, ...]) -> None:
         self._mark = snapshot.mark
         self.loud = loud
+
+    def outdate(self, nodes: set[str]) -> None:
+        """These nodes may not be as they were."""
+        for name in nodes:
+            self.timelines.pop(name, None)
+        if len(self.futures) > _FUTURES:
+            self.futures.clear()
+        for future in self.futures.values():
+            future.stale |= nodes
 
     # ── jobs ───────────────────────────────────────────────────────────────────────────────────
 

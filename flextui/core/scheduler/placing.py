@@ -21,7 +21,7 @@ from flextui.core.scheduler.decision import Placement
 from flextui.core.scheduler.feasible import Place, fit
 from flextui.core.scheduler.fleet import Fleet
 from flextui.core.scheduler.gangs import Meeting
-from flextui.core.scheduler.hold import Keeper, whose
+from flextui.core.scheduler.hold import Keeper
 from flextui.core.scheduler.kind import WHOLE, Kind, Waiting
 from flextui.core.scheduler.ledger import Ledger
 from flextui.core.scheduler.memo import Memo
@@ -32,7 +32,7 @@ from flextui.core.scheduler.preempt import Preempting
 from flextui.core.scheduler.queue import NONE, Account, Block, Cursor, Least, within
 from flextui.core.scheduler.quota import UNLIMITED, Quotas
 from flextui.core.scheduler.runtimes import expected
-from flextui.core.scheduler.timeline import NOW, Use
+from flextui.core.scheduler.timeline import NOW, Slot, Use
 from flextui.core.scheduler.turns import Turns
 from flextui.core.scheduler.windows import clear_windows
 
@@ -55,13 +55,14 @@ class Placing:
         self.fleet = fleet
         self.calendar, self._renewed = calendar_of(ledger, memo)
         self.quotas = quotas
-        self.keeper = Keeper(ledger, fleet, self.calendar)
         self.front: list[Waiting] = []
         """The first of those that still wait, in order."""
         self.held_before = memo.holds
         """What was kept when the last pass ended."""
         self.changed = changed_rooms(memo, fleet)
         """Rooms that may not be as they were when the last pass ended; all if that isn't known."""
+        memo.outdate({room.name for room in self.changed})
+        self.keeper = Keeper(ledger, fleet, self.calendar, memo.timelines, memo.futures)
         self.grown = open_gates(memo, self)
         """By name: rooms where more may be free than when the last pass ended."""
         self._changed = frozenset(room.name for room in self.changed)
@@ -72,7 +73,7 @@ class Placing:
         self._turns = Turns(ranking)
         self._preempting: Preempting | None = None
         if ledger.snapshot.inventory.policy.preemption:
-            self._preempting = Preempting(ledger, fleet, ranking, pace)
+            self._preempting = Preempting(ledger, fleet, ranking, self.keeper, pace)
         self._blocked: set[Kind] = set()
         """Kinds that can't start any more in this pass."""
         self._refused: set[Kind] = set()
@@ -102,7 +103,7 @@ class Placing:
         if wake is not None and wake > self.ledger.now.wall:
             self.ledger.wake_wall(wake)
         memo.untried = self._refused | self._placed
-        memo.holds, memo.futures = self.keeper.holds, self.keeper.futures
+        memo.holds = self.keeper.holds
         memo.taken = self.keeper.taken
         memo.headroom = {}
         if self.quotas.any:
@@ -186,12 +187,10 @@ class Placing:
         placed = yield from self._try(it)
         if placed or it.kind in self._refused:
             return placed
-        left: list[Room] = []
+        left: list[tuple[Room, Slot]] = []
         if self._preempting is not None:
             left = yield from self._preempting.make_room(it, self.ask_of(it))
-        alone = len(self._memo.queue.by_kind) == 1  # then there is nobody to keep it from
-        if left or not alone or self._memo.keeps_always:
-            yield from self._keep(it, left)
+        yield from self._keep(it, left)
         return False
 
     def _all_blocked(self, block: Block) -> bool:
@@ -370,11 +369,12 @@ class Placing:
             return False
         return fit(room, ask._replace(likely=inf)) is None
 
-    def _keep(self, it: Waiting, left: list[Room]) -> Iterator[None]:
-        """`left`: the nodes where others give way to it."""
-        if not left or not self.keeper.keep_at(it, left):
-            before = self._memo.futures.get(whose(it.kind))
-            yield from self.keeper.keep(it, before, self.changed, self._pace)
+    def _keep(self, it: Waiting, left: list[tuple[Room, Slot]]) -> Iterator[None]:
+        """`left`: where others give way to it."""
+        if left:
+            self.keeper.keep_at(it, left)
+        else:
+            yield from self.keeper.keep(it, self._pace)
         if self._memo.untried is None:
             return
         for name in self._memo.holds:

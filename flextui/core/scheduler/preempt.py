@@ -20,12 +20,14 @@ from flextui.core.model.state import Attempt, AttemptState, Job, Task
 from flextui.core.scheduler.ask import Ask
 from flextui.core.scheduler.capacity import Room, room_of
 from flextui.core.scheduler.decision import Placement
-from flextui.core.scheduler.feasible import could_fit, fit
+from flextui.core.scheduler.feasible import Place, could_fit, fit
 from flextui.core.scheduler.fleet import Fleet
+from flextui.core.scheduler.hold import Keeper
 from flextui.core.scheduler.kind import WHOLE, Waiting
 from flextui.core.scheduler.ledger import Ledger
 from flextui.core.scheduler.order import Ranking
 from flextui.core.scheduler.pace import Pace
+from flextui.core.scheduler.timeline import Slot
 
 TRIES = 16
 """So many kinds of request may make others give way in one pass, the first in order."""
@@ -58,6 +60,8 @@ class Way:
 
     room: Room
     victims: list[Victim]
+    slot: Slot
+    """What the request gets there once they have gone."""
 
     @property
     def cost(self) -> tuple[int, float, float, int, str]:
@@ -73,13 +77,16 @@ class Way:
 class Preempting:
     """Makes room, for one pass."""
 
-    def __init__(self, ledger: Ledger, fleet: Fleet, ranking: Ranking, pace: Pace) -> None:
+    def __init__(
+        self, ledger: Ledger, fleet: Fleet, ranking: Ranking, keeper: Keeper, pace: Pace
+    ) -> None:
         self._started: dict[str, list[Attempt]] = {}
         """By node: what this pass starts there."""
         self._ledger = ledger
         self._snapshot = ledger.snapshot
         self._fleet = fleet
         self._ranking = ranking
+        self._keeper = keeper
         self._pace = pace
         self._tries = TRIES
         self._looks = LOOKS
@@ -89,12 +96,13 @@ class Preempting:
         here = self._started.setdefault(placement.node, [])
         here.append(as_attempt(placement, task, self._ledger.now.wall))
 
-    def make_room(self, it: Waiting, ask: Ask) -> Generator[None, None, list[Room]]:
-        """Have others give way to this request, if that lets it start. Returns the nodes that
-        it then starts on; none: it has to wait as it is."""
+    def make_room(self, it: Waiting, ask: Ask) -> Generator[None, None, list[tuple[Room, Slot]]]:
+        """Have others give way to this request, if that lets it start. Returns where it then
+        starts; nothing: it has to wait as it is."""
         if self._tries <= 0:
             return []
         self._tries -= 1
+        ask = ask._replace(likely=inf)  # nobody gives way to what would only borrow the place
         ways: list[Way] = []
         for room in self._fleet.rooms:
             if self._looks <= 0:
@@ -113,24 +121,48 @@ class Preempting:
         for way in chosen:
             for victim in way.victims:
                 self._stop(victim, f"preempted for {it.job.full_name}")
-        return [way.room for way in chosen]
+        return [(way.room, way.slot) for way in chosen]
 
     def _way(self, it: Waiting, ask: Ask, room: Room) -> Way | None:
         """How the request could start there at the least cost; None: it couldn't."""
         stays, victims = self._present(it, room)
-        if victims is None or not self._fits(room, ask, stays):
+        if victims is None or self._tried(room, ask, stays) is None:
             return None
         chosen: list[Victim] = []
         victims.sort(key=_worth)
         left = list(victims)
-        while not self._fits(room, ask, [*stays, *_attempts(left)]):
+        while self._tried(room, ask, [*stays, *_attempts(left)]) is None:
             chosen.append(left.pop(0))
         for victim in sorted(chosen, key=_worth, reverse=True):
             others = [one for one in chosen if one is not victim]
             back = [one for one in victims if one not in others]
-            if self._fits(room, ask, [*stays, *_attempts(back)]):
+            if self._tried(room, ask, [*stays, *_attempts(back)]) is not None:
                 chosen = others
-        return Way(room, chosen)
+        remain = [one for one in victims if one not in chosen]
+        place = self._tried(room, ask, [*stays, *_attempts(remain)])
+        if place is None:
+            return None
+        if chosen and self._keeper.would_move(place.room, [*stays, *_attempts(remain)]):
+            return None
+        return Way(room, chosen, self._slot(place, ask, chosen))
+
+    def _slot(self, place: Place, ask: Ask, victims: list[Victim]) -> Slot:
+        """What the request gets, and by when those in its way have gone: whoever is on his way
+        out there, with his grace."""
+        snapshot, wall, room = self._snapshot, self._ledger.now.wall, place.room
+        ends = [wall + victim.job.spec.grace for victim in victims]
+        for key in snapshot.by_node.get(room.name, ()):
+            attempt = snapshot.attempts[key]
+            job = snapshot.jobs.get(attempt.task.job)
+            if job is not None and self._ledger.stopping(attempt):
+                since = attempt.stop.at if attempt.stop is not None else wall
+                ends.append(since + job.spec.grace)
+        return Slot(
+            max(ends, default=wall),
+            tuple(device.uuid for device in place.devices),
+            max(0, room.free_cpus - ask.need.cpus),
+            max(0, room.free_memory - ask.need.memory),
+        )
 
     def _present(self, it: Waiting, room: Room) -> tuple[list[Attempt], list[Victim] | None]:
         """Who has something of a node: who stays, and who could be made to go. Those that are
@@ -181,12 +213,12 @@ class Preempting:
         ran = max(0.0, self._ledger.now.wall - attempt.started_at)
         return ran * max(1, attempt.share or WHOLE * len(attempt.gpus)) / WHOLE
 
-    def _fits(self, room: Room, ask: Ask, there: Iterable[Attempt]) -> bool:
-        """Whether the request would fit if only these were there."""
+    def _tried(self, room: Room, ask: Ask, there: Iterable[Attempt]) -> Place | None:
+        """The place that the request would get if only these were there."""
         here = [it for it in there if it.node == room.name]
         tried = room_of(self._snapshot, room.node, here)
         tried.gates = room.gates
-        return fit(tried, ask) is not None
+        return fit(tried, ask)
 
     def _stop(self, victim: Victim, why: str) -> None:
         for attempt in victim.attempts:

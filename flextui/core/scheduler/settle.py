@@ -232,6 +232,8 @@ def _as_attempt(ledger: Ledger, task: Task, attempt: Attempt) -> Task:
         reason, code = f"stopping: {why}" if why else "stopping", "stopping"
     elif state is _RUNNING and task.reason_code in SETTLED_ELSEWHERE:
         reason, code = task.reason, task.reason_code
+    if (state, reason, code) == (task.state, task.reason, task.reason_code):
+        return task
     return replace(task, state=state, reason=reason, reason_code=code)
 
 

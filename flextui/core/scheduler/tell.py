@@ -9,10 +9,10 @@ what is kept there changed.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import replace
 from math import inf
 
 from flextui.core.model.ids import TaskKey
+from flextui.core.model.records import changed
 from flextui.core.model.state import JobState
 from flextui.core.scheduler.alike import Alike
 from flextui.core.scheduler.capacity import FREE, HELD, Room
@@ -32,8 +32,9 @@ from flextui.core.scheduler.reasons import (
     waits_for_room,
 )
 
-LOOKS = 2000
-"""So many nodes are looked at for those in front, if nothing is known of them yet."""
+LOOKS = 640
+"""So many nodes are looked at for those in front, if nothing is known of them yet: of a fleet
+that is larger, none is told node by node."""
 
 
 class Told:
@@ -78,15 +79,18 @@ def tell(ledger: Ledger, memo: Memo, placing: Placing, pace: Pace) -> Iterator[N
     queue = memo.queue
     before = known.front
     known.front = yield from _tell_front(ledger, placing, known, pace)
-    changed = yield from _changed(ledger, memo, placing, known, pace)
+    kinds = yield from _changed(ledger, memo, placing, known, pace)
     keys = dict.fromkeys((*before, *queue.looked))
-    for kind in changed:
+    for kind in kinds:
         keys.update(dict.fromkeys(queue.by_kind[kind]))
     for key in keys:
         it = queue.get(key)
         if it is None or key in known.front or ledger.starting_on(key) is not None:
             continue
-        _put(ledger, it, known.back[it.kind])
+        reason = known.back.get(it.kind)
+        if reason is None:
+            reason = known.back[it.kind] = _back_reason(ledger, placing, known, it.kind)
+        _put(ledger, it, reason)
         if pace.due(0.3):
             yield
 
@@ -95,8 +99,8 @@ def _put(ledger: Ledger, it: Waiting, reason: Reason) -> None:
     tasks = [it.task] if it.kind.nodes == 1 else ledger.tasks_of(it.job.id)
     for task in tasks:
         if task.reason != reason.text or task.reason_code != reason.code:
-            told = replace(task, reason=reason.text, reason_code=reason.code)
-            ledger.put(replace(told, state=JobState.PENDING))
+            text, code = reason.text, reason.code
+            ledger.put(changed(task, state=JobState.PENDING, reason=text, reason_code=code))
 
 
 # ── in front ───────────────────────────────────────────────────────────────────────────────────
@@ -106,10 +110,10 @@ def _tell_front(
     ledger: Ledger, placing: Placing, known: Told, pace: Pace
 ) -> Generator[None, None, dict[TaskKey, None]]:
     rooms = placing.fleet.rooms
-    number = min(FRONT, LOOKS // max(1, len(rooms)) or 1)
+    number = min(FRONT, LOOKS // max(1, len(rooms)))
     front = placing.front[:number]
-    stale = _stale(placing, known)
-    gated = [room for room in rooms if room.gates]
+    stale = _stale(placing, known) if front else []
+    gated = [room for room in rooms if room.gates] if front else []
     views: dict[Kind, dict[str, Sight]] = {}
     reasons: dict[Kind, Reason] = {}
     for it in front:
@@ -161,7 +165,7 @@ def _changed(
     for kind in queue.gone_kinds:
         if kind not in queue.by_kind:
             known.forget(kind)
-    stale = dict.fromkeys(it for it in queue.new_kinds if it in queue.by_kind)
+    stale: dict[Kind, None] = {}
     for room in placing.changed:
         totals = _totals(room)
         if known.totals.get(room.name) != totals:
@@ -171,19 +175,18 @@ def _changed(
             stale.update(dict.fromkeys(known.without))
     for account in placing.quotas.unsettled(known.headroom, known.by_account):
         stale.update(dict.fromkeys(known.by_account.get(account, ())))
-    changed = []
+    found = []
     for kind in stale:
-        known.by_account.setdefault(kind.account, set()).add(kind)
         reason = _back_reason(ledger, placing, known, kind)
         if known.back.get(kind) != reason:
             known.back[kind] = reason
-            changed.append(kind)
+            found.append(kind)
         if pace.due():
             yield
     if placing.quotas.any:
         accounts = known.by_account
         known.headroom = {it: placing.quotas.headroom(it) for it in accounts}
-    return changed
+    return found
 
 
 def _totals(room: Room) -> object:
@@ -209,6 +212,7 @@ _OURS = (FREE, HELD)
 def _back_reason(ledger: Ledger, placing: Placing, known: Told, kind: Kind) -> Reason:
     rooms = placing.fleet.rooms
     refusal = placing.quotas.coarse(kind)
+    known.by_account.setdefault(kind.account, set()).add(kind)
     known.unwitness(kind)
     known.without.discard(kind)
     for room in known.alike.some(kind.need):
