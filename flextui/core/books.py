@@ -24,7 +24,8 @@ from flextui.core.model.state import (
 )
 from flextui.core.model.usage import NOTHING, UsageKey, Used, unsettled
 from flextui.core.scheduler.accounts import charged, held_milli
-from flextui.core.scheduler.demand import seen, shape_of_spec
+from flextui.core.scheduler.demand import seen, shape_of
+from flextui.core.scheduler.need import need_of
 from flextui.core.table import Table
 
 LEARNED_EVERY_S = 10.0
@@ -120,7 +121,7 @@ class Lessons:
 
     def asked(self, job: Job) -> None:
         """A job was submitted, or revised."""
-        for key, count in seen(self.demand.data, shape_of_spec(job.spec)).items():
+        for key, count in seen(self.demand.data, shape_of(need_of(job))).items():
             self.demand.put(key, count)
 
     def learn(self, found: Mapping[str, RunTimes]) -> None:

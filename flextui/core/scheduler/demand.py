@@ -10,6 +10,7 @@ and copied like any other table; it is made anew from the jobs when a core start
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from flextui.core.model.spec import JobSpec
@@ -50,6 +51,7 @@ class Shape(NamedTuple):
     """Bytes that each GPU must have."""
 
 
+@lru_cache(maxsize=1 << 14)
 def shape_of(need: Need) -> Shape:
     """The shape of a request."""
     return Shape(
