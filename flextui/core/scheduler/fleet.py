@@ -56,6 +56,8 @@ class Kept:
         if self.inventory is not None and self.inventory is not snapshot.inventory:
             return
         self.inventory = snapshot.inventory
+        if len(self.rooms) == len(snapshot.nodes):
+            return  # one that has just taken another's place is made by `refresh`
         for order, name in enumerate(snapshot.nodes):
             if name in self.rooms or (room := self._see(snapshot, name, again=False)) is None:
                 continue

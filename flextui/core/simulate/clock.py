@@ -27,7 +27,6 @@ from flextui.core.reduce.decisions import apply_decision
 from flextui.core.reduce.fold import fold
 from flextui.core.restore import restored
 from flextui.core.scheduler.memo import Memo
-from flextui.core.scheduler.need import Need, need_of_spec
 from flextui.core.scheduler.plan import plan
 
 Effects = Sequence[tuple[str, Effect]]
@@ -46,8 +45,8 @@ class VirtualCore:
         self._memo = Memo()
         self._revision = 1
         self._tokens = 0
-        self._possible: set[tuple[Need, int]] = set()
-        """What some nodes could hold: the fleet stays as it is."""
+        self._possible: dict[int, JobSpec] = {}
+        """Specs, by identity, that some nodes could hold: the fleet stays as it is."""
         self.plan_at = inf
         """When it wants to decide again though nothing happens."""
         self.passes = 0
@@ -76,10 +75,9 @@ class VirtualCore:
 
     def submit(self, who: Identity, spec: JobSpec) -> str:
         """Submit a job; its id. Raises `CommandError` when it is refused."""
-        ask = (need_of_spec(spec), spec.nodes)
-        if ask not in self._possible:
+        if id(spec) not in self._possible:
             check_ever(self.snapshot, spec)
-            self._possible.add(ask)
+            self._possible[id(spec)] = spec
         number = self._draft.counters.job
         answer = jobs.submit(self._draft, who, False, (spec,))
         if self._draft.counters.job > number:
