@@ -18,7 +18,7 @@ from flextui.core.scheduler.demand import seen, shape_of_spec
 from flextui.core.scheduler.feasible import Place, fit, share_of
 from flextui.core.scheduler.fleet import Fleet
 from flextui.core.scheduler.fragmentation import Outlook
-from flextui.core.scheduler.index import gaps_of
+from flextui.core.scheduler.looks import gaps_of
 from flextui.core.scheduler.memo import Memo
 from flextui.core.scheduler.need import Need, need_of_spec
 from flextui.core.scheduler.plan import plan
