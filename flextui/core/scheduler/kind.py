@@ -50,6 +50,11 @@ class Kind:
         need = self.need
         return self.nodes * (need.share or WHOLE * (need.gpus or int(need.wants.shared)))
 
+    @property
+    def lasting(self) -> bool:
+        """Nothing says when it will have ended: no place that is kept for others lets it in."""
+        return self.lasts == inf and self.by == inf and not self.learns
+
     def until(self, wall: float) -> float:
         """Wall time by which it has ended if it starts now."""
         return min(wall + self.lasts, self.by)

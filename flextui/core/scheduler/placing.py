@@ -21,7 +21,7 @@ from flextui.core.scheduler.decision import Placement
 from flextui.core.scheduler.feasible import Place, fit
 from flextui.core.scheduler.fleet import Fleet
 from flextui.core.scheduler.gangs import Meeting
-from flextui.core.scheduler.hold import Keeper
+from flextui.core.scheduler.hold import Hold, Keeper
 from flextui.core.scheduler.kind import WHOLE, Kind, Waiting
 from flextui.core.scheduler.ledger import Ledger
 from flextui.core.scheduler.memo import Memo
@@ -80,7 +80,7 @@ class Placing:
         """Those of them that quotas refused: nobody looked for room."""
         self._placed: set[Kind] = set()
         self._headroom: dict[Account, int] = {}
-        self._grown_most: Least | None = None
+        self._grown_most: tuple[Least, Least] | None = None
         self._meeting = Meeting(ledger.snapshot)
 
     def run(self) -> Iterator[None]:
@@ -210,7 +210,7 @@ class Placing:
             untried = self._memo.untried
             known = untried is not None and block.kinds.isdisjoint(untried)
             known = known and many <= self._memo.headroom.get(account, UNLIMITED)
-            return not within(block.least, self._most(known=known))
+            return not within(block.least, self._most(known=known, lasting=block.lasting))
 
         return over
 
@@ -222,7 +222,8 @@ class Placing:
             kind, need = it.kind, it.need
             if kind in self._blocked or kind.milli > self._left(account):
                 return True
-            return not within(need.least, self._most(known=self._known(kind)))
+            most = self._most(known=self._known(kind), lasting=kind.lasting)
+            return not within(need.least, most)
 
         return past
 
@@ -233,20 +234,14 @@ class Placing:
             return False
         return kind.milli <= self._memo.headroom.get(kind.account, UNLIMITED)
 
-    def _most(self, *, known: bool) -> Least:
+    def _most(self, *, known: bool, lasting: bool) -> Least:
         """The most that is free on any node; for kinds that are known, where more is than was."""
         if not known:
             return self.fleet.most
         if self._grown_most is None:
             rooms = [room for room in self.grown.values() if room.open]
-            self._grown_most = NONE
-            if rooms:
-                self._grown_most = (
-                    max(sum(it.free_milli for it in room.devices) for room in rooms),
-                    max(room.free_cpus for room in rooms),
-                    max(room.free_memory for room in rooms),
-                )
-        return self._grown_most
+            self._grown_most = (_most_of(rooms, held=True), _most_of(rooms, held=False))
+        return self._grown_most[lasting]
 
     def _left(self, account: Account) -> int:
         """What quotas leave to an account, in thousandths of GPUs."""
@@ -382,6 +377,22 @@ class Placing:
             if kept == self._memo.holds[name] and name not in self._changed:
                 self.grown.pop(name, None)
         self._grown_most = None
+
+
+def _most_of(rooms: list[Room], *, held: bool) -> Least:
+    """The most that is free in one of these; without `held` less what is kept for others from
+    whoever stays for good."""
+    most = NONE
+    for room in rooms:
+        holds = [] if held else [it for it in room.gates if isinstance(it, Hold)]
+        kept = frozenset().union(*(it.gpus for it in holds))
+        free = (
+            sum(it.free_milli for it in room.devices if it.uuid not in kept),
+            min([room.free_cpus, *(it.spare_cpus for it in holds)]),
+            min([room.free_memory, *(it.spare_memory for it in holds)]),
+        )
+        most = (max(most[0], free[0]), max(most[1], free[1]), max(most[2], free[2]))
+    return most
 
 
 def use_of(placement: Placement, ask: Ask) -> Use:

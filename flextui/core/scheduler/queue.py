@@ -44,7 +44,7 @@ def within(least: Least, most: Least) -> bool:
 class Block:
     """Some tasks of a lane that follow each other."""
 
-    __slots__ = ("_kinds", "_least", "_milli", "items")
+    __slots__ = ("_kinds", "_lasting", "_least", "_milli", "items")
 
     def __init__(self, items: list[tuple[Stand, Waiting]]) -> None:
         self.items = items
@@ -54,6 +54,7 @@ class Block:
         self._least: Least | None = None
         self._kinds: frozenset[Kind] | None = None
         self._milli: tuple[int, int] | None = None
+        self._lasting: bool | None = None
 
     @property
     def kinds(self) -> frozenset[Kind]:
@@ -67,6 +68,13 @@ class Block:
             gpus, cpus, memory = zip(*(kind.need.least for kind in self.kinds), strict=True)
             self._least = (min(gpus), min(cpus), min(memory))
         return self._least
+
+    @property
+    def lasting(self) -> bool:
+        """Whether all of them are."""
+        if self._lasting is None:
+            self._lasting = all(kind.lasting for kind in self.kinds)
+        return self._lasting
 
     @property
     def milli(self) -> tuple[int, int]:

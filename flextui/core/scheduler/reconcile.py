@@ -47,7 +47,7 @@ def reconcile(
         memo.queue.put(key, _look_at(look))
         everywhere = job.type == "system"
         memo.stand(key, wake=look.wake, restless=look.restless, everywhere=everywhere)
-        if pace.due(0.5):
+        if pace.due(2):
             yield
     wake = memo.next_wake()
     if wake is not None:
