@@ -23,7 +23,7 @@ def queue_view(snapshot: Snapshot, now: Now, limit: int) -> Generator[None, None
     yield from future.look()
     line = yield from line_of(future)
     first = line.items[:limit]
-    promises = {it.task.key: promised(future, it) for it in first}
+    promises = {it.task.key: promised(future, line, it) for it in first}
     forecast = yield from foresee(future, [it.task.key for it in first])
     rows = []
     for place, it in enumerate(first):

@@ -168,7 +168,7 @@ def end(world: World, names: tuple[str, ...], box: str | None) -> None:
 
 
 def gist(why: Explanation) -> object:
-    return [(it.code, it.text, it.nodes) for it in why.blocks]
+    return [(it.code, it.text, it.nodes, it.held_by) for it in why.blocks]
 
 
 @given(worlds(), requests(), st.data())

@@ -66,7 +66,7 @@ def explain_steps(
     for key in keys:
         it = line.find(key)
         if it is not None:
-            promises[key] = promised(future, it)
+            promises[key] = promised(future, line, it)
     for key in keys:
         task = fresh.get(key) or snapshot.tasks[key]
         it = line.find(key)

@@ -16,10 +16,12 @@ from typing import NamedTuple
 
 from flextui.core.model.ids import TaskKey
 from flextui.core.model.state import Attempt, Job, Snapshot
+from flextui.core.scheduler.calendar import windows
 from flextui.core.scheduler.decision import Decision
 from flextui.core.scheduler.future import Future
 from flextui.core.scheduler.kind import Waiting
-from flextui.core.scheduler.queue import stand_of
+from flextui.core.scheduler.line import Line
+from flextui.core.scheduler.need import Need
 from flextui.core.scheduler.runtimes import expected
 from flextui.core.scheduler.timeline import hard_end, job_of
 
@@ -84,21 +86,34 @@ def expected_end(snapshot: Snapshot, attempt: Attempt, wall: float) -> End:
     return End(hard, ROUGH if hard < inf else UNKNOWN)
 
 
-def promised(future: Future, it: Waiting) -> float | None:
+def promised(future: Future, line: Line, it: Waiting) -> float | None:
     """Wall time by which a task certainly starts unless somebody comes before it; None: no such
-    time is known. `future` has just looked."""
-    first = min(future.memo.queue.by_kind.get(it.kind, {}).values(), key=stand_of, default=None)
-    if first is None or first.task.key != it.task.key:
+    time is known. `future` has just looked.
+
+    A place is kept for it, and for everybody ahead: who is ahead without one may come in between.
+    Where windows close nodes meanwhile nothing is promised: whoever is let in by them comes first.
+    """
+    if windows(future.snapshot):
         return None
-    holds = [
-        hold
-        for kept in future.memo.holds.values()
-        for hold in kept
-        if hold.need is it.need and hold.job == it.job.full_name and hold.user == it.kind.user
-    ]
-    if not holds or any(hold.at == inf for hold in holds):
+    kept: dict[Whose, float] = {}
+    for holds in future.memo.holds.values():
+        for hold in holds:
+            whose = (hold.need, hold.project, hold.user, hold.job)
+            kept[whose] = max(kept.get(whose, -inf), hold.at)
+    place = line.place(it)
+    if place >= len(kept):
         return None
-    return max(max(hold.at for hold in holds), future.now.wall)
+    ahead = [_whose(other) for other in line.items[: place + 1]]
+    if len(set(ahead)) < len(ahead) or any(not -inf < kept.get(one, inf) < inf for one in ahead):
+        return None
+    return max(kept[ahead[-1]], future.now.wall)
+
+
+Whose = tuple[Need, str, str, str]
+
+
+def _whose(it: Waiting) -> Whose:
+    return (it.need, it.kind.project, it.kind.user, it.job.full_name)
 
 
 class _Ends:
