@@ -34,6 +34,9 @@ TRIES = 16
 LOOKS = 20_000
 """So many running attempts are looked at for that."""
 
+AGAIN_S = 60.0
+"""What has started again isn't made to go sooner."""
+
 PREEMPTED = "preempted"
 
 
@@ -191,10 +194,22 @@ class Preempting:
             return False
         if job.stop is not None or job.spec.preempt == "never":
             return False
+        if task.attempts > 1 and self._just_began(attempt):
+            return False
         if self._ranking.may_preempt(it.job, it.task, job, task, attempt):
             return True
         key = self._ranking.key
         return attempt.borrowed and key(it.job, it.task) < key(job, task)
+
+    def _just_began(self, attempt: Attempt) -> bool:
+        """Work that has begun anew runs for a while first: what made room changes how accounts
+        stand to each other, and nobody is to take turns with others at every instant."""
+        began = attempt.started_at if attempt.started_at is not None else attempt.placed_at
+        until = began + AGAIN_S
+        if self._ledger.now.wall >= until:
+            return False
+        self._ledger.wake_wall(until)
+        return True
 
     def _victim(self, attempt: Attempt) -> Victim:
         job = self._snapshot.jobs[attempt.task.job]
