@@ -85,7 +85,7 @@ class Hold:
 
     def for_whom(self, ask: Ask) -> bool:
         """Whether it is kept for this very request."""
-        return ask.need is self.need and ask.user == self.user and ask.project == self.project
+        return ask.need is self.need and ask.job == self.job
 
     def in_time(self, until: float) -> bool:
         return until <= self.at and until < inf and not self.firm
