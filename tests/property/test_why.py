@@ -78,7 +78,6 @@ def worlds(draw: st.DrawFn, *, limited: bool = False) -> World:
     policy = {
         "queue": draw(st.sampled_from(("priority", "fifo", "fair-share", "shortest"))),
         "backfill": draw(st.sampled_from(("off", "easy", "conservative"))),
-        "preemption": draw(st.booleans()),
     }
     quota = draw(st.sampled_from((None, None, {"gpus": 2})))
     world = World(
