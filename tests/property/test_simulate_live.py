@@ -176,6 +176,8 @@ async def live_starts(
                 await asyncio.gather(*_all_at_once(engine, bench))
                 while _unsettled(engine):
                     await turn(engine)
+                engine._deadlines.plan_within(0.0)  # the pass that follows starts, without its 5 ms
+                await turn(engine)
     finally:
         await engine.close(release=True, suspend_leases=False)
     return bench.starts

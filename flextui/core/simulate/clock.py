@@ -96,7 +96,7 @@ class VirtualCore:
         if draft.replan or self.plan_at <= at:
             self._plan()
         elif draft.replan_within is not None:
-            self.plan_at = min(self.plan_at, at + draft.replan_within)
+            self.plan_at = at  # milliseconds, which this clock doesn't tell apart
         return draft.effects
 
     def _plan(self) -> None:

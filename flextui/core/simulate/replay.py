@@ -101,7 +101,7 @@ class Replay:
         while idle < IDLE_WAKES:
             at = min(self._next_submission(), self._next_stop(), self._agents.next_at)
             idle = idle + 1 if at == inf and not self._agents.busy else 0
-            at = min(at, self.core.plan_at - self._trace.began)
+            at = max(last, min(at, self.core.plan_at - self._trace.began))
             if at == inf:
                 break
             turns = turns + 1 if at == last else 0
