@@ -36,7 +36,6 @@ class Future:
     def __init__(self, snapshot: Snapshot, now: Now) -> None:
         self.now = now
         self.memo = Memo()
-        self.memo.keeps_always = True
         self._journal = Journal()
         self._jobs = dict(snapshot.jobs)
         self._recent = dict(snapshot.recent)
