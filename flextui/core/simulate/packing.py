@@ -83,10 +83,12 @@ def asks(job: TraceJob) -> int:
 
 
 def pack(trace: Trace, boxes: Sequence[Box], seed: int, policy: Mapping[str, Any]) -> Packed:
-    """Run the experiment."""
+    """Run the experiment. Nothing departs, so nothing makes room either."""
     packed = Packed(capacity=sum(len(box.gpus) for box in boxes) * MILLI)
     tasks = tasks_for(trace, packed.capacity, seed)
-    core = VirtualCore(virtual_inventory(boxes, {"policy": policy}), trace.began)
+    core = VirtualCore(
+        virtual_inventory(boxes, {"policy": {**policy, "preemption": False}}), trace.began
+    )
     core.join(trace.began, [it for box in boxes for it in hello(box)])
     specs = Specs(boxes, limits=False)
     for task in tasks:
