@@ -19,10 +19,20 @@ from flextui.core.model.inventory import (
     read_inventory,
 )
 from flextui.core.model.spec import Idle, JobSpec, Resources, read_specs
+from flextui.screens.config import parse
+from flextui.screens.places import known
 
 ROOT = Path(__file__).parents[2]
 FENCE = re.compile(r"^( *)```ya?ml *(.*)\n((?:.*\n)*?)\1```", re.MULTILINE)
-READERS = {"job": read_specs, "inventory": read_inventory}
+
+
+def read_config(text: str, source: str) -> None:
+    """The terminal's own config. Raises `AssertionError` with what is wrong with it."""
+    _, problems = parse(text, source, known())
+    assert not problems
+
+
+READERS = {"job": read_specs, "inventory": read_inventory, "config": read_config}
 
 
 def pages() -> list[Path]:
@@ -42,7 +52,7 @@ def examples() -> Iterator[tuple[str, str, str]]:
 
 @pytest.mark.parametrize(("place", "marker", "text"), list(examples()))
 def test_examples_are_valid(place: str, marker: str, text: str) -> None:
-    assert marker in READERS, f"{place}: say ```yaml job or ```yaml inventory"
+    assert marker in READERS, f"{place}: say ```yaml job, ```yaml inventory or ```yaml config"
     READERS[marker](text, place)
 
 
