@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Input, Static
 
+from flextui.screens.format import safe_lines
 from flextui.screens.keys import Key, shown
 from flextui.screens.prompt import Prompt
 
@@ -59,7 +60,7 @@ class Confirm(Prompt[bool]):
             yield Static(self._question, classes="question", markup=False)
             if self._detail:
                 with VerticalScroll(can_focus=False):
-                    yield Static(self._detail, classes="detail", markup=False)
+                    yield Static(safe_lines(self._detail), classes="detail", markup=False)
             if self._typed:
                 yield self._box
                 words = f"type {self._typed} and Enter to go on    {self._key('cancel')} no"

@@ -11,6 +11,7 @@ from textual.widgets import Static, TextArea
 
 from flextui.core.commands import CommandError, Plan, Source, Submit
 from flextui.core.model.problems import BadInput
+from flextui.screens.format import safe_lines
 from flextui.screens.job import waiting_lines
 from flextui.screens.keys import Bound, Key
 from flextui.screens.place import Place
@@ -116,7 +117,7 @@ class Editor(Place):
 
     def _say(self, verdict: str, text: str) -> None:
         self._verdict.update(verdict)
-        self._outcome.update(text)
+        self._outcome.update(safe_lines(text))
 
     def action_side(self) -> None:
         side = self.query_one("#side")

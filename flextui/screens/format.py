@@ -6,6 +6,7 @@ Every state has its glyph and its word, so colour only repeats.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import NamedTuple
 
@@ -55,9 +56,16 @@ _ASCII = str.maketrans({
 })  # fmt: skip
 
 
+_INVISIBLE = re.compile("[\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
+
+
 def safe(text: str) -> str:
-    """`text` without what could move the cursor or turn the direction of a line."""
-    return text if text.isprintable() else neutralise(text, colours=False).replace("\n", " ")
+    """`text` on one line, without what could move the cursor, turn the direction of a line, or
+    join characters so that nobody knows how wide they are."""
+    if text.isprintable():
+        return text
+    text = neutralise(text.replace("\t", " ").replace("\n", " "), colours=False)
+    return _INVISIBLE.sub("", text)
 
 
 def safe_lines(text: str) -> str:

@@ -83,6 +83,7 @@ class Job(Place):
             self._explain(last_words(job))
 
     def _explain(self, text: str) -> None:
+        text = fmt.safe_lines(text)
         self._why.set_class(not text, "empty")
         if text != self._reasons.content:
             self._reasons.update(text)

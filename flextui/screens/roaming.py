@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from textual import work
 
@@ -11,6 +11,7 @@ from flextui.core.commands import CommandError, LogRequest, Show
 from flextui.screens import places
 from flextui.screens.act import Actions
 from flextui.screens.commandline import Line, line
+from flextui.screens.format import safe_lines
 from flextui.screens.goto import GoTo
 from flextui.screens.help import Help
 from flextui.screens.history import History
@@ -190,9 +191,9 @@ class Roaming(Painted):
 
     def tell(self, text: str, *, bad: bool = False) -> None:
         """A line that goes by itself; what failed stays longer."""
-        self.notify(
-            text, severity="error" if bad else "information", timeout=8 if bad else 3, markup=False
-        )
+        how: Literal["error", "information"] = "error" if bad else "information"
+        seconds = 8 if bad else 3
+        self.notify(safe_lines(text), severity=how, timeout=seconds, markup=False)
 
     def yank(self, text: str | None, what: str = "") -> None:
         """To the operator's clipboard through OSC 52, so that it works over SSH."""

@@ -102,7 +102,7 @@ def test_the_environment_names_another_file(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_examples_of_the_page_are_right() -> None:
-    examples = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.S)
+    examples = re.findall(r"```yaml config\n(.*?)```", PAGE.read_text(), re.S)
     assert examples
     for example in examples:
         assert told(example) == []
