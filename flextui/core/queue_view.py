@@ -10,10 +10,11 @@ from flextui.core.model.state import Now, Snapshot
 from flextui.core.model.times import iso
 from flextui.core.scheduler.decision import Expected
 from flextui.core.scheduler.explain import expected_of
-from flextui.core.scheduler.forecast import Forecast, foresee, promised
+from flextui.core.scheduler.forecast import Forecast, foresee
 from flextui.core.scheduler.future import Future
 from flextui.core.scheduler.kind import Waiting
 from flextui.core.scheduler.line import Line, line_of
+from flextui.core.scheduler.promise import promised
 from flextui.core.scheduler.reasons import asked
 
 

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from math import inf
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -322,7 +321,6 @@ def until_it_runs(world: World, early: dict[str, float]) -> float:
     raise AssertionError("it never starts")
 
 
-@pytest.mark.xfail(reason="a share's forecast can be certain and a limit too early", strict=False)
 @given(worlds(limited=True), requests(limited=True))
 @settings(max_examples=60, deadline=None, suppress_health_check=UNHURRIED)
 def test_it_starts_when_it_is_foreseen_to_if_nothing_else_happens(

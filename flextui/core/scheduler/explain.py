@@ -18,12 +18,13 @@ from flextui.core.model.times import iso
 from flextui.core.model.units import format_duration
 from flextui.core.scheduler.blocks import blocks_of, quota_block, seen_by
 from flextui.core.scheduler.decision import Block, Expected, Explanation
-from flextui.core.scheduler.forecast import UNKNOWN, Forecast, endless, foresee, promised
+from flextui.core.scheduler.forecast import UNKNOWN, Forecast, endless, foresee
 from flextui.core.scheduler.future import Future
 from flextui.core.scheduler.kind import Kind, Waiting
 from flextui.core.scheduler.line import Line, line_of
 from flextui.core.scheduler.obstacles import NEVER
 from flextui.core.scheduler.plan import drained, placed_before
+from flextui.core.scheduler.promise import promised
 from flextui.core.scheduler.reasons import reason_of, sight
 from flextui.core.scheduler.trials import would_help
 

@@ -4,7 +4,7 @@ The state is let go on by itself: what runs ends when it is expected to, passes 
 would, and so on until those that are asked about have started. An attempt is expected to end
 when the run times that were learned say so, at its time limit where nothing was learned, and
 never where it has no limit either. Nothing new is handed in and no node fails, so a forecast is
-no promise. A promise is what a place is kept for: see `hold`.
+no promise: see `promise`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,8 @@ from typing import NamedTuple
 
 from flextui.core.model.ids import TaskKey
 from flextui.core.model.state import Attempt, Job, Snapshot
-from flextui.core.scheduler.calendar import windows
 from flextui.core.scheduler.decision import Decision
 from flextui.core.scheduler.future import Future
-from flextui.core.scheduler.kind import Waiting
-from flextui.core.scheduler.line import Line
-from flextui.core.scheduler.need import Need
 from flextui.core.scheduler.runtimes import expected
 from flextui.core.scheduler.timeline import hard_end, job_of
 
@@ -84,36 +80,6 @@ def expected_end(snapshot: Snapshot, attempt: Attempt, wall: float) -> End:
             sure = estimate.samples >= ENOUGH and estimate.high <= SPREAD * max(estimate.low, 60.0)
             return End(min(hard, wall + estimate.seconds), LIKELY if sure else ROUGH)
     return End(hard, ROUGH if hard < inf else UNKNOWN)
-
-
-def promised(future: Future, line: Line, it: Waiting) -> float | None:
-    """Wall time by which a task certainly starts unless somebody comes before it; None: no such
-    time is known. `future` has just looked.
-
-    A place is kept for it, and for everybody ahead: who is ahead without one may come in between.
-    Where windows close nodes meanwhile nothing is promised: whoever is let in by them comes first.
-    """
-    if windows(future.snapshot):
-        return None
-    kept: dict[Whose, float] = {}
-    for holds in future.memo.holds.values():
-        for hold in holds:
-            whose = (hold.need, hold.project, hold.user, hold.job)
-            kept[whose] = max(kept.get(whose, -inf), hold.at)
-    place = line.place(it)
-    if place >= len(kept):
-        return None
-    ahead = [_whose(other) for other in line.items[: place + 1]]
-    if len(set(ahead)) < len(ahead) or any(not -inf < kept.get(one, inf) < inf for one in ahead):
-        return None
-    return max(kept[ahead[-1]], future.now.wall)
-
-
-Whose = tuple[Need, str, str, str]
-
-
-def _whose(it: Waiting) -> Whose:
-    return (it.need, it.kind.project, it.kind.user, it.job.full_name)
 
 
 class _Ends:

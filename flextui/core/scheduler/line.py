@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Hashable
+from functools import cached_property
+from typing import NamedTuple
 
 from flextui.core.model.ids import TaskKey
 from flextui.core.scheduler.future import Future
-from flextui.core.scheduler.kind import Waiting
+from flextui.core.scheduler.kind import Kind, Waiting
 from flextui.core.scheduler.order import Factor, Ranking
 
 AHEAD = 5
 """So many of those ahead are told by name."""
+
+
+class Crowd(NamedTuple):
+    """All those of one kind."""
+
+    first: int
+    """The place of the first of them."""
+    groups: set[Hashable]
 
 
 class Line:
@@ -33,6 +43,21 @@ class Line:
     def place(self, it: Waiting) -> int:
         """So many are ahead of it."""
         return self._places[it.task.key]
+
+    @cached_property
+    def kinds(self) -> dict[Kind, Crowd]:
+        """Where those of each kind stand."""
+        found: dict[Kind, Crowd] = {}
+        for place, it in enumerate(self.items):
+            crowd = found.get(it.kind)
+            if crowd is None:
+                crowd = found[it.kind] = Crowd(place, set())
+            crowd.groups.add(self.group(it))
+        return found
+
+    def group(self, it: Waiting) -> Hashable:
+        """Those of one group never change places."""
+        return self._ranking.group(it.job, it.task)
 
     def ahead(self, place: int) -> tuple[str, ...]:
         """The jobs right before a place, the nearest first."""
