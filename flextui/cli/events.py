@@ -8,12 +8,13 @@ from typing import cast
 import click
 
 from flextui.cli import output, text
-from flextui.cli.complete import job_names
+from flextui.cli.complete import job_names, node_names, user_names
 from flextui.cli.stream import write_all
 from flextui.cli.table import Cell, Column, render
 from flextui.cli.verb import Need, Place, json_option, verb
 from flextui.core.client import Client
 from flextui.core.commands import ListEvents, Show
+from flextui.core.events_view import wanted
 from flextui.core.model.docs import EventDoc, JobDoc
 
 _COLUMNS = (
@@ -29,15 +30,29 @@ _COLUMNS = (
     "events",
     "flextui events -n 50",
     "flextui events -f --job train-resnet",
+    "flextui events --audit --node gpu1",
     "flextui events -f --json | jq -r .text",
     short_help="Show what happened, and who did what.",
 )
 @click.option("-f", "--follow", is_flag=True, help="Go on with new ones as they happen.")
 @click.option("-n", "--lines", type=click.IntRange(0), metavar="N", help="The last so many.")
 @click.option("--job", metavar="JOB", shell_complete=job_names, help="Of that job only.")
+@click.option("--node", metavar="NODE", shell_complete=node_names, help="Of that node only.")
+@click.option("--user", metavar="USER", shell_complete=user_names, help="By that user only.")
+@click.option("--audit", is_flag=True, help="Only what people did.")
 @json_option
-def events(place: Place, follow: bool, lines: int | None, job: str | None, as_json: bool) -> None:
-    """Show what happened, oldest first: 100 events unless -n says otherwise.
+def events(
+    place: Place,
+    follow: bool,
+    lines: int | None,
+    job: str | None,
+    node: str | None,
+    user: str | None,
+    audit: bool,
+    as_json: bool,
+) -> None:
+    """Show what happened, oldest first: 100 events unless -n says otherwise. --audit shows what
+    people did: submits, stops, drains, cordons, reservations, takeovers.
 
     With --json it prints a list; with --follow as well, one object a line.
     """
@@ -47,14 +62,15 @@ def events(place: Place, follow: bool, lines: int | None, job: str | None, as_js
         job_id = None
         if job is not None:
             job_id = cast(JobDoc, await client.call(Show(job)))["id"]
-        answer = await client.call(ListEvents(job=job_id, limit=max(1, wanted)))
+        query = ListEvents(0, job_id, max(1, wanted), node, user, audit)
+        answer = await client.call(query)
         stored = cast(list[EventDoc], answer["events"])
         shown = stored[-wanted:] if wanted else []
         if not follow:
             _print(shown, as_json)
             return
         after = stored[-1]["seq"] if stored else 0
-        await _follow(client, shown, after, job_id, as_json)
+        await _follow(client, shown, after, query, as_json)
 
     place.run(act, Need.CORE if follow else Need.STORE)
 
@@ -80,7 +96,7 @@ def _row(event: EventDoc) -> list[Cell | str]:
 
 
 async def _follow(
-    client: Client, shown: list[EventDoc], after: int, job: str | None, as_json: bool
+    client: Client, shown: list[EventDoc], after: int, query: ListEvents, as_json: bool
 ) -> None:
     import json
 
@@ -91,7 +107,7 @@ async def _follow(
     for event in shown:
         await put(event)
     async for event in client.events(after=after):
-        if job is None or event["job"] == job:
+        if wanted(event, query):
             await put(event)
 
 

@@ -34,6 +34,8 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "reserve": ("reserve", "unreserve", "reservations"),
     "check": ("check",),
     "events": ("events",),
+    "history": ("history",),
+    "revisions": ("revisions",),
     "simulate": ("simulate",),
     "usage": ("usage",),
     "admin": ("schema", "whoami", "completion", "shutdown"),

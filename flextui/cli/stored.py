@@ -25,11 +25,12 @@ from flextui.core.commands import (
     ListEvents,
     ListJobs,
     LogRequest,
+    Revisions,
     Show,
     Usage,
 )
-from flextui.core.model.docs import Delta, EventDoc, LogEvent
-from flextui.core.ports import StoreError
+from flextui.core.model.docs import Delta, EventDoc, JobDoc, LogEvent
+from flextui.core.ports import EventQuery, StoreError
 from flextui.core.usage_view import query_of, usage_view
 
 
@@ -57,9 +58,14 @@ class StoredClient:
                     return {"jobs": self._reader.jobs(ended=ended, limit=limit, spec=spec)}
                 case Show(job):
                     return cast(dict[str, Any], self._reader.job(self._resolve(job)))
-                case ListEvents(after, job, limit):
-                    found = self._reader.events(after=after, job=job, limit=limit)
-                    return {"events": found}
+                case ListEvents(after, job, limit, node, actor, audit):
+                    asked = EventQuery(after, job, node, actor, audit, limit)
+                    return {"events": self._reader.events(asked)}
+                case Revisions(job):
+                    doc = cast(JobDoc, self._reader.job(self._resolve(job)))
+                    found = self._reader.revisions(doc["id"])
+                    return {"job": doc["id"], "name": doc["name"], "owner": doc["owner"],
+                            "revisions": found}  # fmt: skip
                 case Usage():
                     now = time.time()
                     query = query_of(command, now)

@@ -172,11 +172,35 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class ListEvents:
-    """→ {"events": [EventDoc]} oldest first."""
+    """→ {"events": [EventDoc]} oldest first: all, or those of a job, of a node, by a user, or
+    (`audit`) only what people did."""
 
     after: int = 0
     job: str | None = None
     limit: int = 1000
+    node: str | None = None
+    actor: str | None = None
+    audit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Revisions:
+    """→ {"job": id, "name", "owner", "revisions": [RevisionDoc]}: the specs that a job has had, of
+    a batch job those of its owner's runs of that name, newest first."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What a node (`node`), or a job's attempts (`job`), used of late. → HistoryDoc.
+
+    `after`: only samples of a node later than this `until` of an earlier answer.
+    """
+
+    node: str = ""
+    job: str = ""
+    after: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +246,8 @@ Command = (
     | ListReservations
     | Check
     | ListEvents
+    | Revisions
+    | History
     | Usage
     | WhoAmI
     | Shutdown

@@ -18,12 +18,14 @@ from flextui.core.commands import (
     Check,
     Command,
     CommandError,
+    History,
     ListEvents,
     ListJobs,
     ListNodes,
     ListQueue,
     ListReservations,
     Plan,
+    Revisions,
     Show,
     Shutdown,
     Submit,
@@ -39,7 +41,7 @@ from flextui.core.model.docs import CheckDoc, FleetDoc, JobDoc
 from flextui.core.model.problems import BadInput
 from flextui.core.model.spec import JobSpec
 from flextui.core.model.state import Identity, Job, Now, Snapshot
-from flextui.core.ports import StoreError
+from flextui.core.ports import EventQuery, StoreError
 from flextui.core.reduce import admission
 from flextui.core.reduce.admission import SpecRefused
 from flextui.core.reduce.commands import apply_command, changes_state
@@ -72,6 +74,8 @@ class Desk:
             ListNodes: self._list_nodes,
             ListQueue: self._list_queue,
             ListEvents: self._list_events,
+            Revisions: self._revisions,
+            History: self._history,
             ListReservations: self._list_reservations,
             Check: self._check,
             Usage: self._usage,
@@ -247,8 +251,24 @@ class Desk:
         if command.job is not None:
             job = (await self.find_doc(command.job, who))["id"]
         limit = min(max(command.limit, 1), 100_000)
-        events = await self.engine.store.events(after=command.after, job=job, limit=limit)
-        return {"events": events}
+        query = EventQuery(command.after, job, command.node, command.actor, command.audit, limit)
+        return {"events": await self.engine.store.events(query)}
+
+    async def _revisions(self, command: Revisions, who: Identity) -> dict[str, Any]:
+        doc = await self.find_doc(command.job, who)
+        found = await self.engine.store.revisions(doc["id"])
+        return {
+            "job": doc["id"], "name": doc["name"], "owner": doc["owner"], "revisions": found
+        }  # fmt: skip
+
+    async def _history(self, command: History, who: Identity) -> dict[str, Any]:
+        past = self.engine.past
+        if command.job:
+            doc = await self.find_doc(command.job, who)
+            return dict(past.of_job(doc))
+        if command.node not in self.engine.snapshot.nodes:
+            raise no_such_node(command.node, list(self.engine.snapshot.nodes))
+        return dict(past.of_node(command.node, command.after))
 
     async def _usage(self, command: Usage, who: Identity) -> dict[str, Any]:
         now = self.engine.now().wall

@@ -13,10 +13,11 @@ from typing import Any, Literal
 
 from flextui.core.books import Books, Lessons, Unwritten
 from flextui.core.livejobs import LiveJobs
-from flextui.core.model.docs import EventDoc
+from flextui.core.model.docs import ACTOR, EventDoc
 from flextui.core.model.ids import TaskKey
 from flextui.core.model.inventory import Reservation
 from flextui.core.model.journal import Journal, Kind
+from flextui.core.model.revisions import Revision
 from flextui.core.model.state import (
     Account,
     Attempt,
@@ -32,9 +33,6 @@ from flextui.core.model.times import iso
 from flextui.core.ports import Changes, Effect
 from flextui.core.scheduler.accounts import held_milli
 from flextui.core.table import Table
-
-ACTOR = "flextui"
-"""The actor of events that nobody asked for."""
 
 
 @dataclass(slots=True)
@@ -123,6 +121,7 @@ class Draft:
         self.effects: list[tuple[str, Effect]] = []
         self.orders: list[SessionOrder] = []
         self.events: list[EventDoc] = []
+        self.revisions: list[Revision] = []
         self.durable_nodes: set[str] = set()
         self.touched_jobs: set[str] = set()
         self.touched_nodes: set[str] = set()
@@ -354,6 +353,7 @@ class Draft:
             attempts=[it for key in self.attempts.changed if (it := self.attempts.get(key))],
             nodes=[self.nodes[name] for name in self.durable_nodes],
             events=self.events,
+            revisions=self.revisions,
             accounts=[self.accounts[key] for key in self.accounts.changed],
             runtimes=self.lessons.due(self.counters.learned, self.now),
             reservations={key: self.reservations.get(key) for key in self.reservations.changed},

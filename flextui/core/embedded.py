@@ -11,10 +11,11 @@ from flextui.core import view
 from flextui.core.client import CoreInfo
 from flextui.core.commands import Command, CommandError, LogRequest
 from flextui.core.desk import Desk
+from flextui.core.feed import Watcher
 from flextui.core.logs import log_events
 from flextui.core.model.docs import Delta, EventDoc, LogEvent
 from flextui.core.model.state import Identity
-from flextui.core.ports import StoreError
+from flextui.core.ports import EventQuery, StoreError
 
 FRAME_S = 0.25
 """A view that changes all the time is sent this often."""
@@ -22,6 +23,8 @@ BURST = 4
 """Changes that go out at once after a while without any: a command that waits isn't kept."""
 EVENTS_S = 0.1
 EVENTS_STEP = 1000
+LOOK_S = 10.0
+"""How often problems are looked for while nothing changes."""
 CHUNK = 100
 BEGINNING = -1
 """Before every event."""
@@ -40,6 +43,16 @@ class Frames:
         return max(0.0, self._due - now - (BURST - 1) * FRAME_S)
 
 
+async def _changed_within(watcher: Watcher, seconds: float) -> bool:
+    """Whether something has changed before that time was over."""
+    try:
+        async with asyncio.timeout(seconds):
+            await watcher.changed()
+    except TimeoutError:
+        return False
+    return True
+
+
 class EmbeddedClient:
     """A `Client` for one identified caller; the socket server makes one for each connection."""
 
@@ -56,18 +69,29 @@ class EmbeddedClient:
         return await self._desk.call(command, self._who)
 
     async def watch(self) -> AsyncGenerator[Delta, None]:
-        engine = self._desk.engine
+        engine, board = self._desk.engine, self._desk.board
         loop = asyncio.get_running_loop()
         watcher = engine.feed.join()
         try:
-            yield await self._whole()
+            whole = await self._whole()
+            whole["problems"], told = board.docs, board.revision
+            yield whole
             frames = Frames()
+            late = board.due_s
             while True:
-                await watcher.changed()
-                await asyncio.sleep(frames.delay(loop.time()))
-                jobs, nodes = watcher.take()
+                changed = await _changed_within(watcher, late)
+                late = LOOK_S  # some problems come with time alone
+                if changed:
+                    await asyncio.sleep(frames.delay(loop.time()))
+                    late = board.due_s or LOOK_S  # what just changed may be one when it looks
                 fleet = self._desk.fleet()
-                yield view.delta(engine.snapshot, jobs, nodes, fleet, full=False)
+                if not changed and board.revision == told:
+                    continue
+                jobs, nodes = watcher.take()
+                delta = view.delta(engine.snapshot, jobs, nodes, fleet, full=False)
+                if board.revision != told:
+                    delta["problems"], told = board.docs, board.revision
+                yield delta
         finally:
             engine.feed.leave(watcher)
 
@@ -108,7 +132,8 @@ class EmbeddedClient:
 
     async def _stored(self, last: int) -> list[EventDoc]:
         try:
-            return await self._desk.engine.store.events(after=last or BEGINNING, limit=EVENTS_STEP)
+            query = EventQuery(after=last or BEGINNING, limit=EVENTS_STEP)
+            return await self._desk.engine.store.events(query)
         except StoreError as error:
             raise CommandError("failed", str(error)) from error
 

@@ -29,6 +29,7 @@ from flextui.core.mailbox import Answer, Ask, Item, Mailbox
 from flextui.core.model.inventory import Inventory
 from flextui.core.model.state import NodeStatus, Now, Snapshot
 from flextui.core.model.times import iso
+from flextui.core.past import Past
 from flextui.core.ports import (
     Clock,
     CoreIdentity,
@@ -84,6 +85,7 @@ class Engine:
         self._mailbox = Mailbox()
         self._taken: Sequence[Item] = ()
         """What the turn under way is about."""
+        self.past = Past()
         self._counters = Counters()
         self._owner = owner
         self._links = Links(sessions, self.emit)
@@ -314,6 +316,7 @@ class Engine:
         self._stalled = False
         if draft.touched_jobs or draft.touched_nodes or paused or kept:
             self.snapshot = draft.freeze(self.snapshot.revision + 1)
+            self.past.take(draft.now.wall, self.snapshot, draft.touched_nodes)
             self._clock.watching = any(
                 node.status is NodeStatus.LOST for node in self.snapshot.nodes.values()
             )

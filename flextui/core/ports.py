@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, fields
 from typing import Protocol
 
 from flextui.core.events import NodeEvent
-from flextui.core.model.docs import CheckDoc, EventDoc, JobDoc, LogEvent
+from flextui.core.model.docs import CheckDoc, EventDoc, JobDoc, LogEvent, RevisionDoc
 from flextui.core.model.inventory import NodeSpec, Reservation
+from flextui.core.model.revisions import Revision
 from flextui.core.model.state import Account, Attempt, Job, Meter, Node, Now, RunTimes, Task
 from flextui.core.model.usage import UsageKey, UsageQuery, UsageRow, Used
 
@@ -150,6 +151,8 @@ class Changes:
     attempts: Sequence[Attempt] = ()
     nodes: Sequence[Node] = ()
     events: Sequence[EventDoc] = ()
+    revisions: Sequence[Revision] = ()
+    """The first one written of a number stays."""
     accounts: Sequence[Account] = ()
     runtimes: Mapping[str, RunTimes] = field(default_factory=dict)
     reservations: Mapping[str, Reservation | None] = field(default_factory=dict)
@@ -198,6 +201,21 @@ class NodeRecord:
     cordoned_gpus: Mapping[str, tuple[str, float, str]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class EventQuery:
+    """Which events are wanted."""
+
+    after: int = 0
+    """Later than this one; 0: the newest."""
+    job: str | None = None
+    """An id."""
+    node: str | None = None
+    actor: str | None = None
+    audit: bool = False
+    """Only what people did."""
+    limit: int = 1000
+
+
 class Store(Protocol):
     """Durable state. commit() returns when the bytes are on disk; it raises StoreError."""
 
@@ -221,10 +239,12 @@ class Store(Protocol):
     async def ended_attempts(self, ids: tuple[str, ...]) -> Mapping[str, str]:
         """Those of these attempts that are known to have ended, with their nonces."""
 
-    async def events(
-        self, *, after: int = 0, job: str | None = None, limit: int = 1000
-    ) -> list[EventDoc]:
-        """Oldest first; without `after`, the newest `limit` of them."""
+    async def revisions(self, job_id: str) -> list[RevisionDoc]:
+        """The specs of a job, of a batch job those of its owner's runs of that name as well:
+        newest first, each with what it changed."""
+
+    async def events(self, query: EventQuery) -> list[EventDoc]:
+        """Oldest first; without `after`, the newest of them."""
 
     async def usage(self, query: UsageQuery, now: float) -> list[UsageRow]:
         """GPU-seconds held and idle, summed by what the query asks for."""

@@ -12,9 +12,11 @@ from flextui.core.commands import (
     Cordon,
     DeclareLost,
     Drain,
+    History,
     LogRequest,
     Plan,
     Restart,
+    Revisions,
     Scale,
     SetPriority,
     Show,
@@ -69,6 +71,10 @@ def line(command: Command | LogRequest) -> Line | None:
             return Line(("plan", "-"), "\n---\n".join(it.text for it in sources))
         case Show(job):
             return Line(("show", job))
+        case Revisions(job):
+            return Line(("revisions", job))
+        case History(node, job):
+            return Line(("history", *((node,) if node else ("--job", job))))
         case Why(job):
             return Line(("why", job))
         case Check(nodes):

@@ -34,7 +34,7 @@ from flextui.core.model.state import (
 )
 from flextui.core.model.times import iso
 from flextui.core.model.usage import UsageKey, Used
-from flextui.core.ports import Changes, Loaded, StoreError
+from flextui.core.ports import Changes, EventQuery, Loaded, StoreError
 
 SPEC = JobSpec.model_validate({"name": "work", "run": "true"}).to_text()
 
@@ -131,7 +131,7 @@ async def test_numbers_are_not_used_again_after_pruning(tmp_path: Path) -> None:
     await store.commit(Changes(events=[an_event(9)]))
     await store.prune(before=1e9 + 1, before_iso=iso(1e9 + 1), usage_before=0)
     assert await store.job("j7") is None
-    assert await store.events() == []
+    assert await store.events(EventQuery()) == []
     await store.close()
     loaded = await reloaded(tmp_path)
     assert (loaded.next_job_seq, loaded.next_event_seq) == (8, 10)
@@ -170,9 +170,9 @@ async def test_ended_jobs_come_newest_first_and_a_job_by_id_with_its_spec(tmp_pa
 async def test_events_are_read_from_a_place_or_the_newest(tmp_path: Path) -> None:
     store, _ = await load(tmp_path)
     await store.commit(Changes(events=[an_event(n, f"j{n % 2}") for n in range(1, 8)]))
-    assert [it["seq"] for it in await store.events(limit=3)] == [5, 6, 7]
-    assert [it["seq"] for it in await store.events(after=2, limit=3)] == [3, 4, 5]
-    assert [it["seq"] for it in await store.events(job="j1")] == [1, 3, 5, 7]
+    assert [it["seq"] for it in await store.events(EventQuery(limit=3))] == [5, 6, 7]
+    assert [it["seq"] for it in await store.events(EventQuery(after=2, limit=3))] == [3, 4, 5]
+    assert [it["seq"] for it in await store.events(EventQuery(job="j1"))] == [1, 3, 5, 7]
     await store.close()
 
 

@@ -1,4 +1,4 @@
--- The durable state of one core, version 3. State tables are the truth; events are history.
+-- The durable state of one core, version 4. State tables are the truth; events are history.
 -- Times are Unix seconds (REAL), except events.at, which is ISO 8601 as it is shown.
 
 CREATE TABLE meta (
@@ -29,6 +29,16 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_live ON jobs (seq) WHERE ended_at IS NULL;
 CREATE INDEX jobs_ended ON jobs (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX jobs_name ON jobs (name, seq);
+
+-- Every spec that a job has had, once it has had more than one.
+CREATE TABLE revisions (
+    job      INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    at       REAL,
+    by       TEXT NOT NULL,
+    spec     TEXT NOT NULL,
+    PRIMARY KEY (job, revision)
+) WITHOUT ROWID;
 
 CREATE TABLE tasks (
     job         INTEGER NOT NULL,

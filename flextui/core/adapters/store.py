@@ -21,9 +21,10 @@ from flextui.core.adapters import store_rows as rows
 from flextui.core.adapters import store_usage
 from flextui.core.adapters.store_open import DB_NAME, damaged, open_readonly, open_writable, stamp
 from flextui.core.adapters.store_read import StoreReader
-from flextui.core.model.docs import EventDoc, JobDoc
+from flextui.core.model.docs import ACTOR, EventDoc, JobDoc, RevisionDoc
+from flextui.core.model.revisions import KEPT
 from flextui.core.model.usage import UsageQuery, UsageRow
-from flextui.core.ports import Changes, Loaded, StoreError
+from flextui.core.ports import Changes, EventQuery, Loaded, StoreError
 
 R = TypeVar("R")
 
@@ -38,6 +39,8 @@ _PUT_TASK = rows.upsert("tasks", rows.TASK_COLUMNS)
 _PUT_ATTEMPT = rows.upsert("attempts", rows.ATTEMPT_COLUMNS)
 _PUT_NODE = rows.upsert("nodes", rows.NODE_COLUMNS)
 _PUT_EVENT = rows.upsert("events", rows.EVENT_COLUMNS)
+_PUT_REVISION = "INSERT OR IGNORE INTO revisions VALUES (?, ?, ?, ?, ?)"
+_DROP_REVISION = "DELETE FROM revisions WHERE job = ? AND revision <= ?"
 
 
 class SqliteStore:
@@ -162,22 +165,28 @@ class SqliteStore:
             (before, _PRUNE_STEP),
         ).fetchall()
         with _transaction(db):
-            for table in ("attempts", "tasks"):
+            for table in ("attempts", "tasks", "revisions"):
                 db.executemany(f"DELETE FROM {table} WHERE job = ?", old)
             db.executemany("DELETE FROM jobs WHERE seq = ?", old)
         return len(old) == _PRUNE_STEP
 
     def _prune_events(self, before_iso: str) -> bool:
-        """Events lie in the order of their time: what is old is at the beginning."""
+        """Events lie in the order of their time: what is old is at the beginning. Beyond the
+        bound, what happened by itself goes, and what people did stays until it is old."""
         db = self._opened()
         step = _PRUNE_STEP * 10
         first = db.execute("SELECT seq, at FROM events ORDER BY seq LIMIT ?", (step,)).fetchall()
-        (last,) = db.execute("SELECT max(seq) FROM events").fetchone()
-        bound = (last or 0) - MAX_EVENTS
-        old = [seq for seq, at in first if at < before_iso or seq <= bound]
+        old = [seq for seq, at in first if at < before_iso]
         if old:
             db.execute("DELETE FROM events WHERE seq <= ?", (old[-1],))
-        return len(old) == step
+            return len(old) == step
+        (last,) = db.execute("SELECT max(seq) FROM events").fetchone()
+        gone = db.execute(
+            "DELETE FROM events WHERE seq IN"
+            " (SELECT seq FROM events WHERE seq <= ? AND actor = ? ORDER BY seq LIMIT ?)",
+            ((last or 0) - MAX_EVENTS, ACTOR, step),
+        )
+        return gone.rowcount == step
 
     # ── reading ────────────────────────────────────────────────────────────────────────────────
 
@@ -199,14 +208,13 @@ class SqliteStore:
         """Those of these attempts that are known here to have ended, with their nonces."""
         return await self._in(self._reader, lambda: self._reading().ended_attempts(ids))
 
-    async def events(
-        self, *, after: int = 0, job: str | None = None, limit: int = 1000
-    ) -> list[EventDoc]:
-        """Events oldest first; without `after`, the newest `limit` of them."""
-        read = self._reading
-        return await self._in(
-            self._reader, lambda: read().events(after=after, job=job, limit=limit)
-        )
+    async def revisions(self, job_id: str) -> list[RevisionDoc]:
+        """The specs that a job has had, the newest first, each with what it changed."""
+        return await self._in(self._reader, lambda: self._reading().revisions(job_id))
+
+    async def events(self, query: EventQuery) -> list[EventDoc]:
+        """Events oldest first; without `after`, the newest of them."""
+        return await self._in(self._reader, lambda: self._reading().events(query))
 
     async def usage(self, query: UsageQuery, now: float) -> list[UsageRow]:
         """GPU-seconds held and idle, summed by what the query asks for."""
@@ -244,6 +252,8 @@ def _statements(changes: Changes) -> Iterator[tuple[str, Sequence[rows.Row]]]:
     yield _PUT_ATTEMPT, [rows.attempt_row(attempt) for attempt in changes.attempts]
     yield _PUT_NODE, [rows.node_row(node) for node in changes.nodes]
     yield _PUT_EVENT, [rows.event_row(event) for event in changes.events]
+    yield _PUT_REVISION, [rows.revision_row(it) for it in changes.revisions]
+    yield _DROP_REVISION, [(rows.job_seq(it.job), it.number - KEPT) for it in changes.revisions]
     yield from store_usage.statements(changes)
 
 

@@ -21,7 +21,7 @@ from flextui.core.adapters.filesystem import local_suggestion, network_type
 from flextui.core.ports import StoreError
 
 DB_NAME = "flextui.db"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 APPLICATION_ID = 0x666C7874  # "flxt"
 CHECK_BUDGET_S = 0.3
 """The integrity check at open stops after this long: opening stays quick however big it is."""

@@ -10,16 +10,19 @@ from typing import Any, Self, TypeVar
 from flextui.core.adapters import store_rows as rows
 from flextui.core.adapters import store_usage
 from flextui.core.adapters.store_open import DB_NAME, damaged, open_readonly
-from flextui.core.model.docs import EventDoc, JobDoc
+from flextui.core.model.docs import ACTOR, EventDoc, JobDoc, RevisionDoc
 from flextui.core.model.ids import job_id
 from flextui.core.model.job_doc import job_doc
+from flextui.core.model.revisions import told
 from flextui.core.model.state import Job
 from flextui.core.model.usage import UsageQuery, UsageRow
-from flextui.core.ports import StoreError
+from flextui.core.ports import EventQuery, StoreError
 
 R = TypeVar("R")
 
 _MANY = 500
+RUNS = 50
+"""Runs of a batch job's name that are told."""
 
 
 class StoreReader:
@@ -84,19 +87,42 @@ class StoreReader:
             )
         return found
 
-    def events(
-        self, *, after: int = 0, job: str | None = None, limit: int = 1000
-    ) -> list[EventDoc]:
-        """Events oldest first; without `after`, the newest `limit` of them."""
-        where, of_job = ("seq > ?", ()) if job is None else ("job = ? AND seq > ?", (job,))
-        order = "seq" if after else "seq DESC"
+    def revisions(self, job: str) -> list[RevisionDoc]:
+        """The specs of a job, of a batch job those of its owner's runs of that name as well:
+        newest first, each with what it changed."""
+        seq = rows.job_seq(job)
+        kind = self._all("SELECT type, name, owner FROM jobs WHERE seq = ?", seq)
+        if not kind:
+            return []
+        type_, name, owner = kind[0]
+        newest = f"SELECT {rows.JOB_COLUMNS} FROM jobs WHERE "
+        if type_ == "batch":
+            found = self._all(
+                f"{newest} name = ? AND owner = ? ORDER BY seq DESC LIMIT ?", name, owner, RUNS
+            )
+        else:
+            found = self._all(f"{newest} seq = ?", seq)
+        jobs = [rows.job_of(row) for row in found]
+        marks = ", ".join("?" * len(jobs))
+        past = self._all(
+            f"SELECT job, revision, at, by, spec FROM revisions WHERE job IN ({marks})",
+            *(it.seq for it in jobs),
+        )
+        return told(jobs, [rows.revision_of(row) for row in past])
+
+    def events(self, query: EventQuery) -> list[EventDoc]:
+        """Events oldest first; without `after`, the newest of them."""
+        asked = {"job = ?": query.job, "node = ?": query.node, "actor = ?": query.actor}
+        tests = {test: value for test, value in asked.items() if value is not None}
+        where = " AND ".join(["seq > ?", *tests, *(["actor <> ?"] if query.audit else [])])
+        values = [query.after, *tests.values(), *([ACTOR] if query.audit else [])]
+        order = "seq" if query.after else "seq DESC"
         found = self._all(
             f"SELECT {rows.EVENT_COLUMNS} FROM events WHERE {where} ORDER BY {order} LIMIT ?",
-            *of_job,
-            after,
-            limit,
+            *values,
+            query.limit,
         )
-        return [rows.event_of(row) for row in (found if after else reversed(found))]
+        return [rows.event_of(row) for row in (found if query.after else reversed(found))]
 
     def usage(self, query: UsageQuery, now: float) -> list[UsageRow]:
         """GPU-seconds held and idle by name, the most first; live work counts up to `now`."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from flextui.core.model.docs import EventDoc
 from flextui.core.model.ids import TaskKey, job_id
+from flextui.core.model.revisions import Revision
 from flextui.core.model.state import (
     Attempt,
     AttemptState,
@@ -98,6 +99,10 @@ def event_row(event: EventDoc) -> Row:
     )  # fmt: skip
 
 
+def revision_row(it: Revision) -> Row:
+    return (job_seq(it.job), it.number, it.at, it.by, it.spec_json)
+
+
 def _stop_text(stop: StopRequest | None) -> str | None:
     return None if stop is None else json.dumps((stop.by, stop.at, stop.why, stop.code))
 
@@ -163,6 +168,11 @@ def node_of(row: Row) -> NodeRecord:
         name=name, host_id=host_id, root_path=root_path, root_id=root_id,
         drain=_mark_of(drain), cordon=_mark_of(cordon), cordoned_gpus=marks,
     )  # fmt: skip
+
+
+def revision_of(row: Row) -> Revision:
+    seq, number, at, by, spec = row
+    return Revision(job_id(seq), number, at, by, spec)
 
 
 def event_of(row: Row) -> EventDoc:

@@ -172,6 +172,8 @@ class FleetDoc(TypedDict):
     pending: int
     running: int
     problems: int
+    simulated: NotRequired[bool]
+    """its nodes aren't there: `flextui --demo`"""
 
 
 SpanDoc = TypedDict("SpanDoc", {"from": str, "to": str})
@@ -199,6 +201,10 @@ WindowDoc = TypedDict(
 holds now (`active`) or comes next."""
 
 
+ACTOR = "flextui"
+"""The actor of events that nobody asked for."""
+
+
 class EventDoc(TypedDict):
     seq: int
     at: str
@@ -211,6 +217,51 @@ class EventDoc(TypedDict):
     attempt: str | None
     node: str | None
     text: str
+
+
+class RevisionDoc(TypedDict):
+    """A spec that a job has had; of a batch job, one of the runs of its name."""
+
+    id: str
+    revision: int
+    at: str | None
+    by: str
+    state: str
+    """of the job, where it is that job's newest spec; "" for one that was replaced"""
+    spec: dict[str, Any]
+    diff: list[dict[str, Any]]
+    """[{"field","old","new"}]: what it changed in the one before it"""
+
+
+class PastDoc(TypedDict):
+    """What a node was doing lately. Series are oldest first, one value each `every_s` up to
+    `until`, None where nothing was told; all of an answer are of equal length."""
+
+    every_s: float
+    until: int
+    """the time of the last value, in `every_s` since the epoch"""
+    node: dict[str, list[float | None]]
+    """cpu, memory, disk (percent), load"""
+    gpus: dict[str, dict[str, list[float | None]]]
+    """by UUID: busy, memory (percent), temperature (degrees), power (watts)"""
+
+
+class TrackDoc(TypedDict):
+    """What an attempt used, over all its life."""
+
+    attempt: str
+    node: str
+    since: str
+    every_s: float
+    series: dict[str, list[float | None]]
+    """cpu (cores), memory (bytes), busy (percent of its GPUs), gpu_memory (bytes on its GPUs)"""
+
+
+class HistoryDoc(TypedDict):
+    """Of a node `past`, of a job `tracks`: the newest attempt first."""
+
+    past: NotRequired[PastDoc]
+    tracks: NotRequired[list[TrackDoc]]
 
 
 class CheckDoc(TypedDict):
@@ -242,6 +293,31 @@ class UsageDoc(TypedDict):
     total: UsageRowDoc
 
 
+class ProblemDoc(TypedDict):
+    """One thing that is wrong now. `id` stays for as long as it lasts."""
+
+    id: str
+    kind: str
+    """which rule found it: node, gpu, fallen, waits …"""
+    severity: Literal["critical", "warning", "notice"]
+    since: str
+    what: str
+    touches: str
+    """who suffers from it; "" for nobody yet"""
+    next: str
+    """the next step in words"""
+    action: str
+    """what a screen's key does for it: logs, why, uncordon …; "" for nothing"""
+    command: str
+    """the same as words after `flextui`; "" for nothing"""
+    node: str | None
+    gpu: str | None
+    """its index"""
+    job: str | None
+    """its id"""
+    attempt: str | None
+
+
 class Delta(TypedDict):
     """A change of the view since the last one; the first holds everything (`full`)."""
 
@@ -252,6 +328,8 @@ class Delta(TypedDict):
     """by id; None: it left the view"""
     nodes: dict[str, NodeDoc | None]
     """by name"""
+    problems: NotRequired[list[ProblemDoc]]
+    """all that there are, the worst first; left out while they are the same"""
 
 
 class LogEvent(TypedDict):

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flextui.core.draft import ACTOR, Draft
+from flextui.core.draft import Draft
 from flextui.core.events import XidSeen
+from flextui.core.model.docs import ACTOR
 from flextui.core.model.state import Attempt, AttemptState, Gpu, JobState, Mark, Node, NodeStatus
 from flextui.core.scheduler.restart import after_attempt
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flextui.core.draft import ACTOR, Draft
+from flextui.core.draft import Draft
+from flextui.core.model.docs import ACTOR
 from flextui.core.model.spec import Idle
 from flextui.core.model.state import Attempt, AttemptState, Job, JobState, StopRequest
 from flextui.core.model.units import format_duration

@@ -10,6 +10,7 @@ from flextui.core.authorize import may_act_on
 from flextui.core.commands import CommandError, Restart, Scale, SetPriority, Stop
 from flextui.core.draft import Draft
 from flextui.core.model.ids import job_id
+from flextui.core.model.revisions import now_and_before
 from flextui.core.model.spec import MAX_COUNT, JobSpec
 from flextui.core.model.state import Identity, Job, JobState, Snapshot, StopRequest
 from flextui.core.reduce import admission
@@ -93,6 +94,7 @@ def _submit_one(
             begin_at=terms.begin_at,
             deadline_at=terms.deadline_at,
         )
+        draft.revisions += now_and_before(live, job, draft.now.wall)
     job.__dict__["spec"] = spec
     draft.put_job(job)
     if live is None:

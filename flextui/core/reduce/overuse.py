@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flextui.core.draft import ACTOR, Draft
+from flextui.core.draft import Draft
+from flextui.core.model.docs import ACTOR
 from flextui.core.model.state import Attempt, JobState, Meter, Node, StopRequest
 from flextui.core.model.units import format_size
 from flextui.core.reduce.kills import kill
