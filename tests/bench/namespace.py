@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -37,16 +37,19 @@ done
 
 @dataclass(frozen=True)
 class NodeProcess:
-    """A process of a node: ``pid`` as this machine counts, ``node_pid`` as the node does."""
+    """A process of a node: ``pid`` as this machine counts, ``node_pid`` as the node does.
+
+    Equal if it is the same process, whatever it does and whoever its parent is by now.
+    """
 
     pid: int
     node_pid: int
-    parent: int
+    parent: int = field(compare=False)
     started: int  # in clock ticks since the boot
-    name: str
-    state: str
-    command: tuple[str, ...]
-    environment: Mapping[str, str]
+    name: str = field(compare=False)
+    state: str = field(compare=False)
+    command: tuple[str, ...] = field(compare=False)
+    environment: Mapping[str, str] = field(compare=False)
 
     def signal(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal; a process that has gone is no error."""
