@@ -7,6 +7,7 @@ session exists.
 from __future__ import annotations
 
 import os
+import time
 
 from . import PROTOCOL, VERSION, attempt, root
 from .driver import Driver
@@ -97,6 +98,7 @@ def welcome(home: Home, facts: Dict[str, Any], records: List[Record]) -> Iterato
             "state": "new" if home.root.new else "ok",
         },
         "host": facts,
+        "clock": round(time.time(), 3),
     }
     room = TO_CORE - len(encode(answer)) - 1024
     fitting = 0

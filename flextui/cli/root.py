@@ -27,6 +27,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "run": ("run",),
     "jobs": ("jobs", "show", "why", "wait"),
     "queue": ("queue",),
+    "problems": ("problems",),
     "logs": ("logs",),
     "act": ("stop", "restart", "scale", "priority"),
     "nodes": ("nodes", "gpus"),

@@ -22,6 +22,7 @@ from flextui.core.commands import (
     ListEvents,
     ListJobs,
     ListNodes,
+    ListProblems,
     ListQueue,
     ListReservations,
     Plan,
@@ -42,6 +43,7 @@ from flextui.core.model.problems import BadInput
 from flextui.core.model.spec import JobSpec
 from flextui.core.model.state import Identity, Job, Now, Snapshot
 from flextui.core.ports import EventQuery, StoreError
+from flextui.core.problems.board import Board
 from flextui.core.reduce import admission
 from flextui.core.reduce.admission import SpecRefused
 from flextui.core.reduce.commands import apply_command, changes_state
@@ -66,6 +68,8 @@ class Desk:
         self.core_uid = core_uid
         self.ended: Callable[[], None] = lambda: None
         self._leisure = Leisure()
+        self.board = Board(lambda: (engine.snapshot, engine.now(), engine.read_only))
+        """What is wrong now."""
         self._queries: dict[type, Callable[[Any, Identity], Awaitable[dict[str, Any]]]] = {
             Plan: self._plan,
             Why: self._why,
@@ -73,6 +77,7 @@ class Desk:
             ListJobs: self._list_jobs,
             ListNodes: self._list_nodes,
             ListQueue: self._list_queue,
+            ListProblems: self._list_problems,
             ListEvents: self._list_events,
             Revisions: self._revisions,
             History: self._history,
@@ -214,7 +219,11 @@ class Desk:
 
     def fleet(self) -> FleetDoc:
         """The top line."""
-        return view.fleet_view(self.engine.snapshot, self.facts, self.engine.read_only)
+        engine = self.engine
+        return view.fleet_view(engine.snapshot, self.facts, engine.read_only, self.board.wrong)
+
+    async def _list_problems(self, command: ListProblems, who: Identity) -> dict[str, Any]:
+        return {"problems": self.board.fresh()}
 
     async def _list_nodes(self, command: ListNodes, who: Identity) -> dict[str, Any]:
         snapshot = self.engine.snapshot

@@ -16,7 +16,6 @@ from flextui.core.model.state import (
     Job,
     JobState,
     Node,
-    NodeStatus,
     Snapshot,
     Task,
 )
@@ -36,6 +35,7 @@ class CoreFacts:
     headless: bool
     inventory: str
     started_at: float
+    simulated: bool = False
 
 
 # ── jobs ───────────────────────────────────────────────────────────────────────────────────────
@@ -198,7 +198,7 @@ def _process_view(process: GpuProcess, names: dict[str, str]) -> ProcessDoc:
 # ── fleet ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def fleet_view(snapshot: Snapshot, core: CoreFacts, read_only: str) -> FleetDoc:
+def fleet_view(snapshot: Snapshot, core: CoreFacts, read_only: str, problems: int) -> FleetDoc:
     """The top line."""
     gpus = [gpu for node in snapshot.nodes.values() for gpu in node.gpus]
     used = {
@@ -222,7 +222,8 @@ def fleet_view(snapshot: Snapshot, core: CoreFacts, read_only: str) -> FleetDoc:
         "gpus_used": len(used),
         "pending": len(snapshot.jobs) - running,
         "running": running,
-        "problems": _problems(snapshot, read_only),
+        "simulated": core.simulated,
+        "problems": problems,
     }
 
 
@@ -233,27 +234,6 @@ def _paused(snapshot: Snapshot) -> str:
         "half of the nodes or more went silent within a minute: nothing is replaced until one "
         "answers or is declared lost"
     )
-
-
-def _problems(snapshot: Snapshot, read_only: str) -> int:
-    """How many things want somebody's eye."""
-    count = int(bool(read_only)) + int(snapshot.suspended_until_answer)
-    for node in snapshot.nodes.values():
-        down = node.status in (NodeStatus.LOST, NodeStatus.UNREACHABLE)
-        count += int(down) + len(node.orphans)
-        count += sum(1 for gpu in node.gpus if gpu.state in ("lost", "error"))
-        count += sum(1 for mark in node.cordoned_gpus.values() if mark.by == "flextui")
-    return count + len(_fallen(snapshot))
-
-
-def _fallen(snapshot: Snapshot) -> set[str]:
-    """Names of what should stay up, failed, and wasn't submitted anew."""
-    failed = {
-        job.full_name
-        for job in snapshot.recent.values()
-        if job.type != "batch" and job.state is JobState.FAILED
-    }
-    return failed - {job.full_name for job in snapshot.jobs.values()}
 
 
 def delta(

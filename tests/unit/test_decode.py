@@ -98,7 +98,7 @@ def test_a_record_with_its_exit() -> None:
 
 
 def test_facts_of_a_node() -> None:
-    facts = decode.facts(hello())
+    facts = decode.facts(hello(), 0.0)
     assert facts is not None
     assert (facts.host_id, facts.root_id, facts.user) == ("0123456789abcdef-1000", "r1", "lab")
     assert facts.driver_version is None
@@ -108,7 +108,7 @@ def test_facts_of_a_node() -> None:
 def test_a_node_without_a_name_is_none(field: str) -> None:
     message = hello()
     del message[field]
-    assert decode.facts(message) is None
+    assert decode.facts(message, 0.0) is None
 
 
 def test_other_pushes() -> None:
@@ -247,7 +247,7 @@ def test_nothing_an_agent_pushes_raises(message: dict[str, Any]) -> None:
 
 @given(message=st.one_of(sickened(hello()), sickened(hello()["host"]).map(lambda h: hello(host=h))))
 def test_no_hello_raises(message: dict[str, Any]) -> None:
-    decode.facts(message)
+    decode.facts(message, 0.0)
     decode.records(message)
     decode.driver(message)
 

@@ -94,14 +94,16 @@ def records(hello: Message) -> tuple[Record, ...]:
 # ── the node ───────────────────────────────────────────────────────────────────────────────────
 
 
-def facts(hello: Message) -> Facts | None:
-    """What a node says of itself at hello; None without the names that make it a node."""
+def facts(hello: Message, wall: float) -> Facts | None:
+    """What a node says of itself at hello, which came at `wall` (Unix seconds); None without the
+    names that make it a node."""
     host, root = values.mapping(hello.get("host")), values.mapping(hello.get("root"))
     host_id, boot = values.text(hello.get("host_id")), values.text(hello.get("boot"))
     path, root_id = values.text(root.get("path"), 4096), values.text(root.get("id"))
     if not (host_id and boot and path and root_id):
         return None
     driver = host.get("driver_version")
+    clock = values.number(hello.get("clock"))
     return Facts(
         host_id=host_id,
         boot=boot,
@@ -120,6 +122,7 @@ def facts(hello: Message) -> Facts | None:
         linger=values.boolean(host.get("linger")),
         kill_user_processes=values.boolean(host.get("kill_user_processes")),
         agent=values.text(hello.get("agent")),
+        clock_ahead_s=None if clock is None else clock - wall,
     )
 
 

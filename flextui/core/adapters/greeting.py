@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,7 +67,7 @@ async def greet(stream: ByteStream, agent: AgentZip, hello: dict[str, Any]) -> G
         raise LinkFailure(
             "agent", f"the agent said no hello within {HELLO_S:.0f} s", "state"
         ) from None
-    facts = decode.facts(answer)
+    facts = decode.facts(answer, time.time())
     if facts is None:
         raise LinkFailure("agent", "the agent's hello lacks its host or its state folder", "state")
     return Greeting(booted, noise, answer, facts)

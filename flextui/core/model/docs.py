@@ -318,6 +318,31 @@ class ProblemDoc(TypedDict):
     attempt: str | None
 
 
+class ProblemDoc(TypedDict):
+    """One thing that is wrong now. `id` stays for as long as it lasts."""
+
+    id: str
+    kind: str
+    """which rule found it: node, gpu, fallen, waits …"""
+    severity: Literal["critical", "warning", "notice"]
+    since: str
+    what: str
+    touches: str
+    """who suffers from it; "" for nobody yet"""
+    next: str
+    """the next step in words"""
+    action: str
+    """what a screen's key does for it: logs, why, uncordon …; "" for nothing"""
+    command: str
+    """the same as words after `flextui`; "" for nothing"""
+    node: str | None
+    gpu: str | None
+    """its index"""
+    job: str | None
+    """its id"""
+    attempt: str | None
+
+
 class Delta(TypedDict):
     """A change of the view since the last one; the first holds everything (`full`)."""
 

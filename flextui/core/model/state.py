@@ -320,6 +320,9 @@ class Facts:
     linger: bool | None = None
     kill_user_processes: bool | None = None
     agent: str = ""
+    clock_ahead_s: float | None = None
+    """How far its clock was ahead of this machine's at hello, but for how long that took; None:
+    it didn't say."""
 
 
 class Use(NamedTuple):

@@ -1,0 +1,62 @@
+"""problems: everything that is wrong now, and the next step for each."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import click
+
+from flextui.cli import output, text
+from flextui.cli.table import Cell, Column, render
+from flextui.cli.verb import Place, json_option, verb
+from flextui.core.commands import ListProblems
+from flextui.core.model.docs import ProblemDoc
+
+_COLUMNS = (
+    Column("SINCE", right=True),
+    Column("HOW BAD"),
+    Column("WHAT", shrink=1),
+    Column("TOUCHES", shrink=2),
+    Column("NEXT", shrink=3),
+)
+_COLOURS = {"critical": "red", "warning": "yellow", "notice": ""}
+
+
+@verb(
+    "problems",
+    "flextui problems",
+    "flextui problems --bad || mail -s 'gpu fleet' ops@lab.example",
+    "flextui problems --json | jq -r '.[] | select(.severity == \"critical\") | .what'",
+    short_help="List everything that is wrong now.",
+)
+@click.option("--bad", is_flag=True, help="No notices; exit status 1 if anything is left.")
+@json_option
+def problems(place: Place, bad: bool, as_json: bool) -> int:
+    """List everything that is wrong now, the worst first: since when, what it touches, and the
+    command that is the next step.
+    """
+    found: list[ProblemDoc] = place.ask(ListProblems())["problems"]
+    if bad:
+        found = [it for it in found if it["severity"] != "notice"]
+    if as_json:
+        output.document(found)
+    elif found:
+        now = time.time()
+        rows = [_cells(it, now) for it in found]
+        colour = output.colour_on(sys.stdout)
+        output.lines(render(_COLUMNS, rows, width=output.width(), colour=colour))
+    elif output.is_terminal(sys.stdout):
+        output.say("flextui: nothing is wrong")
+    return output.FAILED if bad and found else output.DONE
+
+
+def _cells(problem: ProblemDoc, now: float) -> list[Cell | str]:
+    command = f"flextui {problem['command']}" if problem["command"] else ""
+    return [
+        text.ran(problem["since"], None, now),
+        Cell(problem["severity"], _COLOURS[problem["severity"]]),
+        text.clean(problem["what"]),
+        text.clean(problem["touches"]) or text.NOTHING,
+        text.clean(command or problem["next"]),
+    ]

@@ -1,0 +1,40 @@
+"""All rules, asked one after the other. Pure: the same state at the same time has the same
+problems."""
+
+from __future__ import annotations
+
+from flextui.core.problems import core, devices, jobs, nodes
+from flextui.core.problems.problem import RANK, Problem, Rule, Scene
+
+RULES: tuple[Rule, ...] = (
+    core.read_only,
+    core.suspended,
+    nodes.down,
+    nodes.observed,
+    nodes.orphans,
+    nodes.unsettled,
+    nodes.disk,
+    nodes.clock,
+    nodes.maintenance,
+    devices.broken,
+    devices.ecc,
+    devices.foreign,
+    jobs.fallen,
+    jobs.flapping,
+    jobs.waits,
+    jobs.quota,
+    jobs.idle,
+    jobs.overuse,
+    jobs.failed,
+)
+
+
+def find(scene: Scene) -> list[Problem]:
+    """Everything that is wrong, in no order."""
+    return [problem for rule in RULES for problem in rule(scene)]
+
+
+def order(problem: Problem) -> tuple[int, float, str]:
+    """The worst first, then what has been there the longest."""
+    since = float("inf") if problem.since is None else problem.since
+    return RANK[problem.severity], since, problem.id
