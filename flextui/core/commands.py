@@ -27,10 +27,23 @@ class Submit:
 
 
 @dataclass(frozen=True, slots=True)
+class Revise:
+    """Make a live job run as this text says. → {"job","action","diff","restarts":[index]}: a new
+    revision, or nothing where the text says what holds already."""
+
+    job: str
+    source: Source
+    base: int = 0
+    """The revision that the text was made from: another one by now is refused. 0: whichever."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """→ {"jobs": [{"name","action","tasks":[{"index","node","gpus","reason",…}],"warnings"}]}."""
 
     sources: tuple[Source, ...]
+    job: str | None = None
+    """The live job that the text is to be a new revision of; None: it is to be submitted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +110,6 @@ class ListQueue:
 @dataclass(frozen=True, slots=True)
 class ListNodes:
     """→ {"nodes": [NodeDoc], "fleet": FleetDoc}."""
-
-
-@dataclass(frozen=True, slots=True)
-class ListProblems:
-    """→ {"problems": [ProblemDoc]}: everything that is wrong now, the worst first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +240,7 @@ class Shutdown:
 
 Command = (
     Submit
+    | Revise
     | Plan
     | Stop
     | Restart
@@ -242,7 +251,6 @@ Command = (
     | ListJobs
     | ListQueue
     | ListNodes
-    | ListProblems
     | Drain
     | Cordon
     | DeclareLost

@@ -22,13 +22,14 @@ from flextui.core.commands import (
     ListEvents,
     ListJobs,
     ListNodes,
-    ListProblems,
     ListQueue,
     ListReservations,
     Plan,
+    Revise,
     Revisions,
     Show,
     Shutdown,
+    Source,
     Submit,
     Usage,
     WhoAmI,
@@ -37,26 +38,19 @@ from flextui.core.commands import (
 from flextui.core.draft import Draft
 from flextui.core.engine import Engine
 from flextui.core.intake import parse, placing
-from flextui.core.leisure import Leisure, Steps
+from flextui.core.leisure import Leisure
 from flextui.core.model.docs import CheckDoc, FleetDoc, JobDoc
 from flextui.core.model.problems import BadInput
-from flextui.core.model.spec import JobSpec
-from flextui.core.model.state import Identity, Job, Now, Snapshot
+from flextui.core.model.state import Identity, Job
 from flextui.core.ports import EventQuery, StoreError
-from flextui.core.problems.board import Board
+from flextui.core.preview import preview
 from flextui.core.reduce import admission
-from flextui.core.reduce.admission import SpecRefused
 from flextui.core.reduce.commands import apply_command, changes_state
-from flextui.core.reduce.diff import spec_diff
 from flextui.core.reduce.fleet import no_such_node
-from flextui.core.reduce.jobs import Answer, new_job, own_live
+from flextui.core.reduce.jobs import Answer
 from flextui.core.reduce.select import find_job, not_found
-from flextui.core.scheduler.trial import trial_steps
 from flextui.core.usage_view import query_of, usage_view
 from flextui.core.view import CoreFacts
-
-TRIAL_SEQ = 0
-"""No job's number: a trial's job isn't counted."""
 
 
 class Desk:
@@ -68,8 +62,6 @@ class Desk:
         self.core_uid = core_uid
         self.ended: Callable[[], None] = lambda: None
         self._leisure = Leisure()
-        self.board = Board(lambda: (engine.snapshot, engine.now(), engine.read_only))
-        """What is wrong now."""
         self._queries: dict[type, Callable[[Any, Identity], Awaitable[dict[str, Any]]]] = {
             Plan: self._plan,
             Why: self._why,
@@ -77,7 +69,6 @@ class Desk:
             ListJobs: self._list_jobs,
             ListNodes: self._list_nodes,
             ListQueue: self._list_queue,
-            ListProblems: self._list_problems,
             ListEvents: self._list_events,
             Revisions: self._revisions,
             History: self._history,
@@ -105,7 +96,8 @@ class Desk:
             raise CommandError("failed", str(error)) from error
 
     async def _change(self, command: Command, who: Identity) -> dict[str, Any]:
-        written = await parse(command.sources) if isinstance(command, Submit) else ()
+        sources = _sources(command)
+        written = await parse(sources) if sources is not None else ()
         specs = tuple(it.spec for it in written)
         admin = self.admin(who)
 
@@ -188,42 +180,18 @@ class Desk:
     async def _plan(self, command: Plan, who: Identity) -> dict[str, Any]:
         snapshot, now = self.engine.snapshot, self.engine.now()
         told = []
+        job = self.find(command.job, who) if command.job is not None else None
         for written in await parse(command.sources):
             with placing((written,)):
-                steps = self._plan_one(snapshot, now, who, written.spec)
+                steps = preview(snapshot, now, who, self.admin(who), written.spec, job)
                 told.append(await self._leisure.fresh(steps))
         return {"jobs": told}
-
-    def _plan_one(self, snapshot: Snapshot, now: Now, who: Identity, spec: JobSpec) -> Steps:
-        """What submitting it would do. Raises `SpecRefused` for what is wrong in itself; what the
-        fleet or a quota would refuse is a warning beside the reasons."""
-        spec = admission.settle(snapshot.inventory, spec)
-        terms = admission.terms(snapshot.inventory, now.wall, who, self.admin(who), spec)
-        live = None
-        if spec.type != "batch":
-            live = own_live(snapshot, who, spec.name)
-        diff = spec_diff(live.spec, spec) if live else []
-        action = "create" if live is None else "revise" if diff else "unchanged"
-        job = new_job(TRIAL_SEQ, now.wall, who, spec, terms)
-        job.__dict__["spec"] = spec
-        tried = yield from trial_steps(snapshot, job, now)
-        told = explain_view.trial_view(snapshot, spec, action, diff, tried)
-        try:
-            admission.check_quotas(snapshot.inventory, snapshot.live_counts, who.user, spec, live)
-            admission.check_ever(snapshot, spec)
-        except SpecRefused as refused:
-            told["warnings"].append(f"submitting it would be refused: {refused.text}")
-        return told
 
     # ── fleet ──────────────────────────────────────────────────────────────────────────────────
 
     def fleet(self) -> FleetDoc:
         """The top line."""
-        engine = self.engine
-        return view.fleet_view(engine.snapshot, self.facts, engine.read_only, self.board.wrong)
-
-    async def _list_problems(self, command: ListProblems, who: Identity) -> dict[str, Any]:
-        return {"problems": self.board.fresh()}
+        return view.fleet_view(self.engine.snapshot, self.facts, self.engine.read_only)
 
     async def _list_nodes(self, command: ListNodes, who: Identity) -> dict[str, Any]:
         snapshot = self.engine.snapshot
@@ -299,3 +267,10 @@ class Desk:
         admins_only("end the core", self.admin(who))
         self.ended()
         return {}
+
+
+def _sources(command: Command) -> tuple[Source, ...] | None:
+    """The specs that a command carries; None: it carries none."""
+    if isinstance(command, Submit):
+        return command.sources
+    return (command.source,) if isinstance(command, Revise) else None

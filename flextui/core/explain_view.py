@@ -6,7 +6,7 @@ from collections.abc import Generator
 from typing import Any
 
 from flextui.core.model.spec import JobSpec
-from flextui.core.model.state import Job, JobState, Now, Snapshot, Task
+from flextui.core.model.state import Attempt, Job, JobState, Now, Snapshot, Task
 from flextui.core.model.times import iso_or_none
 from flextui.core.scheduler.decision import Expected, Explanation, Trial
 from flextui.core.scheduler.explain import explain_steps
@@ -112,6 +112,19 @@ def trial_view(
             for it in trial.tasks
         ],
         "warnings": list(trial.warnings),
+    }
+
+
+def held_view(snapshot: Snapshot, index: int, attempt: Attempt) -> dict[str, Any]:
+    """Where a task runs, in the form that a trial tells it."""
+    return {
+        "index": index,
+        "node": attempt.node,
+        "gpus": [_gpu_index(snapshot, attempt.node, uuid) for uuid in attempt.gpus],
+        "gpu_uuids": list(attempt.gpus),
+        "gpu_share": attempt.share / 1000 if attempt.share else None,
+        "reason": "",
+        "why": None,
     }
 
 

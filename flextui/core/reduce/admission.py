@@ -147,7 +147,7 @@ def _copies(spec: JobSpec) -> int:
     return spec.nodes * (spec.count if spec.type == "service" else 1)
 
 
-def _gpus(spec: JobSpec) -> float:
+def gpus_of(spec: JobSpec) -> float:
     """The GPUs that it has at once when all of it runs; a share by size counts as nothing yet."""
     return (spec.resources.gpus or spec.resources.share_milli / 1000) * _copies(spec)
 
@@ -163,7 +163,7 @@ def check_scale(inventory: Inventory, job: Job, count: int) -> None:
 
 
 def _check_gpus(whose: str, quota: Quota, spec: JobSpec) -> None:
-    asked = _gpus(spec)
+    asked = gpus_of(spec)
     if quota.gpus is None or asked <= quota.gpus:
         return
     field, fewer = next(_fewer(spec, quota.gpus), ("gpus", "0"))
@@ -174,7 +174,7 @@ def _check_gpus(whose: str, quota: Quota, spec: JobSpec) -> None:
 
 def _fewer(spec: JobSpec, most: float) -> Iterator[tuple[str, str]]:
     """The one field to make smaller, and how small: copies first, for they change a task least."""
-    each = _gpus(spec) / _copies(spec)
+    each = gpus_of(spec) / _copies(spec)
     for field, number in (("count", spec.count), ("nodes", spec.nodes)):
         others = _copies(spec) // number if number > 1 else 0
         fitting = int(most / (each * others)) if others else 0
@@ -187,7 +187,7 @@ def _fewer(spec: JobSpec, most: float) -> Iterator[tuple[str, str]]:
 
 
 def _check_hours(whose: str, quota: Quota, spec: JobSpec) -> None:
-    gpus = _gpus(spec)
+    gpus = gpus_of(spec)
     if quota.gpu_hours is None or spec.time_limit is None or not gpus:
         return
     hours = gpus * spec.time_limit / 3600

@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 
 from flextui.core.commands import (
     Command,
+    CommandError,
     Cordon,
     DeclareLost,
     Drain,
     Reserve,
     Restart,
+    Revise,
     Scale,
     SetPriority,
     Stop,
@@ -23,6 +25,7 @@ from flextui.core.model.spec import JobSpec
 from flextui.core.model.state import Identity
 from flextui.core.reduce import fleet, jobs, reservations
 from flextui.core.reduce.jobs import Answer
+from flextui.core.reduce.revise import revise
 
 _HANDLERS: dict[type, Callable[..., Answer]] = {
     Stop: jobs.stop,
@@ -40,7 +43,7 @@ _HANDLERS: dict[type, Callable[..., Answer]] = {
 
 def changes_state(command: Command) -> bool:
     """Whether the command goes through a turn of the engine."""
-    return isinstance(command, Submit) or type(command) in _HANDLERS
+    return isinstance(command, Submit | Revise) or type(command) in _HANDLERS
 
 
 def apply_command(
@@ -49,4 +52,8 @@ def apply_command(
     """Fold a command in; `specs` are those of a submit. Raises `CommandError`: nothing changed."""
     if isinstance(command, Submit):
         return jobs.submit(draft, who, admin, specs)
+    if isinstance(command, Revise):
+        if len(specs) != 1:
+            raise CommandError("input", f"{len(specs)} jobs in the text: expected the one")
+        return revise(draft, who, admin, command, specs[0])
     return _HANDLERS[type(command)](draft, who, admin, command)

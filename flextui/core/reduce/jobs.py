@@ -9,13 +9,13 @@ from typing import Any
 from flextui.core.authorize import may_act_on
 from flextui.core.commands import CommandError, Restart, Scale, SetPriority, Stop
 from flextui.core.draft import Draft
+from flextui.core.model.change import spec_diff
 from flextui.core.model.ids import job_id
-from flextui.core.model.revisions import now_and_before
 from flextui.core.model.spec import MAX_COUNT, JobSpec
 from flextui.core.model.state import Identity, Job, JobState, Snapshot, StopRequest
 from flextui.core.reduce import admission
 from flextui.core.reduce.admission import SpecRefused
-from flextui.core.reduce.diff import spec_diff
+from flextui.core.reduce.revise import in_force, put_revision
 from flextui.core.reduce.select import find_job
 
 Answer = Callable[[Snapshot], dict[str, Any]]
@@ -74,35 +74,19 @@ def _submit_one(
 ) -> tuple[str, str, list[dict[str, Any]]]:
     spec = admission.settle(draft.inventory, spec)
     live = _earlier(draft, who, spec)
-    diff = spec_diff(live.spec, spec) if live is not None else []
-    as_it_is = live is not None and (live.count, live.priority) == (spec.count, spec.priority)
-    if live is not None and not diff and as_it_is:
-        return live.id, "unchanged", []
-    terms = admission.terms(draft.inventory, draft.now.wall, who, admin, spec)
-    admission.check_quotas(draft.inventory, draft.live_counts, who.user, spec, live)
     if live is None:
+        terms = admission.terms(draft.inventory, draft.now.wall, who, admin, spec)
+        admission.check_quotas(draft.inventory, draft.live_counts, who.user, spec, None)
         job = new_job(draft.next_job(), draft.now.wall, who, spec, terms)
-    else:
-        job = replace(
-            live,
-            revision=live.revision + 1,
-            spec_json=spec.to_text(),
-            priority=spec.priority,
-            count=spec.count,
-            groups=who.groups,
-            project=terms.project,
-            begin_at=terms.begin_at,
-            deadline_at=terms.deadline_at,
-        )
-        draft.revisions += now_and_before(live, job, draft.now.wall)
-    job.__dict__["spec"] = spec
-    draft.put_job(job)
-    if live is None:
+        job.__dict__["spec"] = spec
+        draft.put_job(job)
         draft.note("job.submitted", job.full_name, actor=who.user, job=job.id)
         return job.id, "created", []
-    text = f"{job.full_name} revision {job.revision}"
-    draft.note("job.revised", text, actor=who.user, job=job.id)
-    return job.id, "revised", diff
+    diff = spec_diff(in_force(live), spec)
+    if not diff:
+        return live.id, "unchanged", []
+    put_revision(draft, who, admin, live, spec)
+    return live.id, "revised", diff
 
 
 def new_job(seq: int, wall: float, who: Identity, spec: JobSpec, terms: admission.Terms) -> Job:

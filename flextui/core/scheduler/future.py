@@ -7,7 +7,7 @@ one cost only what changed.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Container, Generator, Iterable
 from dataclasses import replace
 
 from flextui.core.model.ids import TaskKey, attempt_id
@@ -28,6 +28,7 @@ from flextui.core.scheduler.decision import Decision, Placement
 from flextui.core.scheduler.memo import Memo
 from flextui.core.scheduler.plan import plan_steps
 from flextui.core.scheduler.restart import after_attempt
+from flextui.core.scheduler.settle import fresh
 
 
 class Future:
@@ -98,6 +99,21 @@ class Future:
         for attempt in [it for it in self._attempts.values() if it.task.job in gone]:
             if attempt.state.live:
                 self._leave(attempt, replace(attempt, state=AttemptState.KILLED))
+
+    def revise(self, job: Job, ending: Container[str]) -> None:
+        """A live job in another revision. These of its attempts have come to their end, and their
+        tasks start anew; the others are of the new revision."""
+        self.put_job(job)
+        for key in self._by_job.get(job.id, ()):
+            task = self._tasks[key]
+            attempt = self._attempts.get(task.active) if task.active else None
+            if attempt is None or not attempt.state.live or attempt.replaced:
+                continue
+            if attempt.id in ending:
+                self._leave(attempt, replace(attempt, state=AttemptState.KILLED))
+                self._put_task(fresh(task, self.now.wall))
+            else:
+                self._put_attempt(replace(attempt, revision=job.revision))
 
     # ── what happens ───────────────────────────────────────────────────────────────────────────
 

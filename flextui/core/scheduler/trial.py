@@ -6,10 +6,10 @@ revision of the same service or system job makes room for the new one, as its ro
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import replace
 
-from flextui.core.model.spec import JobSpec
+from flextui.core.model.ids import TaskKey
 from flextui.core.model.state import Job, Now, Snapshot
 from flextui.core.scheduler.decision import Decision, Trial, TrialTask
 from flextui.core.scheduler.explain import explain_steps
@@ -34,13 +34,28 @@ def trial_steps(snapshot: Snapshot, submitted: Job, now: Now) -> Generator[None,
     future = Future(snapshot, now)
     future.vacate(_older(snapshot, job))
     future.put_job(job)
+    return (yield from _tried(future, job))
+
+
+def revision_steps(
+    snapshot: Snapshot, revised: Job, ending: Iterable[str], now: Now
+) -> Generator[None, None, Trial]:
+    """Where those tasks of a live job would go that don't run, were this its new revision and
+    these of its attempts at their end. In small steps."""
+    future = Future(snapshot, now)
+    future.revise(revised, set(ending))
+    return (yield from _tried(future, revised))
+
+
+def _tried(future: Future, job: Job) -> Generator[None, None, Trial]:
+    """What a pass makes of the tasks of a job that hold no place."""
     decision = yield from future.look(told=True)
     future.carry_out(decision)
     after = future.snapshot
     places = {it.task: it for it in decision.placements}
-    keys = after.by_job.get(_ID, ())
-    wait = [key for key in keys if key not in places and not after.tasks[key].retired]
-    told = yield from explain_steps(after, wait, now)
+    keys = after.by_job.get(job.id, ())
+    wait = [key for key in keys if key not in places and _waits(after, key)]
+    told = yield from explain_steps(after, wait, future.now)
     tasks = []
     for key in keys:
         place = places.get(key)
@@ -49,7 +64,13 @@ def trial_steps(snapshot: Snapshot, submitted: Job, now: Now) -> Generator[None,
         elif key in told:
             reason = after.tasks[key].reason
             tasks.append(TrialTask(key.index, None, reason=reason, explanation=told[key]))
-    return Trial(tuple(tasks), tuple(_warnings(spec, decision)))
+    return Trial(tuple(tasks), tuple(_warnings(job, decision)))
+
+
+def _waits(snapshot: Snapshot, key: TaskKey) -> bool:
+    task = snapshot.tasks[key]
+    attempt = snapshot.attempts.get(task.active) if task.active else None
+    return not task.retired and (attempt is None or not attempt.state.live or attempt.replaced)
 
 
 def _older(snapshot: Snapshot, job: Job) -> list[str]:
@@ -61,11 +82,11 @@ def _older(snapshot: Snapshot, job: Job) -> list[str]:
     ]
 
 
-def _warnings(spec: JobSpec, decision: Decision) -> list[str]:
-    loss = spec.on_node_loss
+def _warnings(job: Job, decision: Decision) -> list[str]:
+    loss = job.spec.on_node_loss
     warnings = []
     if loss.then == "reschedule" and not loss.fence:
-        nodes = sorted({it.node for it in decision.placements if it.task.job == _ID})
+        nodes = sorted({it.node for it in decision.placements if it.task.job == job.id})
         if nodes:
             where = " or ".join(nodes)
             warnings.append(f"if its node is lost, may run twice until {where} answers")

@@ -1,0 +1,125 @@
+"""Pure: what handing in a spec would do, before it is done: for `plan`, and while one writes it.
+
+A spec is tried as a new job, or as the next revision of one that lives; then what runs on, what
+starts anew and why is told by the same function that does it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from flextui.core import explain_view
+from flextui.core.authorize import may_act_on
+from flextui.core.leisure import Steps
+from flextui.core.model.change import spec_diff
+from flextui.core.model.spec import JobSpec
+from flextui.core.model.state import Identity, Job, Now, Snapshot
+from flextui.core.reduce import admission
+from flextui.core.reduce.admission import SpecRefused
+from flextui.core.reduce.jobs import new_job, own_live
+from flextui.core.reduce.revise import Fate, check_revision, fates, in_force
+from flextui.core.scheduler.accounts import held_milli
+from flextui.core.scheduler.trial import revision_steps, trial_steps
+
+TRIAL_SEQ = 0
+"""No job's number: a trial's job isn't counted."""
+
+
+def preview(
+    snapshot: Snapshot, now: Now, who: Identity, admin: bool, spec: JobSpec, job: Job | None
+) -> Steps:
+    """What submitting it would do, or making it the next revision of `job`. Raises `SpecRefused`
+    and `CommandError` for what is wrong in itself; what the fleet or a quota would refuse is a
+    warning beside the reasons."""
+    spec = admission.settle(snapshot.inventory, spec)
+    if job is not None:
+        may_act_on(job, who, admin)
+        check_revision(job, spec, 0)
+    terms = admission.terms(snapshot.inventory, now.wall, who, admin, spec)
+    live = job
+    if job is None and spec.type != "batch":
+        live = own_live(snapshot, who, spec.name)
+    if live is None:
+        fresh = new_job(TRIAL_SEQ, now.wall, who, spec, terms)
+        fresh.__dict__["spec"] = spec
+        tried = yield from trial_steps(snapshot, fresh, now)
+        told = explain_view.trial_view(snapshot, spec, "create", [], tried)
+    else:
+        told = yield from _of_revision(snapshot, now, live, spec, terms)
+    owner = live.owner if live is not None else who.user
+    told["quotas"] = _quotas(snapshot, owner, live, spec)
+    try:
+        admission.check_quotas(snapshot.inventory, snapshot.live_counts, owner, spec, live)
+        admission.check_ever(snapshot, spec)
+    except SpecRefused as refused:
+        told["warnings"].append(f"submitting it would be refused: {refused.text}")
+    return told
+
+
+def _of_revision(
+    snapshot: Snapshot, now: Now, live: Job, spec: JobSpec, terms: admission.Terms
+) -> Steps:
+    """The tasks that run with what becomes of them, the others with where they would go."""
+    diff = spec_diff(in_force(live), spec)
+    found = fates(snapshot, live, spec)
+    revised = replace(
+        live,
+        revision=live.revision + bool(diff),
+        spec_json=spec.to_text(),
+        priority=spec.priority,
+        count=spec.count,
+        project=terms.project,
+    )
+    revised.__dict__["spec"] = spec
+    ending = [it.attempt.id for it in found if it.restarts or it.ends]
+    tried = yield from revision_steps(snapshot, revised, ending, now)
+    action = "revise" if diff else "unchanged"
+    told = explain_view.trial_view(snapshot, spec, action, diff, tried)
+    told |= {"id": live.id, "revision": live.revision, "to": revised.revision}
+    told["tasks"] = _merged(snapshot, told["tasks"], found)
+    return told
+
+
+def _merged(
+    snapshot: Snapshot, tried: list[dict[str, Any]], found: list[Fate]
+) -> list[dict[str, Any]]:
+    """All tasks by index: what runs on or ends as it is, what starts anew with its new place."""
+    places = {it["index"]: it for it in tried}
+    for fate in found:
+        index = fate.task.key.index
+        here = explain_view.held_view(snapshot, index, fate.attempt)
+        if fate.ends:
+            places[index] = {**here, "ends": True}
+        elif not fate.restarts:
+            places[index] = {**here, "stays": True}
+        elif index in places:
+            places[index] |= {"restarts": list(fate.restarts), "from": fate.attempt.node}
+    return [places[index] for index in sorted(places)]
+
+
+def _quotas(
+    snapshot: Snapshot, owner: str, live: Job | None, spec: JobSpec
+) -> list[dict[str, Any]]:
+    """GPUs in use of each quota that bounds them, with all of this job running."""
+    inventory, more = snapshot.inventory, admission.gpus_of(spec)
+    users = inventory.users.quota_of(owner).gpus
+    told = []
+    if users is not None:
+        held = sum(it.gpus for it in snapshot.accounts.values() if it.user == owner)
+        told.append((owner, held - _held(snapshot, live), users))
+    project = inventory.projects.get(spec.project)
+    if project is not None and project.quota.gpus is not None:
+        held = sum(it.gpus for it in snapshot.accounts.values() if it.project == spec.project)
+        mine = _held(snapshot, live) if live is not None and live.project == spec.project else 0
+        told.append((spec.project, held - mine, project.quota.gpus))
+    return [{"whose": whose, "gpus": held / 1000 + more, "of": of} for whose, held, of in told]
+
+
+def _held(snapshot: Snapshot, job: Job | None) -> int:
+    """Thousandths of GPUs that a job's attempts hold."""
+    if job is None:
+        return 0
+    tasks = (snapshot.tasks[key] for key in snapshot.by_job.get(job.id, ()))
+    live = (snapshot.attempts.get(it.active or "") for it in tasks)
+    return sum(held_milli(it) for it in live if it is not None)
