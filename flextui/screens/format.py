@@ -10,7 +10,7 @@ import re
 from datetime import datetime
 from typing import NamedTuple
 
-from flextui.core.model.docs import GpuDoc, JobDoc, NodeDoc, TaskDoc
+from flextui.core.model.docs import GpuDoc, JobDoc, NodeDoc
 from flextui.core.model.terminal import neutralise
 
 
@@ -241,13 +241,6 @@ def job_reason(job: JobDoc) -> str:
         if task["state"] != "running" and task["reason"]:
             return task["reason"]
     return ""
-
-
-def task_reason(task: TaskDoc) -> str:
-    """The task's reason, or how its last attempt ended."""
-    if task["reason"]:
-        return task["reason"]
-    return task["attempts"][-1]["reason"] if task["attempts"] else ""
 
 
 def exit_text(code: int | None, signal: int | None) -> str:

@@ -14,10 +14,6 @@ class Selection:
         self._picked: set[str] = set()
         self._anchor: str | None = None
 
-    @property
-    def ranging(self) -> bool:
-        return self._anchor is not None
-
     def toggle(self, key: str | None) -> None:
         """Pick a row, or put it back."""
         if key is not None:

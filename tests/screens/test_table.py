@@ -154,7 +154,6 @@ def test_picks_ranges_and_all() -> None:
     assert picked.of(rows, 1) == {"a", "b", "c", "d"}, "headings are never selected"
     assert picked.has("c", 3, 1, rows)
     picked.range(rows, 3)
-    assert not picked.ranging
     assert picked.of(rows, 0) == {"a", "c", "d"}
     picked.all(rows)
     assert picked.of(rows, 0) == {"a", "b", "c", "d"}

@@ -224,8 +224,3 @@ def missing(room: Room, need: Need) -> tuple[int, int, int, str]:
 def fits_somewhere(rooms: Iterable[Room], ask: Ask) -> bool:
     """Whether any of these open rooms can hold the request now."""
     return any(fit(room, ask) is not None for room in rooms)
-
-
-def nobody(need: Need) -> Ask:
-    """The request of nobody in particular: no gate opens for it, no job is its own."""
-    return Ask(need, "", "", "")

@@ -183,12 +183,6 @@ class Fleet:
         """The most thousandths of GPUs, thousandths of cores and bytes free in any open room."""
         return self._kept.index.most()
 
-    def may_fit(self, need: Need) -> bool:
-        """False: no node can hold this request now, whatever its kind."""
-        gpus, cpus, memory = self.most
-        least = need.least
-        return least[0] <= gpus and least[1] <= cpus and least[2] <= memory
-
     def best(
         self,
         ask: Ask,

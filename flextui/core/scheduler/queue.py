@@ -11,7 +11,7 @@ whatever can't start, however many tasks that are and however different their re
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 
 from flextui.core.model.ids import TaskKey
 from flextui.core.scheduler.kind import Kind, Waiting
@@ -239,17 +239,6 @@ class Queue:
             self._by_job[job] = after
         else:
             self._by_job.pop(job, None)
-
-    def regroup(self, tasks: Iterable[TaskKey]) -> None:
-        """Put these into the lanes that they belong in now."""
-        for key in tasks:
-            entries = self._by_job.get(key.job, {})
-            if key in entries:
-                it, lane = entries[key]
-                group = self._group(it)
-                if group != lane.group:
-                    self._leave(it, lane)
-                    entries[key] = (it, self._enter(it, group))
 
     def _add(self, it: Waiting) -> Lane:
         same = self.by_kind.get(it.kind)

@@ -59,14 +59,6 @@ def sight(snapshot: Snapshot, room: Room, need: Need, ask: Ask | None = None) ->
     return Sight("", "", False) if nearest is None else Sight(nearest.code, nearest.gist, False)
 
 
-def reason_for(
-    snapshot: Snapshot, rooms: Iterable[Room], need: Need, asker: Ask | None = None, nodes: int = 1
-) -> Reason:
-    """Why a request that doesn't fit now waits."""
-    seen = ((room.name, sight(snapshot, room, need, asker)) for room in rooms)
-    return reason_of(seen, need, nodes)
-
-
 def reason_of(seen: Iterable[tuple[str, Sight]], need: Need, nodes: int = 1) -> Reason:
     """The reason that follows from what each node has in the way, in the inventory's order."""
     told = list(seen)

@@ -16,8 +16,6 @@ from flextui.core.simulate.replay import Replayed
 
 BINS = 60
 """Points of the course of a replay."""
-LEAST_WAIT_S = 1.0
-"""A job counts as having waited from so long on."""
 
 
 # ── packing ────────────────────────────────────────────────────────────────────────────────────
