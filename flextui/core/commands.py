@@ -113,6 +113,11 @@ class ListNodes:
 
 
 @dataclass(frozen=True, slots=True)
+class ListProblems:
+    """→ {"problems": [ProblemDoc]}: everything that is wrong now, the worst first."""
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
     """No new work and let what runs end elsewhere: batch finishes, services move. → {"node"}."""
 
@@ -251,6 +256,7 @@ Command = (
     | ListJobs
     | ListQueue
     | ListNodes
+    | ListProblems
     | Drain
     | Cordon
     | DeclareLost

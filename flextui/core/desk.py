@@ -22,6 +22,7 @@ from flextui.core.commands import (
     ListEvents,
     ListJobs,
     ListNodes,
+    ListProblems,
     ListQueue,
     ListReservations,
     Plan,
@@ -44,6 +45,7 @@ from flextui.core.model.problems import BadInput
 from flextui.core.model.state import Identity, Job
 from flextui.core.ports import EventQuery, StoreError
 from flextui.core.preview import preview
+from flextui.core.problems.board import Board
 from flextui.core.reduce import admission
 from flextui.core.reduce.commands import apply_command, changes_state
 from flextui.core.reduce.fleet import no_such_node
@@ -62,6 +64,8 @@ class Desk:
         self.core_uid = core_uid
         self.ended: Callable[[], None] = lambda: None
         self._leisure = Leisure()
+        self.board = Board(lambda: (engine.snapshot, engine.now(), engine.read_only))
+        """What is wrong now."""
         self._queries: dict[type, Callable[[Any, Identity], Awaitable[dict[str, Any]]]] = {
             Plan: self._plan,
             Why: self._why,
@@ -69,6 +73,7 @@ class Desk:
             ListJobs: self._list_jobs,
             ListNodes: self._list_nodes,
             ListQueue: self._list_queue,
+            ListProblems: self._list_problems,
             ListEvents: self._list_events,
             Revisions: self._revisions,
             History: self._history,
@@ -191,7 +196,11 @@ class Desk:
 
     def fleet(self) -> FleetDoc:
         """The top line."""
-        return view.fleet_view(self.engine.snapshot, self.facts, self.engine.read_only)
+        engine = self.engine
+        return view.fleet_view(engine.snapshot, self.facts, engine.read_only, self.board.wrong)
+
+    async def _list_problems(self, command: ListProblems, who: Identity) -> dict[str, Any]:
+        return {"problems": self.board.fresh()}
 
     async def _list_nodes(self, command: ListNodes, who: Identity) -> dict[str, Any]:
         snapshot = self.engine.snapshot

@@ -12,7 +12,6 @@ from flextui.core.client import CoreInfo
 from flextui.core.commands import Command, CommandError, LogRequest
 from flextui.core.desk import Desk
 from flextui.core.feed import Watcher
-from flextui.core.feed import Watcher
 from flextui.core.logs import log_events
 from flextui.core.model.docs import Delta, EventDoc, LogEvent
 from flextui.core.model.state import Identity
@@ -24,8 +23,6 @@ BURST = 4
 """Changes that go out at once after a while without any: a command that waits isn't kept."""
 EVENTS_S = 0.1
 EVENTS_STEP = 1000
-LOOK_S = 10.0
-"""How often problems are looked for while nothing changes."""
 LOOK_S = 10.0
 """How often problems are looked for while nothing changes."""
 CHUNK = 100
@@ -44,16 +41,6 @@ class Frames:
         """Seconds that the next one, which is there `now`, has to wait."""
         self._due = max(self._due + FRAME_S, now)
         return max(0.0, self._due - now - (BURST - 1) * FRAME_S)
-
-
-async def _changed_within(watcher: Watcher, seconds: float) -> bool:
-    """Whether something has changed before that time was over."""
-    try:
-        async with asyncio.timeout(seconds):
-            await watcher.changed()
-    except TimeoutError:
-        return False
-    return True
 
 
 async def _changed_within(watcher: Watcher, seconds: float) -> bool:
