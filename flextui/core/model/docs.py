@@ -264,6 +264,45 @@ class HistoryDoc(TypedDict):
     tracks: NotRequired[list[TrackDoc]]
 
 
+class EndDoc(TypedDict):
+    """When a live attempt ends."""
+
+    at: str | None
+    """expected; None: nobody knows"""
+    latest: str | None
+    """certainly by then; None: it has no limit"""
+    sureness: str
+
+
+class PlaceDoc(TypedDict):
+    """Where a waiting task is expected to go."""
+
+    node: str
+    gpus: list[str]
+    at: str | None
+    ends: list[str]
+    """the attempts that have to end before"""
+
+
+class WantDoc(TypedDict):
+    """What a waiting job waits for."""
+
+    id: str
+    summary: str
+    blocks: list[dict[str, Any]]
+    expected: dict[str, Any] | None
+    would_help: list[str]
+    places: list[PlaceDoc]
+    """of its first task that waits, of a gang of all; empty: nobody knows"""
+
+
+class PlacementDoc(TypedDict):
+    ends: dict[str, EndDoc]
+    """by live attempt that holds GPUs"""
+    wants: WantDoc | None
+    """of the job that was asked about, where it waits"""
+
+
 class CheckDoc(TypedDict):
     node: str
     name: str
@@ -291,31 +330,6 @@ class UsageDoc(TypedDict):
     rows: list[UsageRowDoc]
     """the most first"""
     total: UsageRowDoc
-
-
-class ProblemDoc(TypedDict):
-    """One thing that is wrong now. `id` stays for as long as it lasts."""
-
-    id: str
-    kind: str
-    """which rule found it: node, gpu, fallen, waits …"""
-    severity: Literal["critical", "warning", "notice"]
-    since: str
-    what: str
-    touches: str
-    """who suffers from it; "" for nobody yet"""
-    next: str
-    """the next step in words"""
-    action: str
-    """what a screen's key does for it: logs, why, uncordon …; "" for nothing"""
-    command: str
-    """the same as words after `flextui`; "" for nothing"""
-    node: str | None
-    gpu: str | None
-    """its index"""
-    job: str | None
-    """its id"""
-    attempt: str | None
 
 
 class ProblemDoc(TypedDict):
