@@ -17,6 +17,7 @@ from flextui.core.client import Client
 from flextui.core.commands import CommandError
 from flextui.screens.leave import Leave
 from flextui.screens.look import Look
+from flextui.screens.pace import Pace
 from flextui.screens.painted import CLOCK_S
 from flextui.screens.trail import TOP
 from flextui.screens.typed import Typed
@@ -55,9 +56,13 @@ class FlextuiApp(Typed):
 
     TITLE = "flextui"
 
-    def __init__(self, link: Link, look: Look | None = None) -> None:
+    def __init__(self, link: Link, look: Look | None = None, pace: Pace | None = None) -> None:
+        """`pace` is the time of a simulated fleet; the screens go by it."""
         super().__init__(look or Look())
         self.link = link
+        self.pace = pace
+        if pace is not None:
+            self.clock = pace.now
         self.refusal = ""
         """Why there is no way to a core; the app ends with it."""
 

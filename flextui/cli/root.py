@@ -98,6 +98,8 @@ class Root(click.Group):
 @click.option("--ascii", "ascii_only", is_flag=True, help="The terminal: draw in plain ASCII.")
 @click.option("--slow-line", is_flag=True, help="The terminal: send as little as can be.")
 @click.option("--headless", is_flag=True, help="Hold the core without a terminal.")
+@click.option("--demo", is_flag=True, help="The terminal over a simulated fleet, to try it.")
+@click.option("--seed", type=int, default=1, help="Which simulated fleet (with --demo).")
 @click.option("--idle-exit", type=float, hidden=True, help="End after so many idle seconds.")
 @click.option("--ready-fd", type=int, hidden=True, help="Write a line there when ready.")
 @click.version_option(__version__, prog_name="flextui", message="%(prog)s %(version)s")
@@ -112,6 +114,8 @@ def cli(
     ascii_only: bool,
     slow_line: bool,
     **options: Any,
+    demo: bool,
+    seed: int,
 ) -> int | None:
     """One terminal for the GPU boxes of a lab or a small team.
 
@@ -123,16 +127,19 @@ def cli(
     ctx.obj = Place(chosen, start.connector)
     _check_together(chosen, headless, ctx.invoked_subcommand)
     if headless:
+    if demo:
+        _check_demo(chosen, headless, ctx.invoked_subcommand)
         from flextui.cli.twin import serve
 
         return serve(chosen, idle_exit_s=idle_exit, ready_fd=ready_fd)
     if ctx.invoked_subcommand is None:
         if not (output.is_terminal(sys.stdin) and output.is_terminal(sys.stdout)):
             raise click.UsageError("there is no terminal here; expected a command", ctx)
-        from flextui.cli.terminal import open_terminal
+        from flextui.cli.terminal import open_demo, open_terminal
         from flextui.screens.opening import Flags
 
-        return open_terminal(chosen, Flags(read_only, ascii_only, slow_line))
+        flags = Flags(read_only, ascii_only, slow_line)
+        return open_demo(flags, seed) if demo else open_terminal(chosen, flags)
     return None
 
 
@@ -147,6 +154,12 @@ def _check_together(options: Options, headless: bool, command: str | None) -> No
 
 
 def _connect(options: Options, need: Need) -> AbstractAsyncContextManager[Client]:
+def _check_demo(options: Options, headless: bool, command: str | None) -> None:
+    """The simulated fleet has its own inventory, state and core."""
+    if headless or command or options != Options():
+        raise click.UsageError("--demo stands alone: it has a fleet and a core of its own")
+
+
     from flextui.cli.connect import connect
 
     return connect(options, need)

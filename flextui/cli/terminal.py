@@ -22,9 +22,10 @@ from flextui.screens.opening import Flags, look
 from flextui.screens.probe import Probe
 
 if TYPE_CHECKING:
-    from flextui.app import FlextuiApp
+    from flextui.app import FlextuiApp, Link
     from flextui.core.model.problems import BadInput
     from flextui.core.start import Core
+    from flextui.screens.pace import Pace
 
 
 def open_terminal(options: Options, flags: Flags) -> int:
@@ -41,22 +42,43 @@ def open_terminal(options: Options, flags: Flags) -> int:
     return output.DONE
 
 
-def _app(link: TerminalLink, flags: Flags) -> FlextuiApp:
+def open_demo(flags: Flags, seed: int) -> int:
+    """Run the terminal over a simulated fleet to its end; the exit status."""
+    from flextui.cli.demo import DemoLink
+    from flextui.core.demo.opened import Demo
+
+    async def run() -> None:
+        demo = Demo(seed)
+        link = DemoLink(demo)
+        await _shown(_app(link, flags, demo))
+        await link.close(hand_over=False)
+
+    asyncio.run(run())
+    return output.DONE
+
+
+def _app(link: Link, flags: Flags, pace: Pace | None = None) -> FlextuiApp:
     """The app as it is to look. The terminal is asked while the slow imports run."""
     with Probe.of(sys.stdin, sys.stdout) as probe:
         from flextui.app import FlextuiApp
         from flextui.screens import places
     encoding = sys.stdout.encoding or "ascii"
     config, problems = read_config(config_path(), places.known())
-    return FlextuiApp(link, look(config, problems, flags, os.environ, encoding, probe.said))
+    looks = look(config, problems, flags, os.environ, encoding, probe.said)
+    return FlextuiApp(link, looks, pace)
 
 
-async def _run(app: FlextuiApp, link: TerminalLink) -> None:
+async def _shown(app: FlextuiApp) -> None:
+    """The terminal from its first paint to its end."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGHUP, signal.SIGTERM):
         loop.add_signal_handler(number, app.leave_at_once)
-    link.told_to_end = app.exit
     await app.run_async(mouse=app.look.mouse)
+
+
+async def _run(app: FlextuiApp, link: TerminalLink) -> None:
+    link.told_to_end = app.exit
+    await _shown(app)
     if link.told:  # whoever holds the core closes it
         output.say("flextui: the core that this terminal held was told to end; jobs go on running")
     await link.close(hand_over=False)

@@ -7,7 +7,6 @@ import gc
 import hashlib
 import os
 import socket
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -43,6 +42,8 @@ class CoreOptions:
     headless: bool = False
     socket: Path | None = None
     socket_group: str | None = None
+    simulated: bool = False
+    """The nodes aren't there; every screen says so."""
 
 
 class Core:
@@ -123,6 +124,7 @@ async def _open(
     clock: Clock | None,
 ) -> Core:
     folder = options.state_dir
+    clock = clock or SystemClock()
     me = own_identity()
     host = socket.gethostname()
     owner = f"{me.user}@{host}"
@@ -132,13 +134,14 @@ async def _open(
         version=__version__,
         headless=options.headless,
         inventory=str(options.inventory or ""),
-        started_at=time.time(),
+        started_at=clock.now().wall,
+        simulated=options.simulated,
     )
     engine = Engine(
         inventory,
         store or SqliteStore(folder),
         sessions or _sessions(inventory, folder),
-        clock or SystemClock(),
+        clock,
         owner=owner,
         shared=Shared(me.uid) if options.socket_group else None,
     )

@@ -30,6 +30,8 @@ EVERYWHERE = (
     Key("undo", "u", "take back a stop or a drain that isn't done yet", "app.undo"),
     Key("read-only", "ctrl+r", "read-only mode on or off", "app.read_only", typing=True),
     Key("redraw", "ctrl+l", "draw everything anew", "app.redraw", typing=True),
+    Key("slower", "<", "in the demo: time goes slower, down to a standstill", "app.pace(-1)"),
+    Key("faster", ">", "in the demo: time goes faster, up to 60×", "app.pace(1)"),
     Key("quit", "q", "back, and from the top: quit", "app.leave"),
     Key("leave", "ctrl+q", "quit", "app.leave", typing=True),
     Key("interrupt", "ctrl+c", "copy what the mouse selected, or say how to quit", "app.interrupt",

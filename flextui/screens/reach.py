@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flextui.core.commands import Scale, SetPriority
+from flextui.screens.pace import SPEEDS, speed_of, word
 
 if TYPE_CHECKING:
     from flextui.app import FlextuiApp
@@ -131,6 +132,8 @@ class Reach:
             Verb("mouse", "off: the terminal's own selection", app.use_mouse,
                  lambda: ("on", "off")),
             Verb("redraw", "draw everything anew", lambda _: app.action_redraw()),
+            Verb("speed", "how fast a simulated fleet's time goes", self._speed,
+                 lambda: [word(it) for it in SPEEDS]),
             Verb("quit", "leave flextui", lambda _: app.action_leave_now()),
         )  # fmt: skip
 
@@ -185,6 +188,14 @@ class Reach:
         return self._find(words)["id"], int(number)
 
     def _scale(self, text: str) -> None:
+    def _speed(self, text: str) -> None:
+        speed = speed_of(text)
+        if speed is None:
+            raise NotReached(f"speed: one of {', '.join(word(it) for it in SPEEDS)}")
+        if self._app.pace is None:
+            raise NotReached("this fleet is real: only the time of `flextui --demo` can be changed")
+        self._app.use_pace(speed)
+
         job, count = self._number(text, "scale")
         self._app.act.run(Scale(job, count), f"scale {job} to {count}")
 

@@ -19,6 +19,7 @@ from flextui.screens.journal import Journal
 from flextui.screens.keys import Keymap, shown
 from flextui.screens.listing import Layout
 from flextui.screens.look import Look
+from flextui.screens.pace import Pace, stepped, word
 from flextui.screens.painted import Painted
 from flextui.screens.place import Place
 from flextui.screens.reach import NotReached, Reach
@@ -37,6 +38,8 @@ class Roaming(Painted):
         self.view = View()
         self.client: Client | None = None
         self.info: CoreInfo | None = None
+        self.pace: Pace | None = None
+        """The time of a simulated fleet; None: it is ours."""
         self.history = History()
         self.journal = Journal()
         self.act = Actions(self)  # type: ignore[arg-type]
@@ -178,6 +181,20 @@ class Roaming(Painted):
         self.draw()
 
     def refuses(self, what: str) -> bool:
+    def action_pace(self, by: int) -> None:
+        """A simulated fleet's time a step faster or slower."""
+        if self.pace is None:
+            self.tell("this fleet is real: only the time of `flextui --demo` can be changed")
+            return
+        self.use_pace(stepped(self.pace.speed, by))
+
+    def use_pace(self, speed: float) -> None:
+        """Let a simulated fleet's time go that fast."""
+        if self.pace is not None:
+            self.pace.set_speed(speed)
+            self.tell(f"the simulated fleet's time: {word(speed)}")
+            self.draw()
+
         """Whether read-only mode forbids it; that is told."""
         if self.read_only:
             how = self.chord("everywhere", "read-only") or ":read-only"

@@ -11,7 +11,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from flextui.screens import format as fmt
-from flextui.screens import keys
+from flextui.screens import keys, pace
 from flextui.screens.format import Span
 from flextui.screens.widgets.roles import role_style
 
@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from flextui.app import FlextuiApp
 
 
+_ROLES = ("ok", "warn", "bad", "dim", "accent", "bold", "label")
+
+
 class _Line(Widget):
     """One line of spans; roles are the grid's. It is painted only when its words change."""
 
-    COMPONENT_CLASSES = {f"line--{r}" for r in ("ok", "warn", "bad", "dim", "accent", "bold")}
+    COMPONENT_CLASSES = {f"line--{r}" for r in _ROLES}
     DEFAULT_CSS = """
     _Line {
         height: 1; background: $surface; color: $foreground;
@@ -32,6 +35,7 @@ class _Line(Widget):
         & .line--dim { color: $foreground-muted; }
         & .line--accent { color: $text-primary; text-style: bold; }
         & .line--bold { text-style: bold; }
+        & .line--label { color: $text-warning; text-style: bold reverse; }
     }
     """
     app: FlextuiApp
@@ -79,7 +83,10 @@ class TopLine(_Line):
         view = self.app.view
         fleet = view.fleet
         place = self.place if fullness else self.place.rpartition(" ▸ ")[2]
-        spans = [Span(f" {fleet['fleet'] if fleet else 'flextui'}", "accent"), Span(f" ▸ {place}")]
+        spans = []
+        if self.app.pace is not None or (fleet is not None and fleet.get("simulated")):
+            spans.append(Span(pace.label(self.app.pace, fullness), "label"))
+        spans += [Span(f" {fleet['fleet'] if fleet else 'flextui'}", "accent"), Span(f" ▸ {place}")]
         gap = "   " if fullness > 1 else "  "
         if fleet is None:
             return [*spans, Span(f"{gap}{view.trouble or 'connecting …'}", "warn")]
