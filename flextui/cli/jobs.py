@@ -134,12 +134,24 @@ def _print_table(found: list[JobDoc], names: tuple[str, ...]) -> None:
     "show",
     "flextui show train-resnet",
     "flextui show alice/train-resnet --json | jq .tasks[0].attempts",
+    "flextui show chat-api --spec --rev 3 > chat-api.yaml",
     short_help="Show a job, its tasks and attempts.",
 )
 @click.argument("job", shell_complete=job_names)
+@click.option("--spec", is_flag=True, help="Print its spec as YAML instead.")
+@click.option("--rev", type=click.IntRange(1), metavar="REV", help="The spec of that revision.")
 @json_option
-def show(place: Place, job: str, as_json: bool) -> None:
+def show(place: Place, job: str, spec: bool, rev: int | None, as_json: bool) -> None:
     """Show a job with its tasks, attempts and reasons. JOB is an id, a name or owner/name."""
+    if spec or rev is not None:
+        from flextui.cli.edit import spec_of
+
+        written, as_doc = place.run(lambda client: spec_of(client, job, rev), Need.STORE)
+        if as_json:
+            output.document(as_doc)
+        else:
+            output.write(written)
+        return
     doc = cast(JobDoc, place.ask(Show(job), Need.STORE))
     if as_json:
         output.document(doc)

@@ -90,6 +90,12 @@ def say(text: str) -> None:
         print(clean(text), file=sys.stderr, flush=True)
 
 
+def say_lines(rows: Iterable[str]) -> None:
+    """Lines to the person, on stderr, coloured by whoever made them safe."""
+    with contextlib.suppress(OSError, ValueError):
+        print("\n".join(rows), file=sys.stderr, flush=True)
+
+
 def complain(text: str, details: Sequence[str] = ()) -> None:
     """An error, in the one form that scripts and people look for."""
     say(f"flextui: error: {text}")

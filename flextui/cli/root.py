@@ -25,6 +25,7 @@ from flextui.core.model.problems import BadInput
 _GROUPS: dict[str, tuple[str, ...]] = {
     "submit": ("submit", "plan", "validate"),
     "run": ("run",),
+    "edit": ("edit", "rollback"),
     "jobs": ("jobs", "show", "why", "wait"),
     "queue": ("queue",),
     "problems": ("problems",),

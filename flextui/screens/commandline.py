@@ -17,6 +17,7 @@ from flextui.core.commands import (
     Plan,
     Restart,
     Revisions,
+    Revise,
     Scale,
     SetPriority,
     Show,
@@ -67,7 +68,10 @@ def line(command: Command | LogRequest) -> Line | None:
             return Line(("takeover", "--yes", *(nodes or ("--all",))))
         case Submit(sources):
             return Line(("submit", "-"), "\n---\n".join(it.text for it in sources))
-        case Plan(sources):
+        case Revise(job, source, base):
+            words = ("--base", str(base)) if base else ()
+            return Line(("edit", "--yes", *words, "-f", "-", job), source.text)
+        case Plan(sources, None):
             return Line(("plan", "-"), "\n---\n".join(it.text for it in sources))
         case Show(job):
             return Line(("show", job))

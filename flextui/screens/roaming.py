@@ -221,8 +221,6 @@ class Roaming(Painted):
 
 def spec_text(spec: Any) -> str:
     """The spec as an editor shows it: without what its type gives by itself."""
-    from flextui.core.model.spec import read_specs  # slow to import: not before the first paint
-    from flextui.core.model.yamlout import spec_as_yaml
+    from flextui.core.model import yamlout  # slow to import: not before the first paint
 
-    plain = f"name: {spec['name']}\ntype: {spec.get('type', 'batch')}\nrun: 'true'\n"
-    return spec_as_yaml(spec, read_specs(plain, "defaults")[0].to_json())
+    return yamlout.spec_text(spec)

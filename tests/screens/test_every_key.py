@@ -20,6 +20,7 @@ from flextui.core.commands import (
     LogRequest,
     Plan,
     Restart,
+    Revise,
     Scale,
     SetPriority,
     Show,
@@ -143,6 +144,8 @@ def test_what_help_tells_as_a_command_parses(key: Key) -> None:
         Why("j1"), LogRequest("j1"), LogRequest("j1", (0, 2), "j1.0.1", ("err",), 10, True),
         Submit((Source("a", "name: x\nrun: y\n"), Source("b", "name: z\nrun: y\n"))),
         Plan((Source("a", "name: x\nrun: y\n"),)),
+        Revise("j1", Source("a", "name: x\nrun: y\n"), 3),
+        Revise("j1", Source("a", "name: x\nrun: y\n")),
     ],
     ids=lambda it: type(it).__name__,
 )  # fmt: skip
