@@ -346,6 +346,21 @@ def test_later_work_may_use_what_the_head_wont_miss() -> None:
     assert world.where("elsewhere") == "b"
 
 
+def test_a_place_is_kept_from_others_of_the_same_name_and_request() -> None:
+    """Two nodes are kept for a gang; jobs of its name that want one node stay behind it."""
+    world = World(node("a", gpus=4), node("b", gpus=4))
+    first = world.submit("left", resources={"gpus": 4}, where={"node": "a"})
+    world.submit("right", resources={"gpus": 4}, where={"node": "b"})
+    world.run()
+    world.submit("train", nodes=2, resources={"gpus": 4})
+    later = world.submit("train", resources={"gpus": 4})
+    world.end(f"{first.id}.0.1")
+    world.run()
+    assert world.live("train") is None
+    assert world.task("train").key.job == later.id
+    assert "a kept for alice/train" in world.task("train").reason
+
+
 def test_a_request_that_no_node_will_hold_keeps_nothing() -> None:
     world = World(node("box", gpus=2))
     world.submit("never", resources={"gpus": 5}, priority=100)

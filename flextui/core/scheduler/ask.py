@@ -26,3 +26,5 @@ class Ask(NamedTuple):
     """The user's groups."""
     likely: float = inf
     """Wall time at which it has probably ended, for what may be preempted if it hasn't."""
+    key: str = ""
+    """The job's id: others may have its name."""

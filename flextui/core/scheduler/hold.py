@@ -67,6 +67,8 @@ class Hold:
     project: str
     user: str
     job: str
+    key: str
+    """The job's id."""
     at: float
     """Wall time of the promised start; infinite: none can be promised."""
     until: float
@@ -84,8 +86,8 @@ class Hold:
         return Usable(self.gpus, self.spare_cpus, self.spare_memory)
 
     def for_whom(self, ask: Ask) -> bool:
-        """Whether it is kept for this very request."""
-        return ask.need is self.need and ask.job == self.job
+        """Whether it is kept for this very job."""
+        return ask.need is self.need and ask.key == self.key
 
     def in_time(self, until: float) -> bool:
         return until <= self.at and until < inf and not self.firm
@@ -256,6 +258,7 @@ class Keeper:
             project=kind.project,
             user=kind.user,
             job=it.job.full_name,
+            key=it.job.id,
             at=at,
             until=kind.until(max(at, self._wall)),
             gpus=frozenset(slot.gpus),

@@ -294,6 +294,7 @@ class Placing:
             kind.until(self.ledger.now.wall),
             kind.groups,
             self._likely(it) if kind.learns and self.keeper.holds else inf,
+            it.job.id,
         )
 
     def _likely(self, it: Waiting) -> float:

@@ -64,7 +64,8 @@ def _is_leaving(ledger: Ledger, job: Job, task: Task, attempt: Attempt) -> bool:
     What is no longer one loses the reason that it had as such.
     """
     node = ledger.snapshot.nodes.get(attempt.node)
-    drained = node is not None and node.status is NodeStatus.READY and node.drain is not None
+    wall = ledger.now.wall
+    drained = node is not None and node.status is NodeStatus.READY and node.drains(wall)
     runs = attempt.state is AttemptState.RUNNING and not ledger.stopping(attempt)
     if job.type == "service" and drained and runs:
         return True
@@ -91,7 +92,7 @@ def _drain(
 
 
 def _ask(job: Job) -> Ask:
-    return Ask(need_of(job), job.full_name, job.project, job.owner, groups=job.groups)
+    return Ask(need_of(job), job.full_name, job.project, job.owner, groups=job.groups, key=job.id)
 
 
 def _stopping(task: Task, why: str) -> Task:
