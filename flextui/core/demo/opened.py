@@ -27,10 +27,9 @@ MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC).timestamp()
 OPENS = 9.0 * HOUR
 STEPS = 40
 """The night before is gone through in so many steps."""
-WATCHED_S = 660.0
-"""Before the opening it is gone through in steps of `FINE_S`: the core believes that a GPU was idle
-only from samples that are close to each other."""
+FINE_STEPS = 52
 FINE_S = 13.0
+"""The last of them: the core believes that a GPU was idle only from samples close to each other."""
 TICK_S = 0.1
 SAMPLED_IN = 10
 """Each node is sampled once in so many ticks; where somebody idles, in each."""
@@ -123,10 +122,9 @@ class Demo:
     async def _night(self) -> None:
         """From midnight to the opening, as fast as the engine follows."""
         random_ = random.Random(f"{self._seed} night")
-        watched = OPENS - WATCHED_S
-        times = sorted(random_.uniform(1, watched) for _ in range(STEPS))
-        fine = [watched + FINE_S * step for step in range(int(WATCHED_S / FINE_S))]
-        for at in (*times, *fine, OPENS):
+        times = sorted(random_.uniform(1, OPENS - FINE_S * FINE_STEPS) for _ in range(STEPS))
+        fine = [OPENS - FINE_S * left for left in range(FINE_STEPS, -1, -1)]
+        for at in (*times, *fine):
             self.clock.jump(MIDNIGHT + at)
             await self._step()
             for node in self._world.nodes.values():
@@ -151,6 +149,7 @@ class Demo:
             except CommandError as error:
                 if error.code == "unreachable":
                     raise ConnectionError(error.text) from error
+                log.info("%s was refused: %s", who.user, error.text)
         if not self.ready.is_set():
             await self._core.engine.ask(lambda draft: lambda snapshot: {})
             self._world.advance()
@@ -165,11 +164,13 @@ class Demo:
             trouble.day(self._world, began, self._days)
             if self._days == 0:
                 drain = Drain("desk-4", True, "new power supply at noon")
-                asks = (self._people["olga"], drain)
-                self._world.at(began + 8.2 * HOUR, partial(self._asking.append, asks))
+                self._world.at(began + 8.2 * HOUR, partial(self._ask, "olga", drain))
             self._days += 1
 
     def _submit(self, planned: Planned) -> None:
-        who = self._people[planned.owner]
         self._world.works[f"{planned.owner}/{planned.name}"] = planned.work
-        self._asking.append((who, Submit((Source(f"{planned.name}.yaml", planned.text),))))
+        source = Source(f"{planned.name}.yaml", planned.text)
+        self._ask(planned.owner, Submit((source,)))
+
+    def _ask(self, name: str, command: Command) -> None:
+        self._asking.append((self._people[name], command))
