@@ -1,4 +1,4 @@
-"""stop, restart, scale, priority: what is done to jobs. What hits others' work asks first."""
+"""stop, restart, scale, priority, hold, release: what is done to jobs. What hits others' work asks first."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from flextui.cli import output, text
 from flextui.cli.complete import job_names
 from flextui.cli.verb import Place, json_option, verb, yes_option
 from flextui.core.client import Client
-from flextui.core.commands import Restart, Scale, SetPriority, Show, Stop
+from flextui.core.commands import Hold, Release, Restart, Scale, SetPriority, Show, Stop, Unstop
 from flextui.core.model.docs import JobDoc
+from flextui.core.model.units import parse_duration
 
 _jobs = click.argument("jobs", metavar="JOB...", nargs=-1, required=True, shell_complete=job_names)
 _job = click.argument("job", shell_complete=job_names)
@@ -24,25 +25,41 @@ _job = click.argument("job", shell_complete=job_names)
     "flextui stop train-resnet",
     "flextui stop j17 j18 --yes --why 'wrong data'",
     "flextui stop --wait chat-api",
+    "flextui stop --in 10s train-resnet && flextui stop --undo train-resnet",
     short_help="Stop jobs.",
 )
 @_jobs
 @click.option("--why", default="", metavar="TEXT", help="Kept in the history.")
 @click.option("--wait", is_flag=True, help="Return when they have ended.")
+@click.option("--in", "delay", metavar="DURATION", help="Not yet: --undo takes it back till then.")
+@click.option("--undo", is_flag=True, help="Take back stops that aren't done yet.")
 @yes_option
 @json_option
 def stop(
-    place: Place, jobs: tuple[str, ...], why: str, wait: bool, yes: bool, as_json: bool
+    place: Place,
+    jobs: tuple[str, ...],
+    why: str,
+    wait: bool,
+    delay: str | None,
+    undo: bool,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """Stop jobs: SIGTERM, after their grace time SIGKILL, to the whole process tree.
 
     It asks before it stops several jobs, or somebody else's.
     """
+    if undo:
+        if why or wait or delay:
+            raise click.UsageError("--undo takes no other option but --json")
+        _print(place.ask(Unstop(jobs))["jobs"], as_json)
+        return
+    command = Stop(jobs, why, seconds(delay))
 
     async def act(client: Client) -> None:
         if not yes:
             await _ask(client, "Stop", jobs)
-        done = (await client.call(Stop(jobs, why)))["jobs"]
+        done = (await client.call(command))["jobs"]
         if wait:
             from flextui.cli.follow import until_ended
 
@@ -95,6 +112,39 @@ def priority(place: Place, job: str, priority: int, as_json: bool) -> None:
     """Set a job's priority, from 0 to 100. Higher goes first."""
     answer = place.ask(SetPriority(job, priority))
     _done(answer, f"{job} has priority {priority}", as_json)
+
+
+@verb(
+    "hold",
+    "flextui hold train-resnet --why 'data not there yet'",
+    short_help="Start nothing more of jobs.",
+)
+@_jobs
+@click.option("--why", default="", metavar="TEXT", help="Shown to everyone who asks.")
+@json_option
+def hold(place: Place, jobs: tuple[str, ...], why: str, as_json: bool) -> None:
+    """Start nothing more of jobs until they are released. What runs goes on, but isn't started
+    again when it ends.
+    """
+    _print(place.ask(Hold(jobs, why))["jobs"], as_json)
+
+
+@verb("release", "flextui release train-resnet", short_help="Let held jobs start again.")
+@_jobs
+@json_option
+def release(place: Place, jobs: tuple[str, ...], as_json: bool) -> None:
+    """Let held jobs start again. What an admin holds of somebody else's, only an admin releases."""
+    _print(place.ask(Release(jobs))["jobs"], as_json)
+
+
+def seconds(delay: str | None) -> float:
+    """The seconds of `--in`. Raises UsageError."""
+    if delay is None:
+        return 0.0
+    try:
+        return parse_duration(delay)
+    except ValueError as error:
+        raise click.UsageError(f"--in {delay}: {error}") from error
 
 
 async def _ask(client: Client, what: str, jobs: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from flextui.cli import output, text
+from flextui.cli.act import seconds
 from flextui.cli.complete import device_names, node_names
 from flextui.cli.verb import Place, json_option, verb, yes_option
 from flextui.core.commands import Command, Cordon, DeclareLost, Drain, TakeOver
@@ -27,10 +28,11 @@ def _tell(place: Place, command: Command, line: str, as_json: bool) -> None:
 @verb("drain", "flextui drain gpu1 --why 'new PSU at noon'", short_help="Empty a node.")
 @_node
 @_why
+@click.option("--in", "delay", metavar="DURATION", help="Services move then; no new work from now.")
 @json_option
-def drain(place: Place, node: str, why: str, as_json: bool) -> None:
+def drain(place: Place, node: str, why: str, delay: str | None, as_json: bool) -> None:
     """Give a node no new work, let its batch jobs finish and move its services elsewhere."""
-    _tell(place, Drain(node, True, why), f"{node} drains", as_json)
+    _tell(place, Drain(node, True, why, seconds(delay)), f"{node} drains", as_json)
 
 
 @verb("undrain", "flextui undrain gpu1", short_help="Give a drained node work again.")

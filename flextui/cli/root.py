@@ -30,7 +30,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "queue": ("queue",),
     "problems": ("problems",),
     "logs": ("logs",),
-    "act": ("stop", "restart", "scale", "priority"),
+    "act": ("stop", "restart", "scale", "priority", "hold", "release"),
     "nodes": ("nodes", "gpus"),
     "operate": ("drain", "undrain", "cordon", "uncordon", "takeover", "declare-lost"),
     "reserve": ("reserve", "unreserve", "reservations"),

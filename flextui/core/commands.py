@@ -52,6 +52,30 @@ class Stop:
 
     jobs: tuple[str, ...]
     why: str = ""
+    after_s: float = 0.0
+    """Seconds until it is done: till then `Unstop` takes it back. Nothing of it starts meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unstop:
+    """Take back stops that aren't done yet. → as Stop."""
+
+    jobs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Start nothing more of these jobs; what runs goes on. → as Stop."""
+
+    jobs: tuple[str, ...]
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Let held jobs start again. → as Stop."""
+
+    jobs: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +148,8 @@ class Drain:
     node: str
     on: bool = True
     why: str = ""
+    after_s: float = 0.0
+    """Seconds until services move: till then undraining leaves everything where it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +274,9 @@ Command = (
     | Revise
     | Plan
     | Stop
+    | Unstop
+    | Hold
+    | Release
     | Restart
     | Scale
     | SetPriority

@@ -19,7 +19,7 @@ from flextui.core.model.state import (
     Snapshot,
     Task,
 )
-from flextui.core.model.times import iso
+from flextui.core.model.times import iso, iso_or_none
 from flextui.core.model.units import format_size
 from flextui.core.scheduler.device import device_of, foreign_use
 
@@ -76,6 +76,7 @@ def node_view(snapshot: Snapshot, node: Node) -> NodeDoc:
         "reason": _node_reason(node),
         "since": iso(node.status_at),
         "drained": node.drain is not None,
+        "drains_at": iso_or_none(node.drain.at if node.drain is not None else None),
         "cordoned": node.cordon is not None,
         "driver": node.driver,
         "labels": dict(node.spec.labels),

@@ -126,6 +126,8 @@ def _value(hint: Any, value: object, name: str) -> Any:
         return _value(inner, value, name)
     if hint is Source:
         return record_of(Source, value)
+    if hint is float and type(value) is int:
+        value = float(value)
     if type(value) is not hint:
         raise WireError(f"{name}: expected {hint.__name__}")
     if type(value) is str:

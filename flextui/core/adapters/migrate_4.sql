@@ -1,4 +1,6 @@
--- Format 4: the specs that jobs had before.
+-- Format 4: the specs that jobs had before; holds.
+ALTER TABLE jobs ADD COLUMN hold TEXT;
+
 CREATE TABLE revisions (
     job      INTEGER NOT NULL,
     revision INTEGER NOT NULL,

@@ -24,7 +24,8 @@ CREATE TABLE jobs (
     project      TEXT NOT NULL DEFAULT '',
     groups       TEXT NOT NULL DEFAULT '[]',
     begin_at     REAL,
-    deadline_at  REAL
+    deadline_at  REAL,
+    hold         TEXT
 );
 CREATE INDEX jobs_live ON jobs (seq) WHERE ended_at IS NULL;
 CREATE INDEX jobs_ended ON jobs (ended_at) WHERE ended_at IS NOT NULL;

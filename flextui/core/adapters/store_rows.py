@@ -25,7 +25,7 @@ Row = tuple[Any, ...]
 
 JOB_COLUMNS = (
     "seq, name, owner, owner_uid, type, revision, spec, submitted_at, priority, count, state,"
-    " reason, ended_at, stop, project, groups, begin_at, deadline_at"
+    " reason, ended_at, stop, project, groups, begin_at, deadline_at, hold"
 )
 TASK_COLUMNS = (
     "job, idx, state, reason, reason_code, node, attempts, active, failures, not_before, ready_at,"
@@ -60,7 +60,7 @@ def job_row(job: Job) -> Row:
         job.seq, job.name, job.owner, job.owner_uid, job.type, job.revision,
         job.spec_json, job.submitted_at, job.priority, job.count, job.state.value, job.reason,
         job.ended_at, _stop_text(job.stop), job.project, json.dumps(job.groups), job.begin_at,
-        job.deadline_at,
+        job.deadline_at, _mark_text(job.hold),
     )  # fmt: skip
 
 
@@ -121,13 +121,14 @@ def _mark_text(mark: Mark | None) -> str | None:
 def job_of(row: Row) -> Job:
     (
         seq, name, owner, uid, type_, revision, spec, submitted, priority, count, state,
-        reason, ended, stop, project, groups, begin, deadline,
+        reason, ended, stop, project, groups, begin, deadline, hold,
     ) = row  # fmt: skip
     return Job(
         id=job_id(seq), seq=seq, name=name, owner=owner, owner_uid=uid, type=type_,
         revision=revision, spec_json=spec, submitted_at=submitted, priority=priority, count=count,
         state=JobState(state), reason=reason, ended_at=ended, stop=_stop_of(stop),
         project=project, groups=tuple(json.loads(groups)), begin_at=begin, deadline_at=deadline,
+        hold=None if (mark := _mark_of(hold)) is None else Mark(*mark),
     )  # fmt: skip
 
 

@@ -67,6 +67,10 @@ class JobDoc(TypedDict):
     """it doesn't start before"""
     deadline_at: NotRequired[str | None]
     """it must have ended by then"""
+    stops_at: NotRequired[str | None]
+    """somebody stops it: at this time; `stop --undo` till then"""
+    held: NotRequired[str]
+    """who holds it back; "" for nobody"""
     ended_at: str | None
     exit_code: int | None
     tasks: list[TaskDoc]
@@ -131,6 +135,8 @@ class NodeDoc(TypedDict):
     reason: str
     since: str
     drained: bool
+    drains_at: NotRequired[str | None]
+    """from when on services move off it; undraining till then leaves all as it is"""
     cordoned: bool
     driver: str
     labels: dict[str, str]

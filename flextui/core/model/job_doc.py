@@ -34,6 +34,8 @@ def job_doc(job: Job, tasks: Iterable[tuple[Task, list[Attempt]]], *, spec: bool
         "submitted_at": iso(job.submitted_at),
         "begin_at": iso_or_none(job.begin_at),
         "deadline_at": iso_or_none(job.deadline_at),
+        "stops_at": None if job.stop is None else iso(job.stop.at),
+        "held": "" if job.hold is None else job.hold.by,
         "ended_at": iso_or_none(job.ended_at),
         "exit_code": exit_code(job, [task for task, _ in rows]),
         "tasks": [task_doc(task, attempts) for task, attempts in rows],

@@ -85,6 +85,7 @@ class StopRequest:
 
     by: str
     at: float
+    """From when on; till then it can be taken back."""
     why: str
     code: str = ""
     """Why, for rules: preempted, quota, idle, share; "" when somebody asked for it."""
@@ -117,6 +118,8 @@ class Job:
     """Wall time before which it doesn't start."""
     deadline_at: float | None = None
     """Wall time by which it must have ended."""
+    hold: Mark | None = None
+    """Somebody holds it back: nothing more of it starts."""
 
     @cached_property
     def spec(self) -> JobSpec:
@@ -234,7 +237,7 @@ class NodeStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A cordon or drain: who, when and why."""
+    """A cordon, drain or hold: who, from when on and why."""
 
     by: str
     at: float
@@ -399,6 +402,10 @@ class Node:
     cordon: Mark | None = None
     cordoned_gpus: Mapping[str, Mark] = field(default_factory=dict)
     """By UUID; that of a GPU holds for the slices that are cut from it as well."""
+
+    def drains(self, wall: float) -> bool:
+        """Whether what runs is to leave: new work is kept away even before."""
+        return self.drain is not None and self.drain.at <= wall
 
     def cordon_of(self, gpu: Gpu) -> Mark | None:
         """The mark that keeps new work from a device of this node."""

@@ -10,6 +10,8 @@ from flextui.core.commands import (
     Cordon,
     DeclareLost,
     Drain,
+    Hold,
+    Release,
     Reserve,
     Restart,
     Revise,
@@ -19,16 +21,20 @@ from flextui.core.commands import (
     Submit,
     TakeOver,
     Unreserve,
+    Unstop,
 )
 from flextui.core.draft import Draft
 from flextui.core.model.spec import JobSpec
 from flextui.core.model.state import Identity
-from flextui.core.reduce import fleet, jobs, reservations
+from flextui.core.reduce import fleet, holds, jobs, reservations
 from flextui.core.reduce.jobs import Answer
 from flextui.core.reduce.revise import revise
 
 _HANDLERS: dict[type, Callable[..., Answer]] = {
     Stop: jobs.stop,
+    Unstop: jobs.unstop,
+    Hold: holds.hold,
+    Release: holds.release,
     Restart: jobs.restart,
     Scale: jobs.scale,
     SetPriority: jobs.set_priority,

@@ -10,15 +10,17 @@ from flextui.core.commands import CommandError, Cordon, DeclareLost, Drain, Take
 from flextui.core.draft import Draft
 from flextui.core.model.problems import nearest, quote
 from flextui.core.model.state import Identity, Mark, Node, NodeStatus
-from flextui.core.reduce.jobs import Answer
+from flextui.core.reduce.jobs import Answer, soon
 
 
 def drain(draft: Draft, who: Identity, admin: bool, command: Drain) -> Answer:
     """No new work; batch finishes, services move."""
     admins_only("drain nodes", admin)
     node = find_node(draft, command.node)
-    mark = Mark(who.user, draft.now.wall, command.why) if command.on else None
-    if (mark is None) != (node.drain is None):
+    at = soon(draft.now.wall, command.after_s)
+    mark = Mark(who.user, at, command.why) if command.on else None
+    sooner = mark is not None and node.drain is not None and mark.at < node.drain.at
+    if (mark is None) != (node.drain is None) or sooner:
         draft.put_node(replace(node, drain=mark), durable=True)
         verb = "drained" if command.on else "undrained"
         draft.note(

@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from flextui.core.authorize import may_act_on
-from flextui.core.commands import CommandError, Restart, Scale, SetPriority, Stop
+from flextui.core.commands import CommandError, Restart, Scale, SetPriority, Stop, Unstop
 from flextui.core.draft import Draft
 from flextui.core.model.change import spec_diff
 from flextui.core.model.ids import job_id
 from flextui.core.model.spec import MAX_COUNT, JobSpec
 from flextui.core.model.state import Identity, Job, JobState, Snapshot, StopRequest
+from flextui.core.model.units import format_duration
 from flextui.core.reduce import admission
 from flextui.core.reduce.admission import SpecRefused
 from flextui.core.reduce.revise import in_force, put_revision
@@ -51,17 +52,13 @@ def submit(draft: Draft, who: Identity, admin: bool, specs: Sequence[JobSpec]) -
 
 def own_live(state: Draft | Snapshot, who: Identity, name: str) -> Job | None:
     """The caller's newest live job of this name that isn't being stopped."""
-    ids = state.named.get((who.user, name)) or ()
-    return max((state.jobs[it] for it in ids), key=lambda job: job.seq, default=None)
+    blocks = state.named.get((who.user, name))
+    return state.jobs[job_id(blocks[-1][-1])] if blocks else None
 
 
 def _earlier(draft: Draft, who: Identity, spec: JobSpec) -> Job | None:
     """The live job that this is a new revision of. Raises `SpecRefused` for one of another type."""
-    if spec.type == "batch":  # there may be thousands of that name, all of one type
-        ids = draft.named.get((who.user, spec.name)) or ()
-        live = draft.jobs[ids[-1]] if ids else None
-    else:
-        live = own_live(draft, who, spec.name)
+    live = own_live(draft, who, spec.name)
     if live is not None and live.type != spec.type:
         what = f"{spec.name} is a live {live.type} job of yours ({live.id})"
         mend = f"it stopped first, or another name for this {spec.type}"
@@ -110,30 +107,63 @@ def new_job(seq: int, wall: float, who: Identity, spec: JobSpec, terms: admissio
     )
 
 
+LONGEST_S = 3600.0
+"""No stop or drain is put off for longer."""
+
+
+def soon(wall: float, after_s: float) -> float:
+    """The wall time of what is asked for in so many seconds. Raises `CommandError` (input)."""
+    if not 0 <= after_s <= LONGEST_S:
+        what = f"in {after_s:g} s: expected 0 to {LONGEST_S:.0f}"
+        raise CommandError("input", what)
+    return wall + after_s
+
+
 # ── acting on what is there ────────────────────────────────────────────────────────────────────
 
 
 def stop(draft: Draft, who: Identity, admin: bool, command: Stop) -> Answer:
-    """Ask for the end. Jobs that have ended are left as they are."""
-    jobs = _chosen(draft, who, admin, command.jobs)
+    """Ask for the end, at once or soon. Jobs that have ended are left as they are."""
+    jobs = chosen(draft, who, admin, command.jobs)
+    at = soon(draft.now.wall, command.after_s)
     for job in jobs:
-        if job.state.ended or job.stop is not None:
+        if job.state.ended or (job.stop is not None and job.stop.at <= at):
             continue
         why = command.why or f"stopped by {who.user}"
-        draft.put_job(replace(job, stop=StopRequest(who.user, draft.now.wall, why)))
-        draft.note("audit.stop", f"{job.full_name}: {why}", actor=who.user, job=job.id)
-    return _briefs(jobs)
+        draft.put_job(replace(job, stop=StopRequest(who.user, at, why)))
+        later = f", in {format_duration(command.after_s)}" if command.after_s else ""
+        draft.note("audit.stop", f"{job.full_name}: {why}{later}", actor=who.user, job=job.id)
+    return briefs(jobs)
+
+
+def unstop(draft: Draft, who: Identity, admin: bool, command: Unstop) -> Answer:
+    """Take stops back that aren't done yet; jobs that have ended meanwhile stay so."""
+    jobs = chosen(draft, who, admin, command.jobs)
+    waiting = [it for it in jobs if it.stop is not None and it.stop.at > draft.now.wall]
+    waiting = [it for it in waiting if not it.state.ended]
+    if not waiting:
+        names = ", ".join(job.full_name for job in jobs[:3])
+        raise CommandError("input", f"{names}: no stop waits to be done, so there is none to undo")
+    for job in waiting:
+        others = draft.named.get((job.owner, job.name))
+        if job.type != "batch" and others:
+            what = f"{job.full_name} was submitted anew meanwhile ({others[0]})"
+            raise CommandError("input", f"{what}: stop that one first")
+    for job in waiting:
+        draft.put_job(replace(job, stop=None))
+        draft.note("audit.unstop", job.full_name, actor=who.user, job=job.id)
+    return briefs(jobs)
 
 
 def restart(draft: Draft, who: Identity, admin: bool, command: Restart) -> Answer:
     """Stop and start anew what is live; what failed or was stopped gets a fresh start."""
-    jobs = _chosen(draft, who, admin, command.jobs)
+    jobs = chosen(draft, who, admin, command.jobs)
     for job in jobs:
         if job.state is JobState.SUCCEEDED:
             raise CommandError("input", f"{job.full_name} succeeded: submit it again to run again")
     for job in jobs:
         _restart_one(draft, who, job)
-    return _briefs(jobs)
+    return briefs(jobs)
 
 
 def _restart_one(draft: Draft, who: Identity, job: Job) -> None:
@@ -167,7 +197,7 @@ def _restart_one(draft: Draft, who: Identity, job: Job) -> None:
 
 def scale(draft: Draft, who: Identity, admin: bool, command: Scale) -> Answer:
     """Set the number of replicas of a service."""
-    (job,) = _chosen(draft, who, admin, (command.job,))
+    (job,) = chosen(draft, who, admin, (command.job,))
     if job.type != "service" or job.state.ended:
         what = f"{job.state}" if job.state.ended else f"a {job.type} job"
         raise CommandError("input", f"{job.full_name} is {what}: only a live service has replicas")
@@ -183,7 +213,7 @@ def scale(draft: Draft, who: Identity, admin: bool, command: Scale) -> Answer:
 
 def set_priority(draft: Draft, who: Identity, admin: bool, command: SetPriority) -> Answer:
     """Set where a job stands in the queue, 0 to 100."""
-    (job,) = _chosen(draft, who, admin, (command.job,))
+    (job,) = chosen(draft, who, admin, (command.job,))
     if not 0 <= command.priority <= 100:
         raise CommandError("input", f"priority {command.priority}: expected 0 to 100")
     if job.state.ended:
@@ -195,7 +225,7 @@ def set_priority(draft: Draft, who: Identity, admin: bool, command: SetPriority)
     return lambda _: {"id": job.id, "name": job.name, "priority": command.priority}
 
 
-def _chosen(draft: Draft, who: Identity, admin: bool, selectors: Sequence[str]) -> list[Job]:
+def chosen(draft: Draft, who: Identity, admin: bool, selectors: Sequence[str]) -> list[Job]:
     """The jobs meant, each once, all of which the caller may act on."""
     if not selectors:
         raise CommandError("input", "no job was named")
@@ -207,7 +237,7 @@ def _chosen(draft: Draft, who: Identity, admin: bool, selectors: Sequence[str]) 
     return list(chosen.values())
 
 
-def _briefs(jobs: Sequence[Job]) -> Answer:
+def briefs(jobs: Sequence[Job]) -> Answer:
     ids = [job.id for job in jobs]
     return lambda snapshot: {"jobs": [brief(snapshot, job) for job in ids]}
 

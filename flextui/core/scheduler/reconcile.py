@@ -52,6 +52,9 @@ def reconcile(
     wake = memo.next_wake()
     if wake is not None:
         ledger.wake_wall(wake)
+    for node in ledger.snapshot.nodes.values():
+        if node.drain is not None and node.drain.at > ledger.now.wall:
+            ledger.wake_wall(node.drain.at)
 
 
 def _to_look_at(ledger: Ledger, memo: Memo, stopped: Iterable[str]) -> list[str]:
@@ -60,12 +63,15 @@ def _to_look_at(ledger: Ledger, memo: Memo, stopped: Iterable[str]) -> list[str]
     jobs = snapshot.jobs
     if touched is None:
         for name in snapshot.nodes:
-            _has_moved(snapshot, memo, name)
+            _has_moved(snapshot, memo, name, ledger.now.wall)
         keys = list(jobs)
     else:
         found = {*stopped, *touched.jobs, *memo.restless, *memo.loud, *memo.due(ledger.now.wall)}
         found.update(key.job for key in touched.tasks)
-        moved = [name for name in touched.nodes if _has_moved(snapshot, memo, name)]
+        wall = ledger.now.wall
+        drained = [name for name, node in snapshot.nodes.items() if node.drain is not None]
+        looked = dict.fromkeys((*touched.nodes, *drained))
+        moved = [name for name in looked if _has_moved(snapshot, memo, name, wall)]
         for name in moved:
             live = snapshot.by_node.get(name, ())
             found.update(snapshot.attempts[it].task.job for it in live)
@@ -76,15 +82,15 @@ def _to_look_at(ledger: Ledger, memo: Memo, stopped: Iterable[str]) -> list[str]
     return keys
 
 
-def _has_moved(snapshot: Snapshot, memo: Memo, name: str) -> bool:
+def _has_moved(snapshot: Snapshot, memo: Memo, name: str, wall: float) -> bool:
     """Whether a node doesn't stand as it did, for the tasks that it has or should have."""
     node = snapshot.nodes.get(name)
-    return memo.moves(name, _standing(node) if node is not None else None)
+    return memo.moves(name, _standing(node, wall) if node is not None else None)
 
 
-def _standing(node: Node) -> object:
+def _standing(node: Node, wall: float) -> object:
     up = node.status is NodeStatus.READY
-    return (node.status, node.drain is None, "" if up else node.reason)
+    return (node.status, node.drains(wall), "" if up else node.reason)
 
 
 def _look_at(look: Look) -> list[Waiting]:
@@ -121,6 +127,7 @@ def _only_waits(job: Job, task: Task) -> bool:
         and task.active is None
         and job.state is _PENDING
         and job.stop is None
+        and job.hold is None
         and task.restart is None
         and task.not_before is None
         and (job.begin_at is None or job.begin_at <= task.ready_at)
@@ -175,7 +182,7 @@ def _per_index(ledger: Ledger, job: Job, tasks: list[Task], count: int) -> None:
 
 def _per_node(ledger: Ledger, job: Job, tasks: list[Task]) -> None:
     """One task per node that `where` allows; a drained node needs none."""
-    nodes = matching_nodes(ledger.snapshot, job)
+    nodes = matching_nodes(ledger.snapshot, job, ledger.now.wall)
     known = {task.node: task for task in tasks}
     index = max((task.key.index for task in tasks), default=-1)
     for name in nodes:
@@ -190,13 +197,13 @@ def _per_node(ledger: Ledger, job: Job, tasks: list[Task]) -> None:
             ledger.put(replace(task, retired=True, reason=f"{node} needs none"))
 
 
-def matching_nodes(snapshot: Snapshot, job: Job) -> tuple[str, ...]:
+def matching_nodes(snapshot: Snapshot, job: Job, wall: float) -> tuple[str, ...]:
     """The nodes that a system job wants a task on."""
     need = need_of(job)
     return tuple(
         node.name
         for node in snapshot.nodes.values()
-        if node.drain is None and allows(need, node, snapshot.inventory)
+        if not node.drains(wall) and allows(need, node, snapshot.inventory)
     )
 
 

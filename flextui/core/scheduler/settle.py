@@ -68,7 +68,12 @@ def settle(look: Look, task: Task) -> bool:
     attempt = ledger.live(task)
     end = _end_wanted(job, task)
     if end is not None:
-        _stop(look, task, attempt, end)
+        if end.at <= ledger.now.wall:
+            _stop(look, task, attempt, end)
+            return False
+        look.again_at(end.at)
+        if attempt is not None:
+            _live(look, task, attempt)
         return False
     if attempt is not None:
         if task.restart is not None:
@@ -117,6 +122,11 @@ def _waits(look: Look, task: Task) -> bool:
     """Whether a task without a live attempt wants a place now, not at a later moment."""
     ledger, job, now = look.ledger, look.job, look.ledger.now.wall
     if _too_late(look, task):
+        return False
+    if job.hold is not None:
+        why = f": {job.hold.why}" if job.hold.why else ""
+        reason = f"held by {job.hold.by}{why}"
+        ledger.put(replace(task, state=_PENDING, reason=reason, reason_code="held"))
         return False
     if job.begin_at is not None and job.begin_at > now:
         look.again_at(job.begin_at)
