@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from flextui.core.books import Books, Lessons, Unwritten
-from flextui.core.livejobs import LiveJobs
+from flextui.core.livejobs import Blocks, LiveJobs
 from flextui.core.model.docs import ACTOR, EventDoc
 from flextui.core.model.ids import TaskKey
 from flextui.core.model.inventory import Reservation
@@ -146,8 +146,8 @@ class Draft:
         )
 
     @property
-    def named(self) -> Table[tuple[str, str], tuple[str, ...]]:
-        """(owner, name) → ids of live jobs that nobody has stopped, oldest first. Read only."""
+    def named(self) -> Table[tuple[str, str], Blocks]:
+        """(owner, name) → live jobs that nobody has stopped. Read only."""
         return self._live_jobs.named
 
     @property

@@ -1,4 +1,8 @@
-"""Live jobs by name and by who has them: what each submit asks, kept so that it needn't search."""
+"""Live jobs by name and by who has them: what each submit asks, kept so that it needn't search.
+
+There may be thousands of one name, and each turn makes the entries that it changes anew. So they
+are kept in blocks of neighbours, of which a change copies one.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +11,32 @@ from collections.abc import Mapping
 from flextui.core.model.state import Job
 from flextui.core.table import Table
 
+BLOCK = 64
+"""Sequence numbers of a block; it has few of them where other names come between."""
+
+Blocks = tuple[tuple[int, ...], ...]
+"""Sequence numbers of jobs, oldest first."""
+
 
 class LiveJobs:
     """Two indexes over the jobs that haven't ended."""
 
     def __init__(
         self,
-        named: Mapping[tuple[str, str], tuple[str, ...]] | None = None,
+        named: Mapping[tuple[str, str], Blocks] | None = None,
         counts: Mapping[tuple[str, str], int] | None = None,
         *,
         own: bool = False,
     ) -> None:
-        self.named: Table[tuple[str, str], tuple[str, ...]] = Table(named or {}, own=own)
-        """(owner, name) → ids of those that nobody has stopped, oldest first."""
+        self.named: Table[tuple[str, str], Blocks] = Table(named or {}, own=own)
+        """(owner, name) → those that nobody has stopped."""
         self.counts: Table[tuple[str, str], int] = Table(counts or {}, own=own)
         """("user", name) and ("project", name) → how many there are."""
 
     def put(self, old: Job | None, new: Job) -> None:
         """A job was added, or replaces its older record."""
+        if old is not None and _alike(old, new):
+            return
         before = () if old is None or old.state.ended else _accounts(old)
         after = () if new.state.ended else _accounts(new)
         if before != after:
@@ -33,14 +45,10 @@ class LiveJobs:
         was_open = old is not None and _open(old)
         if was_open != _open(new):
             key = (new.owner, new.name)
-            ids = self.named.get(key) or ()
-            if _open(new):
-                ids = (*ids, new.id)
-            else:  # the oldest end first, mostly: it is found soon
-                at = ids.index(new.id)
-                ids = (*ids[:at], *ids[at + 1 :])
-            if ids:
-                self.named.put(key, ids)
+            blocks = self.named.get(key) or ()
+            blocks = _with(blocks, new.seq) if _open(new) else _without(blocks, new.seq)
+            if blocks:
+                self.named.put(key, blocks)
             else:
                 self.named.drop(key)
 
@@ -51,6 +59,30 @@ class LiveJobs:
                 self.counts.put(key, count)
             else:
                 self.counts.drop(key)
+
+
+def _with(blocks: Blocks, seq: int) -> Blocks:
+    """With one more, which is the newest unless it was started again."""
+    at, number = len(blocks), seq // BLOCK
+    while at and blocks[at - 1][0] // BLOCK > number:
+        at -= 1
+    if at and blocks[at - 1][0] // BLOCK == number:
+        return (*blocks[: at - 1], tuple(sorted((*blocks[at - 1], seq))), *blocks[at:])
+    return (*blocks[:at], (seq,), *blocks[at:])
+
+
+def _without(blocks: Blocks, seq: int) -> Blocks:
+    number = seq // BLOCK
+    at = next(index for index, block in enumerate(blocks) if block[0] // BLOCK == number)
+    left = tuple(it for it in blocks[at] if it != seq)
+    return (*blocks[:at], *((left,) if left else ()), *blocks[at + 1 :])
+
+
+def _alike(old: Job, new: Job) -> bool:
+    """Whether a job counts as it did. Its owner and name never change."""
+    return (
+        old.state.ended is new.state.ended and old.stop is new.stop and old.project == new.project
+    )
 
 
 def _open(job: Job) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -16,13 +16,14 @@ class Table(Generic[K, V]):
     writes as well.
     """
 
-    __slots__ = ("_data", "_own_always", "_owned", "changed")
+    __slots__ = ("_data", "_own_always", "_owned", "changed", "get")
 
     def __init__(self, data: Mapping[K, V], *, own: bool = False) -> None:
-        self._data = data if isinstance(data, dict) and not own else dict(data)
+        self._data: dict[K, V] = data if isinstance(data, dict) and not own else dict(data)
         self._own_always = own
         self._owned = own
         self.changed: set[K] = set()
+        self.get: Callable[[K], V | None] = self._data.get
 
     def __contains__(self, key: object) -> bool:
         return key in self._data
@@ -36,19 +37,20 @@ class Table(Generic[K, V]):
     def __iter__(self) -> Iterator[K]:
         return iter(self._data)
 
-    def get(self, key: K) -> V | None:
-        return self._data.get(key)
-
     def values(self) -> Iterable[V]:
         return self._data.values()
 
     def put(self, key: K, value: V) -> None:
-        self._writable()[key] = value
+        if not self._owned:
+            self._copy()
+        self._data[key] = value
         self.changed.add(key)
 
     def drop(self, key: K) -> None:
         if key in self._data:
-            del self._writable()[key]
+            if not self._owned:
+                self._copy()
+            del self._data[key]
             self.changed.add(key)
 
     @property
@@ -61,8 +63,7 @@ class Table(Generic[K, V]):
         self._owned = self._own_always
         return self._data
 
-    def _writable(self) -> dict[K, V]:
-        if not self._owned:
-            self._data = dict(self._data)
-            self._owned = True
-        return self._data
+    def _copy(self) -> None:
+        self._data = dict(self._data)
+        self.get = self._data.get
+        self._owned = True

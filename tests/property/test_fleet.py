@@ -22,7 +22,7 @@ from flextui.core.scheduler.looks import gaps_of
 from flextui.core.scheduler.memo import Memo
 from flextui.core.scheduler.need import Need, need_of_spec
 from flextui.core.scheduler.plan import plan
-from flextui.core.scheduler.rank import Before, Left, preferred, rank
+from flextui.core.scheduler.rank import preferred
 from tests.unit.world import GIB, World, node, process
 
 UNHURRIED = list(HealthCheck)
@@ -158,11 +158,13 @@ def rank_of(outlook: Outlook, need: Need, room: Room, place: Place) -> Any:
         after.remove(device.free_milli)
         after += [device.free_milli - milli] * (device.free_milli > milli)
         price += outlook.price(milli, device.memory)
-    free = outlook.free(tuple(sorted(after, reverse=True)))
-    left = Left(free, sum(it.memory for it in place.devices), price)
-    before = Before(sum(gaps), outlook.lost(gaps, room.free_cpus, room.free_memory))
-    likes = preferred(need, room.node)
-    return rank(outlook, need.about, likes, before, left, room.free_cpus, room.free_memory)
+    cpus, memory, about = room.free_cpus, room.free_memory, need.about
+    then = outlook.lost(
+        tuple(sorted(after, reverse=True)), cpus - about.cpus, memory - about.memory
+    )
+    spoilt = then - outlook.lost(gaps, cpus, memory) + price
+    size = sum(it.memory for it in place.devices)
+    return (-preferred(need, room.node), spoilt, size, sum(gaps), cpus, memory)
 
 
 @given(fleets, st.lists(specs(), min_size=1, max_size=15), st.data())

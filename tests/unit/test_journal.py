@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flextui.core.draft import Counters, Draft
+from flextui.core.livejobs import BLOCK, LiveJobs
 from flextui.core.model import journal as module
 from flextui.core.model.ids import TaskKey
 from flextui.core.model.journal import Changed, Journal
-from flextui.core.model.state import Now, RunTimes, Snapshot
+from flextui.core.model.state import Now, RunTimes, Snapshot, StopRequest
 from tests.unit.draft_kit import Book, shared
 from tests.unit.world import GIB, node, process
 
@@ -203,11 +204,28 @@ def test_the_index_of_live_jobs_follows_them() -> None:
     one, two = book.submit("web", project="p"), book.submit("web", project="p")
     book.submit("other", owner="bob")
     snapshot = book.later(1)
-    assert snapshot.named["ann", "web"] == (one.id, two.id)
+    assert snapshot.named["ann", "web"] == ((one.seq, two.seq),)
     assert snapshot.live_counts == {("user", "ann"): 2, ("project", "p"): 2, ("user", "bob"): 1}
     draft = book.draft
     stopped = replace(draft.jobs[one.id], state=type(one.state).STOPPED, ended_at=1.0)
     draft.put_job(stopped)
     snapshot = book.later(1)
-    assert snapshot.named["ann", "web"] == (two.id,)
+    assert snapshot.named["ann", "web"] == ((two.seq,),)
     assert snapshot.live_counts["project", "p"] == 1
+
+
+@given(st.lists(st.integers(0, 5 * BLOCK), max_size=120))
+def test_blocks_of_live_jobs_hold_each_once_in_order(seqs: list[int]) -> None:
+    job = Book().submit("web")
+    stopped = StopRequest("ann", 1.0, "")
+    index, live = LiveJobs(), set[int]()
+    for seq in seqs:
+        was, now = replace(job, seq=seq), replace(job, seq=seq, stop=stopped)
+        if seq in live:
+            index.put(was, now)
+        else:
+            index.put(now, was)
+        live ^= {seq}
+        blocks = index.named.get(("ann", "web")) or ()
+        assert [it for block in blocks for it in block] == sorted(live)
+        assert len({it // BLOCK for it in live}) == len(blocks)

@@ -35,9 +35,8 @@ class JobState(StrEnum):
     FAILED = "failed"
     STOPPED = "stopped"
 
-    @property
-    def ended(self) -> bool:
-        return self in _ENDED_JOBS
+    def __init__(self, value: str) -> None:
+        self.ended = value in ("succeeded", "failed", "stopped")
 
 
 class AttemptState(StrEnum):
@@ -52,15 +51,8 @@ class AttemptState(StrEnum):
     KILLED = "killed"
     LOST = "lost"
 
-    @property
-    def live(self) -> bool:
-        return self in _LIVE_ATTEMPTS
-
-
-_ENDED_JOBS = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.STOPPED})
-_LIVE_ATTEMPTS = frozenset(
-    {AttemptState.PLACED, AttemptState.STARTING, AttemptState.RUNNING, AttemptState.UNKNOWN}
-)
+    def __init__(self, value: str) -> None:
+        self.live = value in ("placed", "starting", "running", "unknown")
 
 
 class Now(NamedTuple):
@@ -505,8 +497,8 @@ class Snapshot:
     """Those made by command, by name; the inventory has more."""
     meters: Mapping[str, Meter] = field(default_factory=_empty)
     """By live attempt that holds GPUs."""
-    named: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=_empty)
-    """(owner, name) → ids of live jobs that nobody has stopped, oldest first."""
+    named: Mapping[tuple[str, str], tuple[tuple[int, ...], ...]] = field(default_factory=_empty)
+    """(owner, name) → `seq` of live jobs that nobody has stopped: see `livejobs`."""
     live_counts: Mapping[tuple[str, str], int] = field(default_factory=_empty)
     """("user", name) and ("project", name) → how many live jobs they have."""
     journal: Journal | None = field(default=None, compare=False, repr=False)

@@ -115,10 +115,12 @@ def _name(holder: Holder) -> str:
 def _room(placement: Placement, node: Node, there: Sequence[Holder]) -> str:
     facts, reserve = node.facts, node.spec.reserve
     assert facts is not None
-    cpus = sum(round(it.cpus * _MILLI) for it in (*there, placement))
+    cpus, memory = round(placement.cpus * _MILLI), placement.memory_bytes
+    for it in there:
+        cpus += round(it.cpus * _MILLI)
+        memory += it.memory_bytes
     if cpus > round((facts.cpus - reserve.cpus) * _MILLI):
         return f"{node.name} has not that many CPUs left"
-    memory = sum(it.memory_bytes for it in (*there, placement))
     if memory > facts.memory_bytes - reserve.memory:
         return f"{node.name} has not that much memory left"
     return ""

@@ -35,13 +35,15 @@ class Shares:
         self._users: dict[Key, float] | None = None
         self._projects: dict[str, float] = {}
         self._total = 0.0
+        self._placed: list[tuple[Key, float]] = []
+        """Given before anybody asked how full anything is."""
 
     def placed(self, key: Key, gpus: float) -> None:
         """This pass gives so many GPUs to the account (or takes them away: negative)."""
-        users = self._loaded()
-        users[key] = users.get(key, 0.0) + gpus
-        self._projects[key[0]] = self._projects.get(key[0], 0.0) + gpus
-        self._total += gpus
+        if self._users is None:
+            self._placed.append((key, gpus))
+        else:
+            self._add(key, gpus)
 
     def full(self, key: Key) -> tuple[float, float]:
         """GPUs by weight: of the project, and of the user in it. Who has the least goes first."""
@@ -79,11 +81,16 @@ class Shares:
             past = PAST * log(2) / self._half_life
             for key, account in self._snapshot.accounts.items():
                 used = usage_at(account, self._now, self._half_life)
-                gpus = account.gpus / WHOLE + past * used
-                self._users[key] = gpus
-                self._projects[key[0]] = self._projects.get(key[0], 0.0) + gpus
-                self._total += gpus
+                self._add(key, account.gpus / WHOLE + past * used)
+            for key, gpus in self._placed:
+                self._add(key, gpus)
         return self._users
+
+    def _add(self, key: Key, gpus: float) -> None:
+        users = self._loaded()
+        users[key] = users.get(key, 0.0) + gpus
+        self._projects[key[0]] = self._projects.get(key[0], 0.0) + gpus
+        self._total += gpus
 
 
 def _falling(had: float, due: float) -> float:

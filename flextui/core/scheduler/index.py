@@ -9,46 +9,52 @@ that hardly differ share a search; whether a room really holds one is seen when 
 
 from __future__ import annotations
 
-from bisect import insort
 from collections.abc import Iterable, Iterator
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 from flextui.core.scheduler.capacity import Room
 from flextui.core.scheduler.fragmentation import Outlook
 from flextui.core.scheduler.looks import Fill, Kind, Look
 from flextui.core.scheduler.need import MILLI, Need
-from flextui.core.scheduler.rank import Rank, preferred, rank
+from flextui.core.scheduler.rank import Rank, preferred
 
 __all__ = ["Index", "Look", "Search"]
 
 SEARCHES = 1024
 """So many requests are kept in order; beyond that the oldest is forgotten."""
 FEW = 16
-"""So many new entries are put in their places one by one."""
+"""So many entries are kept whether they are dead or not."""
 FILLS = 8192
 """So many states of devices are kept with what requests would leave of them."""
+
+Entry = tuple[int, float, int, int, int, int, int, Look]
+"""A rank (see `rank`), the number of the look, and the look."""
 
 
 class Search:
     """The looks that can hold what some requests are about, best first."""
 
-    __slots__ = ("_entries", "_most", "_need", "at")
+    __slots__ = ("_aside", "_entries", "_most", "_need", "at")
 
     def __init__(self, need: Need) -> None:
         self._need = need
-        self._entries: list[tuple[Rank, int, Look]] = []
+        self._entries: list[Entry] = []
+        """A heap."""
         self._most = FEW
         """With so many entries those that are dead are dropped."""
+        self._aside: list[Entry] = []
+        """Entries that were looked at; they come back when the next one asks."""
         self.at = 0
         """The last look that it has seen."""
 
     def read(self, looks: Iterable[Look], outlook: Outlook) -> None:
         """Take in looks that are new to it."""
-        need, new = self._need, []
+        need, entries, lost_of = self._need, self._entries, outlook.lost_of
         wants, cpus, memory, anywhere = need.wants, need.cpus, need.memory, need.anywhere
         for look in looks:
-            if cpus > look.cpus or memory > look.memory:
+            spare_cpus, spare_memory = look.cpus - cpus, look.memory - memory
+            if spare_cpus < 0 or spare_memory < 0:
                 continue
             try:
                 left = look.fill.left[wants]
@@ -56,33 +62,30 @@ class Search:
                 left = look.fill.work_out(wants, look.kind, look.any(), outlook)
             if left is None or not (anywhere or _likes(look.any(), need)):
                 continue
-            before = look.before or look.expect(outlook)
+            then, size, price = left
+            free, lost = look.before or look.expect(outlook)
+            spoilt = lost_of(then, spare_cpus, spare_memory) - lost + price
             likes = preferred(need, look.any().node) if need.prefer else 0
-            ranked = rank(outlook, need, likes, before, left, look.cpus, look.memory)
-            new.append((ranked, look.id, look))
-        entries = self._entries
-        if len(new) < FEW:
-            for entry in new:
-                insort(entries, entry)
-        else:
-            entries += new
-            entries.sort()
+            heappush(entries, (-likes, spoilt, size, free, look.cpus, look.memory, look.id, look))
         if len(entries) > self._most:
             self._bury()
 
     def _bury(self) -> None:
-        self._entries = [it for it in self._entries if it[2].rooms]
+        self._entries = [it for it in self._entries if it[-1].rooms]
+        heapify(self._entries)
         self._most = 2 * len(self._entries) + FEW
 
     def best_first(self) -> Iterator[tuple[Rank, Look]]:
-        """Those that are still alive."""
-        entries, dead = self._entries, 0
-        while dead < len(entries) and not entries[dead][2].rooms:
-            dead += 1
-        del entries[:dead]
-        for ranked, _, look in entries:
-            if look.rooms:
-                yield ranked, look
+        """Those that are still alive. One at a time: the next to ask begins anew."""
+        entries, aside = self._entries, self._aside
+        while aside:
+            heappush(entries, aside.pop())
+        while entries:
+            entry = entries[0]
+            if entry[-1].rooms:
+                yield entry[:6], entry[-1]
+                aside.append(entry)
+            heappop(entries)
 
 
 def _likes(room: Room, need: Need) -> bool:

@@ -14,12 +14,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from flextui.core.model.state import Node
-from flextui.core.scheduler.fragmentation import Free, Outlook
+from flextui.core.scheduler.fragmentation import Free
 from flextui.core.scheduler.need import Need
 
 Rank = tuple[int, float, int, int, int, int]
 """Smaller is better: labels preferred (negative), GPUs spoilt, bytes of the devices taken, and what
-was free before: GPUs, CPUs, memory."""
+was free before: GPUs, CPUs, memory. Made by `index.Search.read`, the busiest place of all."""
 
 
 class Before(NamedTuple):
@@ -37,19 +37,6 @@ class Left(NamedTuple):
     """Bytes that the devices it takes have, free or not."""
     price: float = 0.0
     """What these devices cost; see `Outlook.price`."""
-
-
-def rank(
-    outlook: Outlook, need: Need, likes: int, before: Before, left: Left, cpus: int, memory: int
-) -> Rank:
-    """How good a node is for a request.
-
-    `likes`: labels that it prefers; `before`, `cpus`, `memory`: what is free there now.
-    """
-    then, size, price = left
-    free, lost = before
-    spoilt = outlook.lost_of(then, cpus - need.cpus, memory - need.memory) - lost + price
-    return (-likes, spoilt, size, free, cpus, memory)
 
 
 def preferred(need: Need, node: Node) -> int:

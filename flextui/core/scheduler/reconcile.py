@@ -30,6 +30,7 @@ from flextui.core.scheduler.pace import Pace
 from flextui.core.scheduler.settle import Look, fresh, heed_deadline, settle
 
 _PENDING, _RUNNING = JobState.PENDING, JobState.RUNNING
+_BEGINS = frozenset({AttemptState.PLACED, AttemptState.STARTING})
 
 
 def reconcile(
@@ -103,7 +104,9 @@ def _look_at(look: Look) -> list[Waiting]:
             kind = kind_of(job, task, learned=ledger.learned)
             if kind.nodes == 1:
                 return [Waiting(job, task, kind.need, kind)]
-        elif _only_runs(snapshot, job, task):
+        elif _goes_well(snapshot, job, task):
+            if (job.state, job.reason) != (task.state, task.reason):
+                ledger.looked.append(job.id)
             return []
     ledger.looked.append(job.id)
     heed_deadline(look)
@@ -134,22 +137,21 @@ def _only_waits(job: Job, task: Task) -> bool:
     )
 
 
-def _only_runs(snapshot: Snapshot, job: Job, task: Task) -> bool:
-    """A batch job that runs on a node in touch, and nobody wants anything else of it."""
-    if task.state is not _RUNNING or job.state is not _RUNNING or task.reason or job.reason:
-        return False
+def _goes_well(snapshot: Snapshot, job: Job, task: Task) -> bool:
+    """A batch job's task that starts or runs on a node in touch, as it tells itself, and nobody
+    wants anything else of it."""
     attempt = snapshot.attempts.get(task.active) if task.active else None
-    if attempt is None or attempt.state is not AttemptState.RUNNING or attempt.replaced:
+    if attempt is None or attempt.replaced or attempt.stop is not None:
         return False
+    if job.stop is not None or task.restart is not None or task.retired:
+        return False
+    if attempt.state is AttemptState.RUNNING:
+        as_told = task.state is _RUNNING and not task.reason
+    else:
+        begins = attempt.state in _BEGINS and task.state is _PENDING and not attempt.reason
+        as_told = begins and task.reason == f"starting on {attempt.node}"
     node = snapshot.nodes.get(attempt.node)
-    return (
-        job.stop is None
-        and task.restart is None
-        and attempt.stop is None
-        and not task.retired
-        and node is not None
-        and node.status is NodeStatus.READY
-    )
+    return as_told and node is not None and node.status is NodeStatus.READY
 
 
 # ── which tasks there should be ────────────────────────────────────────────────────────────────

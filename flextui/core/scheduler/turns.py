@@ -1,7 +1,7 @@
 """The lanes of the queue merged into one order, for one pass.
 
-Only the heads of lanes are compared. What is placed may change how accounts stand to each other;
-then the lanes of those accounts get their places anew.
+Only the heads of lanes are compared, and of a lane by itself not even that. What is placed may
+change how accounts stand to each other; then the lanes of those accounts get their places anew.
 """
 
 from __future__ import annotations
@@ -22,11 +22,19 @@ class Turns:
         self._heap: list[tuple[Any, int, Cursor]] = []
         self._stamps: dict[Cursor, int] = {}
         """The newest entry of each lane; older ones don't count."""
+        self._alone: Cursor | None = None
+        """The first lane, as long as there is no other to compare it with."""
         self._lanes: dict[Account, list[Cursor]] = {}
         self._count = 0
 
     def join(self, cursor: Cursor) -> None:
         """A lane takes part, from its head on."""
+        if not self._lanes:
+            self._alone = cursor
+        elif self._alone is not None:
+            other, self._alone = self._alone, None
+            if self._stamps[other]:
+                self.push(other)
         self._lanes.setdefault(cursor.lane.account, []).append(cursor)
         self.push(cursor)
 
@@ -36,7 +44,8 @@ class Turns:
         self._count += 1
         self._stamps[cursor] = self._count
         if it is not None:
-            heappush(self._heap, (self._ranking.key(it.job, it.task), self._count, cursor))
+            key = () if cursor is self._alone else self._ranking.key(it.job, it.task)
+            heappush(self._heap, (key, self._count, cursor))
 
     def next(self) -> Cursor | None:
         """Take out the lane whose head is next; None: there is none left."""

@@ -3,7 +3,8 @@
 The recipe is that of "Beware of Fragmentation" (FGD, USENIX ATC'23): the list of tasks is shuffled
 with a seed, then drawn from again, with replacement, until the GPUs asked for reach 1.3 times
 those that there are. Each is submitted and decided on by itself; what doesn't fit at once is taken
-back. What is left unallocated in the end is the cost of fragmentation.
+back. What is left unallocated in the end is the cost of fragmentation. Nodes have no part in this
+but their room: that a task runs is news that no later decision depends on.
 """
 
 from __future__ import annotations
@@ -12,14 +13,12 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf
 from time import perf_counter
 from typing import Any
 
 from flextui.core.commands import CommandError
 from flextui.core.model.state import Identity
 from flextui.core.ports import StartAttempt
-from flextui.core.simulate.agents import Agents, Work
 from flextui.core.simulate.boxes import hello, virtual_inventory
 from flextui.core.simulate.clock import VirtualCore
 from flextui.core.simulate.record import MILLI
@@ -102,22 +101,18 @@ def pack(trace: Trace, boxes: Sequence[Box], seed: int, policy: Mapping[str, Any
 
 def _place(core: VirtualCore, specs: Specs, tasks: Sequence[TraceJob], packed: Packed) -> None:
     who = Identity("packing", FIRST_UID)
-    agents = Agents(lambda task: Work(inf, resumes=False), 0.0)
     every = max(1, len(tasks) // CURVE)
     at, waits = core.now, ""
     for task in tasks:
         at += STEP_S
         core.begin(at)
-        for event in agents.due(at):
-            core.tell(event)
         if waits:
             core.stop(who, waits)
         try:
             waits = core.submit(who, specs.of(task))
         except CommandError:
             waits = ""
-        for node, effect in core.end():
-            agents.send(node, effect, at)
+        for _, effect in core.end():
             if isinstance(effect, StartAttempt):
                 waits = ""
                 packed.placed += 1
