@@ -147,7 +147,7 @@ def unstop(draft: Draft, who: Identity, admin: bool, command: Unstop) -> Answer:
     for job in waiting:
         others = draft.named.get((job.owner, job.name))
         if job.type != "batch" and others:
-            what = f"{job.full_name} was submitted anew meanwhile ({others[0]})"
+            what = f"{job.full_name} was submitted anew meanwhile ({job_id(others[0][0])})"
             raise CommandError("input", f"{what}: stop that one first")
     for job in waiting:
         draft.put_job(replace(job, stop=None))
