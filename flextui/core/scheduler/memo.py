@@ -52,6 +52,8 @@ class Memo:
         self._wakes: dict[str, float] = {}
         self._timers: list[tuple[float, str]] = []
         self._standings: dict[str, object] = {}
+        self.leaving: dict[str, float] = {}
+        """Nodes that aren't drained yet → wall time when they are."""
         # of the last pass's placing
         self.untried: set[Kind] | None = None
         """Kinds that may fit where nothing changed; None: any may."""

@@ -53,9 +53,8 @@ def reconcile(
     wake = memo.next_wake()
     if wake is not None:
         ledger.wake_wall(wake)
-    for node in ledger.snapshot.nodes.values():
-        if node.drain is not None and node.drain.at > ledger.now.wall:
-            ledger.wake_wall(node.drain.at)
+    for at in memo.leaving.values():
+        ledger.wake_wall(at)
 
 
 def _to_look_at(ledger: Ledger, memo: Memo, stopped: Iterable[str]) -> list[str]:
@@ -70,7 +69,7 @@ def _to_look_at(ledger: Ledger, memo: Memo, stopped: Iterable[str]) -> list[str]
         found = {*stopped, *touched.jobs, *memo.restless, *memo.loud, *memo.due(ledger.now.wall)}
         found.update(key.job for key in touched.tasks)
         wall = ledger.now.wall
-        drained = [name for name, node in snapshot.nodes.items() if node.drain is not None]
+        drained = [name for name, at in memo.leaving.items() if at <= wall]
         looked = dict.fromkeys((*touched.nodes, *drained))
         moved = [name for name in looked if _has_moved(snapshot, memo, name, wall)]
         for name in moved:
@@ -86,6 +85,9 @@ def _to_look_at(ledger: Ledger, memo: Memo, stopped: Iterable[str]) -> list[str]
 def _has_moved(snapshot: Snapshot, memo: Memo, name: str, wall: float) -> bool:
     """Whether a node doesn't stand as it did, for the tasks that it has or should have."""
     node = snapshot.nodes.get(name)
+    memo.leaving.pop(name, None)
+    if node is not None and node.drain is not None and node.drain.at > wall:
+        memo.leaving[name] = node.drain.at
     return memo.moves(name, _standing(node, wall) if node is not None else None)
 
 
