@@ -27,8 +27,10 @@ _LARGEST_SEGMENT = 16 << 20
 _LAST_BYTES = 1024
 _LAST_LINES = 5
 _RETRY_S = 1.0
-_MARK_BYTES = 4096
-_MARK_S = (1.0, 10.0)
+_MARK_BYTES = 24
+_MARK_S = (0.02, 1.0)
+_MANY_MARKS = 16 << 20
+_COARSE_BYTES = 4096
 _MARKS_TRIM = 256 << 10
 
 
@@ -71,6 +73,56 @@ def read_mark(data: bytes, at: int = 0) -> Tuple[int, int]:
     )
 
 
+class Marks:
+    """When the bytes of a stream came, as it lies on disk. The constructor raises OSError."""
+
+    def __init__(self, folder: int, stream: str) -> None:
+        flags = os.O_RDONLY | os.O_NOFOLLOW
+        self._fd = os.open(stream + ".marks", flags, dir_fd=folder)
+        self._count = os.fstat(self._fd).st_size // MARK_SIZE
+
+    def __enter__(self) -> Marks:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def read(self, at: int, count: int) -> List[Tuple[int, int]]:
+        """Up to `count` marks from number `at` on."""
+        data = os.pread(self._fd, count * MARK_SIZE, at * MARK_SIZE)
+        return [read_mark(data, i) for i in range(0, len(data) - MARK_SIZE + 1, MARK_SIZE)]
+
+    def before(self, position: int) -> int:
+        """How many marks are of bytes before this position."""
+        return self._bisect(0, position)
+
+    def earlier(self, at_ms: float) -> int:
+        """How many marks are of a time before this one."""
+        return self._bisect(1, at_ms)
+
+    def copy(self, to: int, skipped: int) -> int:
+        """Copy all but the first `skipped` marks; their size in bytes. Raises OSError."""
+        at = skipped * MARK_SIZE
+        while True:
+            data = os.pread(self._fd, 64 << 10, at)
+            if not data:
+                return at - skipped * MARK_SIZE
+            at += os.write(to, data)
+
+    def _bisect(self, field: int, value: float) -> int:
+        low, high = 0, self._count
+        while low < high:
+            middle = (low + high) // 2
+            if self.read(middle, 1)[0][field] < value:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+
 class _Stream:
     """One stream's segments and marks."""
 
@@ -83,6 +135,7 @@ class _Stream:
         self.first = 0
         self.size = 0
         self._marks: Optional[int] = None
+        self._marks_size = 0
         self._marked_at = 0.0
         self._marked_end = 0
 
@@ -115,10 +168,17 @@ class _Stream:
         self._trim_marks(self.closed[0][0] if self.closed else self.end)
 
     def mark(self, position: int, now: float) -> None:
-        """Remember when this byte came, unless the last mark is near enough."""
+        """Remember when this byte came, unless the last mark is near enough.
+
+        Lines of several attempts are put in order by these: a line a moment gets a mark of its
+        own, a flood one each 20 ms, and where there are a million of them only one a second.
+        """
         passed = now - self._marked_at
-        near = self.end - self._marked_end < _MARK_BYTES
-        if 0 <= passed < _MARK_S[1] and (passed < _MARK_S[0] or near):
+        least, most, size = _MARK_S[0], _MARK_S[1], _MARK_BYTES
+        if self._marks_size > _MANY_MARKS:
+            least, most, size = most, 10 * most, _COARSE_BYTES
+        near = self.end - self._marked_end < size
+        if 0 <= passed < most and (passed < least or near):
             return
         try:
             if self._marks is None:
@@ -127,6 +187,7 @@ class _Stream:
             entry = position.to_bytes(8, "little") + int(now * 1000).to_bytes(8, "little")
             if os.write(self._marks, entry) != len(entry):
                 self._align_marks()
+            self._marks_size += MARK_SIZE
         except OSError:
             return  # a full disk: time is less than text
         self._marked_at, self._marked_end = now, self.end
@@ -137,27 +198,23 @@ class _Stream:
         os.ftruncate(self._marks, size - size % MARK_SIZE)
 
     def _trim_marks(self, first: int) -> None:
-        """Rewrite the marks without those of dropped segments, now and then."""
-        name = self.name + ".marks"
-        if self._marks is None or os.fstat(self._marks).st_size < _MARKS_TRIM:
+        """Rewrite the marks without those of dropped segments, once they are half of them."""
+        if self._marks is None or self._marks_size < _MARKS_TRIM:
             return
+        name = self.name + ".marks"
         try:
-            old = os.open(name, os.O_RDONLY, dir_fd=self.folder)
-            with open(old, "rb") as file:
-                data = file.read()
-            kept = b"".join(
-                data[at : at + MARK_SIZE]
-                for at in range(0, len(data), MARK_SIZE)
-                if read_mark(data, at)[0] >= first
-            )
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW
-            new = os.open(name + ".new", flags, 0o600, dir_fd=self.folder)
-            os.write(new, kept)
+            with Marks(self.folder, self.name) as marks:
+                gone = marks.before(first)
+                if gone < len(marks) // 2:
+                    return
+                flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW
+                new = os.open(name + ".new", flags, 0o600, dir_fd=self.folder)
+                kept = marks.copy(new, gone)
             os.rename(name + ".new", name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
         except OSError:
             return
         os.close(self._marks)
-        self._marks = new
+        self._marks, self._marks_size = new, kept
 
     def _unlink(self, first: int) -> None:
         try:

@@ -14,11 +14,14 @@ from .wire import Wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict
+    from typing import Any, Callable, Dict, Union
 
     from .attempt import Record
     from .session import Session
+    from .shelf import Shelf
     from .wire import Message
+
+    Reader = Union[Session, Shelf]
 
 _ABANDON_AGAIN_S = 0.05
 _ABANDON_TRIES = 100
@@ -136,7 +139,7 @@ def abandon(session: Session, message: Message, tries: int = _ABANDON_TRIES) -> 
         session.later(_ABANDON_AGAIN_S, abandon, message, tries - 1)
 
 
-def tail(session: Session, message: Message) -> None:
+def tail(session: Reader, message: Message) -> None:
     """Begin to send a log."""
     name = _attempt(message)
     try:
@@ -145,15 +148,37 @@ def tail(session: Session, message: Message) -> None:
         raise Wrong("unknown_attempt", "no attempt %s is here" % name) from None
     subscription = Tail(folder, message)
     session.tails.add(subscription)
-    session.answer(message["id"], {"t": "ok", **subscription.extent})
+    session.answer(message["id"], {"t": "ok", "now_at": time.time(), **subscription.extent})
 
 
-def untail(session: Session, message: Message) -> None:
+def search(session: Reader, message: Message) -> None:
+    """Begin to look for lines in logs, in a child."""
+    from .searches import Search
+
+    core_fd, wake = session.home.core_fd, session.channel.flush
+    session.tails.add(Search(core_fd, message, session.loop, wake))
+    session.answer(message["id"], {"t": "ok", "now_at": time.time()})
+
+
+def spots(session: Reader, message: Message) -> None:
+    """Begin to send lines at given positions, each with those around it."""
+    from .searches import Spots
+
+    name = _attempt(message)
+    try:
+        folder = attempt.find(session.home.core_fd, name)
+    except FileNotFoundError:
+        raise Wrong("unknown_attempt", "no attempt %s is here" % name) from None
+    session.tails.add(Spots(folder, message))
+    session.answer(message["id"], {"t": "ok", "now_at": time.time()})
+
+
+def untail(session: Reader, message: Message) -> None:
     """End a log."""
     session.tails.remove(message.get("sub"))
 
 
-def credit(session: Session, message: Message) -> None:
+def credit(session: Reader, message: Message) -> None:
     """Let a log send more."""
     session.tails.credit(message.get("sub"), int(message.get("bytes") or 0))
 
@@ -179,7 +204,7 @@ def bye(session: Session, message: Message) -> None:
     session.channel.end()
 
 
-def ping(session: Session, message: Message) -> None:
+def ping(session: Reader, message: Message) -> None:
     """Say that somebody is there."""
     session.answer(message["id"], {"t": "ok"})
 
@@ -234,17 +259,24 @@ def _check_in_child(writing: int, path: str, sample: Message) -> None:
         os._exit(0)
 
 
+READING: Dict[str, Callable[[Reader, Message], None]] = {
+    "tail": tail,
+    "search": search,
+    "spots": spots,
+    "untail": untail,
+    "credit": credit,
+    "ping": ping,
+}
+"""Those that only read logs."""
+
 HANDLERS: Dict[str, Callable[[Session, Message], None]] = {
+    **READING,
     "start": start,
     "stop": stop,
     "abandon": abandon,
-    "tail": tail,
-    "untail": untail,
-    "credit": credit,
     "ack": ack,
     "grant": grant,
     "bye": bye,
-    "ping": ping,
     "check": check,
 }
 """The messages that a session understands after hello."""

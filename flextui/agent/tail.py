@@ -13,33 +13,61 @@ from . import attempt, logs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, Optional, Tuple
+    from typing import Any, Callable, Dict, List, Optional, Protocol, Tuple
 
     from .wire import Message
+
+    class Reading(Protocol):
+        """What takes turns in sending log messages, within its credit."""
+
+        sub: Any
+        credit: int
+        over: bool
+
+        def next(self) -> Optional[Message]:
+            """The next message, or None when there is nothing to send or no credit."""
+
+        def close(self) -> None:
+            """Let go of all descriptors."""
+
 
 CHUNK = 32 << 10
 """Bytes of log in one message: at worst six times that as JSON."""
 
-_MOST_MARKS = 64
+_MOST_MARKS = 512
+_LINE = 64 << 10
 _LOOK_BACK = 8 << 20
+_LOOK_AHEAD = 1 << 20
 _BLOCK = 64 << 10
 
 
 class _Cursor:
     """A position in one stream."""
 
-    def __init__(self, folder: int, stream: str, position: int) -> None:
+    def __init__(self, folder: int, stream: str, position: int, stop: Optional[int]) -> None:
         self._folder = folder
         self.stream = stream
+        self.begin = position
         self.position = position
+        self._stop = stop
         self._fd: Optional[int] = None
         self._first = -1
 
     def read(self, limit: int) -> Tuple[Optional[int], bytes]:
         """Up to `limit` bytes at the position, or where the next bytes are after a hole.
 
-        Returns (None, b"") at the end of what is there. The position isn't moved.
+        Returns (None, b"") at the end of what is there, or asked for. The position isn't moved.
         """
+        if self._stop is not None:
+            limit = min(limit, self._stop - self.position)
+            if limit <= 0:
+                return None, b""
+        hole, data = self._read(limit)
+        if hole is not None and self._stop is not None:
+            hole = min(hole, self._stop)
+        return hole, data
+
+    def _read(self, limit: int) -> Tuple[Optional[int], bytes]:
         data = self._pread(limit)
         while not data:
             firsts = logs.segments(self._folder, self.stream)
@@ -85,17 +113,13 @@ class Tail:
         self.credit = int(request.get("credit") or 0)
         self._follow = bool(request.get("follow"))
         streams = [name for name in request.get("streams") or logs.STREAMS if name in logs.STREAMS]
-        begin = request.get("from") or {}
-        lines = request.get("last_lines")
         self._cursors: List[_Cursor] = []
         self.extent: Dict[str, Dict[str, int]] = {}
         for name in streams:
             first, end = logs.extent(folder, name)
             self.extent[name] = {"first": first, "end": end}
-            position = int(begin.get(name) or 0)
-            if name not in begin and lines is not None:
-                position = last_lines(folder, name, int(lines))
-            self._cursors.append(_Cursor(folder, name, position))
+            begin, stop = part(folder, name, request)
+            self._cursors.append(_Cursor(folder, name, begin, stop))
         self.over = False
 
     def next(self) -> Optional[Message]:
@@ -111,7 +135,8 @@ class Tail:
             message, exhausted = self._turn(ended or {})
             if message is None and exhausted:
                 self.over = True
-                return {"t": "eof", "sub": self.sub}
+                told = {it.stream: [it.begin, it.position] for it in self._cursors}
+                return {"t": "eof", "sub": self.sub, "told": told}
         return message
 
     def _turn(self, ended: Optional[attempt.Record]) -> Tuple[Optional[Message], bool]:
@@ -185,32 +210,93 @@ def _as_text(data: bytes) -> Tuple[Optional[str], int]:
 def marks(folder: int, stream: str, position: int, length: int) -> List[Tuple[int, int]]:
     """When the bytes of this range came: the last mark at or before it, and those inside."""
     try:
-        fd = os.open(stream + ".marks", os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder)
+        with logs.Marks(folder, stream) as known:
+            found = known.read(max(0, known.before(position + 1) - 1), _MOST_MARKS)
     except OSError:
         return []
-    size = logs.MARK_SIZE
-    try:
-        low, high = 0, os.fstat(fd).st_size // size
-        while low < high:
-            middle = (low + high) // 2
-            if logs.read_mark(os.pread(fd, size, middle * size))[0] <= position:
-                low = middle + 1
-            else:
-                high = middle
-        data = os.pread(fd, _MOST_MARKS * size, max(0, low - 1) * size)
-    finally:
-        os.close(fd)
-    found = [logs.read_mark(data, at) for at in range(0, len(data) - size + 1, size)]
     return [mark for mark in found if mark[0] < position + length]
 
 
-def last_lines(folder: int, stream: str, lines: int) -> int:
-    """Where the last `lines` lines begin; looks back 8 MiB at most, and over no hole."""
+def part(folder: int, stream: str, request: Message) -> Tuple[int, Optional[int]]:
+    """Where to begin in a stream and where to stop; None: at its end.
+
+    `from` says it by itself; else it is the last lines or what came since a time, whichever is
+    more, before `until`; else all. `limit` bounds the bytes: of `from` the first, else the last.
+    """
+    first, end = logs.extent(folder, stream)
+    until, limit = (request.get("until") or {}).get(stream), request.get("limit")
+    stop = None if until is None else int(until)
+    start = (request.get("from") or {}).get(stream)
+    lines, since = request.get("last_lines"), request.get("since_at")
+    if start is not None:
+        if limit is None:
+            return int(start), stop
+        most = max(int(start), first) + int(limit)
+        return int(start), most if stop is None else min(most, stop)
+    found = []
+    if lines is not None:
+        found.append(last_lines(folder, stream, int(lines), stop))
+    if since is not None:
+        found.append(at_time(folder, stream, float(since)))
+    begin = min(found) if found else 0
+    if limit is not None:
+        begin = max(begin, (end if stop is None else stop) - int(limit))
+        if since is not None and lines is None:
+            begin = found[0]
+            stop = begin + int(limit) if stop is None else min(stop, begin + int(limit))
+    return begin, stop
+
+
+def at_time(folder: int, stream: str, at_ms: float) -> int:
+    """Where the first line begins that came at this time or later, as far as marks tell."""
+    first, end = logs.extent(folder, stream)
+    try:
+        with logs.Marks(folder, stream) as known:
+            number = known.earlier(at_ms)
+            if number >= len(known):
+                return end
+            position = max(first, known.read(number, 1)[0][0])
+    except OSError:
+        return first
+    if position <= first:
+        return position
+    cursor = _Cursor(folder, stream, position - 1, None)
+    data = cursor.read(_LINE)[1]
+    cursor.close()
+    return position + max(0, data.find(b"\n"))  # it begins here, or no line ends near
+
+
+def lines_end(folder: int, stream: str, position: int, lines: int) -> int:
+    """Where so many lines end that begin at a position; looks ahead 1 MiB at most."""
+    cursor = _Cursor(folder, stream, position, None)
+    furthest = position + _LOOK_AHEAD
+    try:
+        while lines > 0 and cursor.position < furthest:
+            hole, data = cursor.read(_BLOCK)
+            if not data:
+                break
+            at = 0
+            while lines > 0 and 0 <= at < len(data):
+                at = data.find(b"\n", at) + 1 or -1
+                lines -= at > 0
+            cursor.position += at if lines == 0 else len(data)
+        return cursor.position
+    finally:
+        cursor.close()
+
+
+def last_lines(folder: int, stream: str, lines: int, before: Optional[int] = None) -> int:
+    """Where the last `lines` lines begin, or those before a position; looks back 8 MiB at most,
+    and over no hole."""
     end = logs.extent(folder, stream)[1]
+    if before is not None:
+        end = min(end, before)
     oldest = max(0, end - _LOOK_BACK)
     wanted = lines
     at_the_end = True
     for first in reversed(logs.segments(folder, stream)):
+        if first >= end:
+            continue
         try:
             fd = os.open("%s.%d" % (stream, first), os.O_RDONLY, dir_fd=folder)
         except FileNotFoundError:
@@ -246,12 +332,12 @@ class Tails:
 
     def __init__(self, later: Callable[[float], None]) -> None:
         """`later(seconds)` has next() asked again after that time."""
-        self._tails: List[Tail] = []
+        self._tails: List[Reading] = []
         self._later = later
         self._pause = self.QUICK_S
         self._waiting = False
 
-    def add(self, tail: Tail) -> None:
+    def add(self, tail: Reading) -> None:
         """Begin a subscription; one of the same name is replaced."""
         self.remove(tail.sub)
         self._tails.append(tail)

@@ -132,6 +132,13 @@ class ListQueue:
 
 
 @dataclass(frozen=True, slots=True)
+class ListPlacement:
+    """→ PlacementDoc: when what holds GPUs ends, and what has to end before a waiting job starts."""
+
+    job: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ListNodes:
     """→ {"nodes": [NodeDoc], "fleet": FleetDoc}."""
 
@@ -284,6 +291,7 @@ Command = (
     | Show
     | ListJobs
     | ListQueue
+    | ListPlacement
     | ListNodes
     | ListProblems
     | Drain
@@ -303,9 +311,49 @@ Command = (
 )
 
 
+class Offset(int):
+    """A position in a log, in bytes, or a time in Unix milliseconds: larger than other numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogPiece:
+    """A part of one stream of an attempt's log.
+
+    From `begin` to `end`; without `begin` the last `lines` before `end`, or what came from `since`
+    on, whichever is more; with `spots` the lines at these positions, and `context` lines around.
+    """
+
+    attempt: str
+    stream: str
+    begin: Offset | None = None
+    end: Offset | None = None
+    lines: int | None = None
+    since: Offset | None = None
+    """Unix milliseconds."""
+    limit: Offset | None = None
+    """Bytes at most."""
+    spots: tuple[Offset, ...] = ()
+    context: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LogSearch:
+    """A regular expression, looked for where the logs lie."""
+
+    pattern: str
+    ignore_case: bool = False
+    inverse: bool = False
+    most: int = 100_000
+    """Lines of a stream that are told with their positions, the newest; the others are counted."""
+
+
 @dataclass(frozen=True, slots=True)
 class LogRequest:
-    """Logs of a job's tasks (all, or those given), of every attempt or of the newest only."""
+    """Logs of a job's tasks (all, or those given), of every attempt or of the newest only.
+
+    With `pieces` just these parts, of any jobs' attempts; if it follows, where it begins in them.
+    With `search` as well: where in the streams of these something is found.
+    """
 
     job: str
     tasks: tuple[int, ...] = ()
@@ -313,6 +361,10 @@ class LogRequest:
     streams: tuple[str, ...] = ("out", "err")
     last_lines: int | None = None
     follow: bool = False
+    node: str = ""
+    """Only what runs on this node."""
+    pieces: tuple[LogPiece, ...] = ()
+    search: LogSearch | None = None
 
 
 ErrorCode = Literal["input", "permission", "failed", "unreachable"]

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from flextui.core import explain_view, queue_view, view
+from flextui.core import explain_view, placement_view, queue_view, view
 from flextui.core.authorize import admins_only, is_admin
 from flextui.core.calendar_view import calendar_view
 from flextui.core.commands import (
@@ -22,6 +22,7 @@ from flextui.core.commands import (
     ListEvents,
     ListJobs,
     ListNodes,
+    ListPlacement,
     ListProblems,
     ListQueue,
     ListReservations,
@@ -36,6 +37,7 @@ from flextui.core.commands import (
     WhoAmI,
     Why,
 )
+from flextui.core.copies import Copies
 from flextui.core.draft import Draft
 from flextui.core.engine import Engine
 from flextui.core.intake import parse, placing
@@ -63,6 +65,8 @@ class Desk:
         self.facts = facts
         self.core_uid = core_uid
         self.ended: Callable[[], None] = lambda: None
+        self.copies: Copies | None = None
+        """Of logs; None: this core keeps none."""
         self._leisure = Leisure()
         self.board = Board(lambda: (engine.snapshot, engine.now(), engine.read_only))
         """What is wrong now."""
@@ -73,6 +77,7 @@ class Desk:
             ListJobs: self._list_jobs,
             ListNodes: self._list_nodes,
             ListQueue: self._list_queue,
+            ListPlacement: self._list_placement,
             ListProblems: self._list_problems,
             ListEvents: self._list_events,
             Revisions: self._revisions,
@@ -180,6 +185,14 @@ class Desk:
         limit = min(max(command.limit, 1), 10_000)
         return await self._leisure.answer(
             ("queue", limit), lambda: queue_view.queue_view(snapshot, now, limit)
+        )
+
+    async def _list_placement(self, command: ListPlacement, who: Identity) -> dict[str, Any]:
+        job = self.find(command.job, who) if command.job else None
+        snapshot, now = self.engine.snapshot, self.engine.now()
+        return await self._leisure.answer(
+            ("placement", job.id if job else ""),
+            lambda: placement_view.placement_view(snapshot, job, now),
         )
 
     async def _plan(self, command: Plan, who: Identity) -> dict[str, Any]:

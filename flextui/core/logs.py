@@ -1,4 +1,4 @@
-"""Logs of a job: the tails of its attempts, merged.
+"""Logs of a job: the tails of its attempts, merged. Parts and searches are in `log_parts`.
 
 Without `follow` the attempts are told one after another. With it every task is told at once, each
 goes on to its next attempt after a restart, and picks up at the same byte when its node is back.
@@ -16,6 +16,7 @@ from flextui.core.commands import CommandError, LogRequest
 from flextui.core.desk import Desk
 from flextui.core.engine import Engine
 from flextui.core.feed import Watcher
+from flextui.core.log_parts import Reader, notice, part_events
 from flextui.core.model.docs import AttemptDoc, JobDoc, LogEvent
 from flextui.core.model.ids import TaskKey
 from flextui.core.model.state import Attempt, Identity, NodeStatus
@@ -30,6 +31,13 @@ async def log_events(
     desk: Desk, request: LogRequest, who: Identity
 ) -> AsyncGenerator[LogEvent, None]:
     """The log events of a request. Raises `CommandError`."""
+    reader = Reader(desk.engine, desk.copies)
+    if request.search is not None or (request.pieces and not request.follow):
+        parts = part_events(desk, reader, request, who)
+        async with contextlib.aclosing(parts) as events:
+            async for event in events:
+                yield event
+        return
     doc = await desk.find_doc(request.job, who)
     chosen = _chosen(doc, request)
     if request.follow and request.attempt is None and doc["ended_at"] is None:
@@ -40,8 +48,10 @@ async def log_events(
         return
     for attempts in chosen.values():
         for attempt in attempts:
-            tail = _tail_request(attempt["id"], request)
-            piece = _tail(desk.engine, attempt["node"], tail)
+            if request.node not in ("", attempt["node"]):
+                continue
+            tail = _tail_request(attempt["id"], replace(request, follow=False))
+            piece = reader.read(attempt["node"], tail)
             async with contextlib.aclosing(piece) as events:
                 async for event in events:
                     yield event
@@ -75,25 +85,13 @@ def _tail_request(attempt: str, request: LogRequest) -> TailRequest:
     )
 
 
-async def _tail(engine: Engine, node: str, request: TailRequest) -> AsyncGenerator[LogEvent, None]:
-    """One attempt's tail; a link that can't be had or breaks becomes a notice."""
-    session = engine.sessions.get(node)
-    if session is None:
-        yield notice(node, request.attempt, f"{node} isn't connected: its logs can't be read")
-        return
-    try:
-        async for event in session.tail(request):
-            yield event
-    except ConnectionError as error:
-        yield notice(node, request.attempt, str(error) or f"{node} doesn't answer")
-
-
-def notice(node: str, attempt: str, text: str) -> LogEvent:
-    """A line from flextui itself in between."""
+def _begun(request: LogRequest, attempt: str) -> dict[str, int]:
+    """Where a reader of this attempt is already, by stream."""
     return {
-        "kind": "notice", "attempt": attempt, "node": node, "stream": "", "at": 0, "to": 0,
-        "text": text,
-    }  # fmt: skip
+        it.stream: it.begin
+        for it in request.pieces
+        if it.attempt == attempt and it.begin is not None
+    }
 
 
 # ── following ──────────────────────────────────────────────────────────────────────────────────
@@ -106,12 +104,9 @@ async def _follow_all(
     loop = asyncio.get_running_loop()
 
     async def follow(key: TaskKey) -> None:
-        try:
+        with contextlib.suppress(ConnectionError):  # the core ends
             await _Follower(engine, key, request, queue).run()
-        except ConnectionError:
-            pass  # the core ends
-        finally:
-            await queue.put(None)
+        await queue.put(None)
 
     tasks = [loop.create_task(follow(key)) for key in keys]
     left = len(tasks)
@@ -176,7 +171,8 @@ class _Follower:
         if attempt is None or attempt.why in ("never", "refused"):
             return None
         started = attempt.started_at is not None or not attempt.state.live
-        return attempt if started else None
+        here = self._request.node in ("", attempt.node)
+        return attempt if started and here else None
 
     def _in_touch(self, attempt: Attempt) -> bool:
         node = self._engine.snapshot.nodes.get(attempt.node)
@@ -211,8 +207,8 @@ class _Follower:
         self._said = ""
         request = _tail_request(attempt.id, self._request)
         if self._told != attempt.id:
-            self._told, self._offsets = attempt.id, {}
-        elif self._offsets:
+            self._told, self._offsets = attempt.id, _begun(self._request, attempt.id)
+        if self._offsets:
             start = {stream: self._offsets.get(stream, 0) for stream in request.streams}
             request = replace(request, start=start, last_lines=None)
         try:

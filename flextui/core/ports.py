@@ -75,13 +75,42 @@ Effect = StartAttempt | StopAttempt | AbandonAttempt | AckAttempts | GrantLease
 
 @dataclass(frozen=True, slots=True)
 class TailRequest:
-    """Log bytes of one attempt. `start` is a byte offset per stream; else the last lines."""
+    """Log bytes of one attempt. `start` is a byte offset per stream; else the last lines before
+    `until`, or what came from `since_ms` (Unix) on, whichever is more."""
 
     attempt: str
     streams: tuple[str, ...] = ("out", "err")
     start: Mapping[str, int] | None = None
     last_lines: int | None = None
     follow: bool = False
+    until: Mapping[str, int] | None = None
+    since_ms: int | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SpotsRequest:
+    """The lines at these positions of a stream, each with those around it."""
+
+    attempt: str
+    stream: str
+    spots: tuple[int, ...]
+    context: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """Where in the logs of these attempts, all of this node, lines match; see `LogSearch`."""
+
+    attempts: tuple[str, ...]
+    streams: tuple[str, ...]
+    pattern: str
+    ignore_case: bool = False
+    inverse: bool = False
+    most: int = 0
+
+
+LogAsk = TailRequest | SpotsRequest | SearchRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +137,7 @@ class NodeSession(Protocol):
     def send(self, effect: Effect) -> None:
         """Hand over an effect; never blocks. What happened comes back as an event."""
 
-    def tail(self, request: TailRequest) -> AsyncIterator[LogEvent]:
+    def tail(self, request: LogAsk) -> AsyncIterator[LogEvent]:
         """Stream log bytes; ends at eof or when the link breaks (raises ConnectionError)."""
 
     async def check(self) -> list[CheckDoc]:

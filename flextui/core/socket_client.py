@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -111,7 +112,7 @@ class SocketClient:
                 yield item
 
     async def logs(self, request: LogRequest) -> AsyncGenerator[LogEvent, None]:
-        args = {name: getattr(request, name) for name in LogRequest.__dataclass_fields__}
+        args = dataclasses.asdict(request)
         async with contextlib.aclosing(self._stream("logs", args)) as items:
             async for item in items:
                 yield item

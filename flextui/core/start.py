@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import hashlib
+import logging
 import os
 import socket
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from flextui.core.adapters.clock import SystemClock
 from flextui.core.adapters.fleet import Fleet
 from flextui.core.adapters.store import SqliteStore
 from flextui.core.client import CoreInfo
+from flextui.core.copies import Copies
 from flextui.core.desk import Desk
 from flextui.core.draft import Shared
 from flextui.core.embedded import EmbeddedClient
@@ -27,6 +29,11 @@ from flextui.core.model.state import Identity
 from flextui.core.ports import Clock, SessionFactory, Store
 from flextui.core.server import Server
 from flextui.core.view import CoreFacts
+
+log = logging.getLogger(__name__)
+
+COPIES = "logs"
+"""Where in the state directory copies of logs lie."""
 
 
 class StartError(Exception):
@@ -88,6 +95,8 @@ class Core:
         """
         self._watch.cancel()
         await self.server.close()
+        if self.desk.copies is not None:
+            await self.desk.copies.close()
         await self.engine.close(release=not hand_over, suspend_leases=True)
         self._lock.release()
 
@@ -151,6 +160,7 @@ async def _open(
     core = Core(engine, desk, server, lock, _info(facts, inventory, me))
     try:
         await engine.start()
+        await _keep_copies(desk, folder / COPIES)
         await server.start()
         paths.record_socket(folder, path)
         _spare_the_collector()
@@ -159,6 +169,17 @@ async def _open(
         await engine.close(release=True, suspend_leases=True)
         raise
     return core
+
+
+async def _keep_copies(desk: Desk, folder: Path) -> None:
+    """Copies of logs are worth having, not worth a core that doesn't start."""
+    copies = Copies(desk.engine, folder)
+    try:
+        await copies.start()
+    except OSError as error:
+        log.warning("no copies of logs are kept in %s: %s", folder, error.strerror)
+        return
+    desk.copies = copies
 
 
 def _spare_the_collector() -> None:
@@ -198,6 +219,7 @@ def _sessions(inventory: Inventory, folder: Path) -> SessionFactory:
         defaults=inventory.defaults,
         known_hosts=folder / "known_hosts",
         log_keep_s=inventory.policy.log_keep,
+        log_bytes=inventory.policy.log_size,
     )
 
 

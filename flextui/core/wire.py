@@ -23,7 +23,7 @@ from typing import Any
 
 from flextui.core import commands
 from flextui.core.client import CoreInfo
-from flextui.core.commands import Command, CommandError, LogRequest, Source
+from flextui.core.commands import Command, CommandError, LogRequest, Offset
 
 VERSION = 1
 OLDEST = 1
@@ -31,6 +31,7 @@ WINDOW = 64
 MAX_REQUEST = 8 * 2**20
 """Bytes of one line from a client: the largest submit."""
 MAX_INT = 2**31 - 1
+MAX_OFFSET = 2**53
 MAX_WHY = 1000
 MAX_REPLY = 256 * 2**20
 
@@ -124,8 +125,12 @@ def _value(hint: Any, value: object, name: str) -> Any:
             return None
         (inner,) = (arg for arg in typing.get_args(hint) if arg is not type(None))
         return _value(inner, value, name)
-    if hint is Source:
-        return record_of(Source, value)
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return record_of(hint, value)
+    if hint is Offset:
+        if type(value) is not int or not 0 <= value <= MAX_OFFSET:
+            raise WireError(f"{name}: expected a number from 0 to {MAX_OFFSET}")
+        return Offset(value)
     if hint is float and type(value) is int:
         value = float(value)
     if type(value) is not hint:

@@ -26,7 +26,7 @@ QUEUE_BOUND = 8 << 20
 BATCH = 64 * 1024
 NONSENSE_BOUND = 1000
 """Lines of one link that may be no messages before it is given up."""
-TAIL_TYPES = frozenset({"log", "gap", "eof"})
+TAIL_TYPES = frozenset({"log", "gap", "eof", "hits", "notice"})
 
 Message = dict[str, Any]
 

@@ -28,6 +28,7 @@ from flextui.core.model.docs import LogEvent
 from flextui.core.model.state import Facts, Sample, Use
 
 ATTEMPTS_BOUND = 100_000
+HITS_BOUND = 4096
 RECORD_STATES = frozenset({"starting", "running", "ended", "lost", "never"})
 
 Message = values.Message
@@ -204,9 +205,14 @@ def log_event(node: str, attempt: str, message: Message) -> LogEvent | None:
     stream = stream if stream in ("out", "err") else ""
     event = LogEvent(kind="eof", attempt=attempt, node=node, stream=stream, at=0, to=0, text="")
     if kind == "eof":
+        return _told(event, message)
+    if kind == "notice":
+        event["kind"], event["text"] = "notice", values.text(message.get("text"), 1024)
         return event
     if not stream:
         return None
+    if kind == "hits":
+        return _hits(event, message)
     if kind == "gap":
         event["kind"] = "gap"
         event["at"], event["to"] = values.size(message.get("from")), values.size(message.get("to"))
@@ -220,6 +226,26 @@ def log_event(node: str, attempt: str, message: Message) -> LogEvent | None:
     marks = values.listing(message.get("marks"), 4096)
     if marks:
         event["marks"] = [pair for mark in marks if (pair := _mark(mark)) is not None]
+    return event
+
+
+def _told(event: LogEvent, message: Message) -> LogEvent:
+    """The end of a tail, and what it told."""
+    told = values.mapping(message.get("told"))
+    spans = {name: values.listing(told.get(name), 2) for name in ("out", "err") if name in told}
+    if spans:
+        event["told"] = {name: [values.size(it) for it in span] for name, span in spans.items()}
+    return event
+
+
+def _hits(event: LogEvent, message: Message) -> LogEvent:
+    """What a search found in a stream."""
+    event["kind"] = "hits"
+    event["attempt"] = values.text(message.get("attempt"))
+    found = values.listing(message.get("hits"), HITS_BOUND)
+    event["hits"] = [pair for hit in found if (pair := _mark(hit)) is not None]
+    event["count"] = values.size(message.get("count"))
+    event["whole"] = message.get("whole") is True
     return event
 
 

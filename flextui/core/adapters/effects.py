@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, TypeGuard
 
 from flextui.core.adapters import decode
@@ -11,9 +12,11 @@ from flextui.core.ports import (
     AckAttempts,
     Effect,
     GrantLease,
+    LogAsk,
+    SearchRequest,
+    SpotsRequest,
     StartAttempt,
     StopAttempt,
-    TailRequest,
 )
 
 Message = dict[str, Any]
@@ -91,15 +94,25 @@ def event(node: str, effect: Effect, answer: Message) -> NodeEvent | None:
     return None
 
 
-def tail(request: TailRequest, sub: int, credit: int) -> Message:
-    """The message that subscribes to an attempt's log."""
+def tail(request: LogAsk, sub: int, credit: int, skew_ms: float = 0.0) -> Message:
+    """The message that subscribes to logs. `skew_ms`: how much the node's clock is ahead."""
+    common: Message = {"sub": sub, "credit": credit}
+    match request:
+        case SpotsRequest(attempt, stream, spots, context):
+            found = {"attempt": attempt, "stream": stream, "spots": list(spots)}
+            return {"t": "spots", **common, **found, "context": context}
+        case SearchRequest():
+            return {"t": "search", **common, **dataclasses.asdict(request)}
+    since = request.since_ms
     return {
         "t": "tail",
-        "sub": sub,
+        **common,
         "attempt": request.attempt,
         "streams": list(request.streams),
         "from": dict(request.start) if request.start is not None else None,
+        "until": dict(request.until) if request.until is not None else None,
         "last_lines": request.last_lines,
+        "since_at": None if since is None else since + skew_ms,
+        "limit": request.limit,
         "follow": request.follow,
-        "credit": credit,
     }

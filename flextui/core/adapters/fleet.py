@@ -39,11 +39,14 @@ class Fleet:
         defaults: Defaults | None = None,
         known_hosts: Path | None = None,
         log_keep_s: float = 14 * 86400.0,
+        log_bytes: int = 256 << 20,
         pace: Pace | None = None,
     ) -> None:
         self._defaults = defaults or Defaults()
         self._known_hosts = known_hosts
-        self._setup = Setup(self._agent, log_keep_s=log_keep_s, pace=pace or Pace())
+        self._setup = Setup(
+            self._agent, log_keep_s=log_keep_s, log_bytes=log_bytes, pace=pace or Pace()
+        )
         self._zip: asyncio.Future[AgentZip] | None = None
         self._ssh: asyncio.Task[SshTransports] | None = None
         self._links: list[NodeLink] = []

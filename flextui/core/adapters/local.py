@@ -31,7 +31,7 @@ class LocalTransport:
         try:
             # Its own session: a Ctrl-C in the terminal is the core's alone.
             await loop.subprocess_exec(
-                lambda: _Pipes(stream), *self._argv, start_new_session=True, cwd="/"
+                lambda: Pipes(stream), *self._argv, start_new_session=True, cwd="/"
             )
         except OSError as error:
             raise LinkFailure("python", f"{self._argv[0]}: {error.strerror}", "python") from error
@@ -48,7 +48,7 @@ class LocalTransport:
         return None
 
 
-class _Pipes(asyncio.SubprocessProtocol):
+class Pipes(asyncio.SubprocessProtocol):
     """Feeds a stream from a subprocess's pipes."""
 
     def __init__(self, stream: ByteStream) -> None:

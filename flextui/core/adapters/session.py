@@ -12,17 +12,16 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
 
 from flextui.core.adapters import decode, effects
 from flextui.core.adapters.backoff import Backoff, Pace
 from flextui.core.adapters.channel import Channel, Message, MessageTooLong
 from flextui.core.adapters.failure import LinkFailure
 from flextui.core.adapters.greeting import Greeting, greet
+from flextui.core.adapters.logreader import LogReader
 from flextui.core.adapters.pacer import Pacer
 from flextui.core.adapters.preflight import failed_rows, passed_rows
 from flextui.core.adapters.stream import ByteStream
-from flextui.core.adapters.tail import WINDOW, Tail
 from flextui.core.adapters.transport import Transport
 from flextui.core.adapters.watchdog import Watchdog
 from flextui.core.adapters.zipapp import AgentZip
@@ -35,7 +34,7 @@ from flextui.core.events import (
     StartRefused,
 )
 from flextui.core.model.docs import CheckDoc, LogEvent
-from flextui.core.ports import AbandonAttempt, CoreIdentity, Effect, StartAttempt, TailRequest
+from flextui.core.ports import AbandonAttempt, CoreIdentity, Effect, LogAsk, StartAttempt
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +46,16 @@ class Setup:
     """What all sessions of a fleet share."""
 
     def __init__(
-        self, agent: Callable[[], Awaitable[AgentZip]], *, log_keep_s: float, pace: Pace
+        self,
+        agent: Callable[[], Awaitable[AgentZip]],
+        *,
+        log_keep_s: float,
+        log_bytes: int = 256 << 20,
+        pace: Pace,
     ) -> None:
         self.agent = agent
         self.log_keep_s = log_keep_s
+        self.log_bytes = log_bytes
         self.pace = pace
         self.pacer = Pacer()
         self.hosts: dict[str, str] = {}
@@ -78,6 +83,7 @@ class NodeLink:
         self._pace = setup.pace
         self._loop = asyncio.get_running_loop()
         self._backoff = Backoff(setup.pace)
+        self._logs = LogReader(name)
         self._channel: Channel | None = None
         self._greeting: Greeting | None = None
         self._failure: LinkFailure | None = None
@@ -107,6 +113,8 @@ class NodeLink:
         if channel is None:
             return
         message = effects.request(effect, self._identity.epoch)
+        if isinstance(effect, StartAttempt):
+            message["log_bytes"] = self._setup.log_bytes
         try:
             if not effects.answered(effect):
                 channel.notify(message)
@@ -118,30 +126,13 @@ class NodeLink:
             return
         future.add_done_callback(lambda done: self._answered(channel, effect, done))
 
-    async def tail(self, request: TailRequest) -> AsyncIterator[LogEvent]:
+    async def tail(self, request: LogAsk) -> AsyncIterator[LogEvent]:
         channel = self._channel
         if channel is None:
             raise ConnectionError(f"{self._name} isn't connected{self._because()}")
-        tail = Tail(self._name, request.attempt, lambda size: renew(size))
-        sub = channel.open_tail(tail)
-
-        def renew(size: int) -> None:
-            channel.notify({"t": "credit", "sub": sub, "bytes": size}, bulk=True)
-
-        try:
-            answer = await channel.request(effects.tail(request, sub, WINDOW))
-            if answer.get("t") == "error":
-                _, text = decode.complaint(answer)
-                yield _event(self._name, request.attempt, "notice", text)
-                yield _event(self._name, request.attempt, "eof", "")
-                return
-            while True:
-                event = await tail.next()
+        async with contextlib.aclosing(self._logs.read(channel, request)) as events:
+            async for event in events:
                 yield event
-                if event["kind"] == "eof":
-                    return
-        finally:
-            channel.close_tail(sub)
 
     async def check(self) -> list[CheckDoc]:
         if self._channel is None:
@@ -366,7 +357,3 @@ async def _end_of_link(name: str, channel: Channel, stream: ByteStream) -> LinkF
     return LinkFailure(
         "closed", f"the connection broke{f': {stream.error}' if stream.error else ''}"
     )
-
-
-def _event(node: str, attempt: str, kind: Any, text: str) -> LogEvent:
-    return LogEvent(kind=kind, attempt=attempt, node=node, stream="", at=0, to=0, text=text)

@@ -17,6 +17,8 @@ SLACK = 64 * 1024
 MERGED = 32 * 1024
 """Small pieces that wait for the reader become one of up to this many bytes."""
 EVENTS_BOUND = 32 * 1024
+HITS_SIZE, HIT_SIZE = 64, 24
+"""What a message of a search takes of the credit, and each line that it tells."""
 
 
 class Tail:
@@ -68,7 +70,16 @@ class Tail:
 
 def _size(event: LogEvent) -> int:
     """Bytes of the log that an event carries: what counts against the credit."""
+    if event["kind"] == "hits":
+        return HITS_SIZE + HIT_SIZE * len(event["hits"])
     return event["to"] - event["at"] if event["kind"] == "data" else 0
+
+
+def shift(event: LogEvent, by_ms: float) -> None:
+    """Put an event's times right by so much."""
+    for pairs in (event.get("marks"), event.get("hits")):
+        for pair in pairs or ():
+            pair[1] += by_ms
 
 
 def _merge(last: LogEvent, event: LogEvent) -> bool:

@@ -378,9 +378,9 @@ class Delta(TypedDict):
 
 
 class LogEvent(TypedDict):
-    """A piece of log, a gap, or the end. `data` is base64 where the bytes aren't UTF-8."""
+    """A piece of log, a gap, the end, or what a search found. `b64` where bytes aren't UTF-8."""
 
-    kind: Literal["data", "gap", "eof", "notice"]
+    kind: Literal["data", "gap", "eof", "notice", "hits"]
     attempt: str
     node: str
     stream: str
@@ -389,3 +389,12 @@ class LogEvent(TypedDict):
     text: str
     b64: NotRequired[str]
     marks: NotRequired[list[list[float]]]
+    """[position, Unix ms]: when the bytes from there on came"""
+    told: NotRequired[dict[str, list[int]]]
+    """of an end: stream → from where to where it told"""
+    hits: NotRequired[list[list[float]]]
+    """[position, Unix ms] of lines that a search found in this stream"""
+    count: NotRequired[int]
+    """how many such lines it has seen there so far"""
+    whole: NotRequired[bool]
+    """the stream is searched to its end"""

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from flextui.core.model.fields import Flag, Frozen, Number, Seconds
+from flextui.core.model.fields import Bytes, Flag, Frozen, Number, Seconds
 from flextui.core.model.problems import BadValue, nearest
 
 _BACKFILLS = ("easy", "conservative", "off")
@@ -45,6 +45,12 @@ class Policy(Frozen):
     """How long a node is out of sight before it counts as lost, unless a job says `after`."""
     log_keep: Seconds = Field(14 * 86_400.0, gt=0)
     """How long what ended jobs left behind is kept."""
+    log_size: Bytes = Field(256 << 20, ge=64 << 10)
+    """Bytes of its output that are kept of an attempt on its node, the newest."""
+    log_copy: Bytes = 4 << 20
+    """Bytes of them that the core copies, the newest: readable when the node is gone. 0: none."""
+    log_copies: Bytes = 1 << 30
+    """Bytes of all copies; the oldest leave first."""
     usage_keep: Seconds = Field(400 * 86_400.0, gt=0)
     """How long it is kept who used how much."""
     queue: Literal["priority", "fifo", "fair-share", "shortest"] = "priority"

@@ -1,0 +1,97 @@
+"""One attempt's copy on the core's own disk: laid out as on a node, bounded, never rewritten.
+
+Segments are named by the position of their first byte, so what was never copied shows as a gap
+like what rotation dropped. The newest bytes are kept.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from flextui.core.model.docs import LogEvent
+
+SEGMENT = 1 << 20
+STREAMS = ("out", "err")
+_WHOLE, _NONCE = "whole", "nonce"
+
+
+class CopyFile:
+    """The folder of one attempt's copy. Every method but the constructor may raise OSError."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @property
+    def whole(self) -> bool:
+        """Whether the end of the log is in it."""
+        return (self._folder / _WHOLE).exists()
+
+    def prepare(self, nonce: str) -> dict[str, int]:
+        """Make it, empty unless it is of the same attempt; where each stream goes on."""
+        try:
+            same = (self._folder / _NONCE).read_text() == nonce
+        except OSError:
+            same = False
+        if not same:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.mkdir(mode=0o700, parents=True)
+            (self._folder / _NONCE).write_text(nonce)
+        return {stream: self._end(stream) for stream in STREAMS}
+
+    def append(self, events: Iterable[LogEvent], data: Iterable[bytes], *, bound: int) -> None:
+        """Add what was read, and drop the oldest over the bound in bytes."""
+        for event, piece in zip(events, data, strict=True):
+            self._write(event["stream"], event["at"], piece)
+            self._mark(event["stream"], event.get("marks") or ())
+        while (segments := self._segments()) and sum(it[2] for it in segments) > bound:
+            if len(segments) == 1:
+                break
+            stream = max(STREAMS, key=lambda name: sum(it[2] for it in segments if it[0] == name))
+            first = next(it[1] for it in segments if it[0] == stream)
+            (self._folder / f"{stream}.{first}").unlink()
+
+    def finish(self) -> None:
+        """Its end is in it."""
+        (self._folder / _WHOLE).touch(mode=0o600)
+
+    def size(self) -> int:
+        """Bytes that it takes."""
+        return sum(it.stat().st_size for it in self._folder.iterdir())
+
+    def _segments(self) -> list[tuple[str, int, int]]:
+        """(stream, first position, bytes), ascending."""
+        found = []
+        for path in self._folder.iterdir():
+            stream, _, first = path.name.partition(".")
+            if stream in STREAMS and first.isdigit():
+                found.append((stream, int(first), path.stat().st_size))
+        return sorted(found)
+
+    def _end(self, stream: str) -> int:
+        return max(
+            (first + size for it, first, size in self._segments() if it == stream), default=0
+        )
+
+    def _write(self, stream: str, at: int, data: bytes) -> None:
+        mine = [it for it in self._segments() if it[0] == stream]
+        name = f"{stream}.{at}"
+        if mine and mine[-1][1] + mine[-1][2] == at and mine[-1][2] < SEGMENT:
+            name = f"{stream}.{mine[-1][1]}"
+        fd = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with open(fd, "wb") as file:
+            file.write(data)
+
+    def _mark(self, stream: str, marks: Sequence[Sequence[float]]) -> None:
+        path = self._folder / f"{stream}.marks"
+        last = -1
+        if path.exists() and (size := path.stat().st_size) >= 16:
+            with path.open("rb") as file:
+                file.seek(size - 16)
+                last = int.from_bytes(file.read(8), "little")
+        fresh = [(int(position), int(at)) for position, at in marks if position > last]
+        with path.open("ab") as file:
+            for position, at in fresh:
+                file.write(position.to_bytes(8, "little") + max(0, at).to_bytes(8, "little"))

@@ -1,0 +1,222 @@
+"""Copies of logs on the core's own disk, so that they are read when their node is gone.
+
+An attempt that ended is copied at once; of one that runs the newest bytes are copied once in a
+while, since its node may be lost without a word. Bounded for each attempt and for all together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import logging
+import shutil
+import time
+from collections.abc import AsyncGenerator, Iterator
+from pathlib import Path
+
+from flextui.core.adapters.copyfile import STREAMS, CopyFile
+from flextui.core.adapters.shelf import Shelf
+from flextui.core.engine import Engine
+from flextui.core.model.docs import LogEvent
+from flextui.core.model.state import Attempt, NodeStatus
+from flextui.core.ports import LogAsk, NodeSession, TailRequest
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 60.0
+"""How often what runs is copied, and of each attempt `RUNNING` bytes at most."""
+RUNNING = 256 << 10
+AT_ONCE = 4
+WITHIN_S = 120.0
+LEAST_PAUSE_S = 0.02
+
+
+class Copies:
+    """Keeps and reads the copies of one engine; belongs to its event loop."""
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self._engine = engine
+        self._folder = folder
+        self._policy = engine.inventory.policy
+        self._shelf = Shelf(folder)
+        self._under_way: set[str] = set()
+        self._whole: set[str] = set()
+        """Attempts of which no more is to be had."""
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._sizes: dict[str, int] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Begin to keep copies. Raises OSError."""
+        if not self._policy.log_copy:
+            return
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        self._sizes, self._whole = await asyncio.to_thread(self._look)
+        self._begin(self._follow_ends())
+        self._begin(self._copy_what_runs())
+
+    async def close(self) -> None:
+        """Stop; what is copied stays."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._shelf.close()
+
+    def has(self, attempt: str) -> bool:
+        """Whether there is a copy."""
+        return attempt in self._sizes
+
+    async def read(self, request: LogAsk) -> AsyncGenerator[LogEvent, None]:
+        """From the copies, until eof. Raises ConnectionError."""
+        async with contextlib.aclosing(self._shelf.read(request)) as events:
+            async for event in events:
+                yield event
+
+    # ── when ───────────────────────────────────────────────────────────────────────────────────
+
+    def _begin(self, work: object) -> None:
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)  # type: ignore[arg-type]
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _follow_ends(self) -> None:
+        watcher = self._engine.feed.join()
+        ended = [it for it in self._engine.snapshot.attempts.values() if self._is_due(it)]
+        try:
+            while True:
+                for attempt in ended:
+                    if attempt.id not in self._under_way:
+                        self._under_way.add(attempt.id)
+                        self._begin(self._copy_ended(attempt))
+                await watcher.changed()
+                jobs, nodes = watcher.take()
+                ended = list(self._due(jobs, nodes))
+        except ConnectionError:
+            return  # the core ends
+        finally:
+            self._engine.feed.leave(watcher)
+
+    def _due(self, jobs: set[str], nodes: set[str]) -> Iterator[Attempt]:
+        """Attempts of what changed that ended and are to be copied."""
+        snapshot = self._engine.snapshot
+        for job in jobs:
+            for key in snapshot.by_job.get(job, ()):
+                task = snapshot.tasks.get(key)
+                last = snapshot.attempts.get(task.active) if task and task.active else None
+                if last is not None and self._is_due(last):
+                    yield last
+
+    def _is_due(self, attempt: Attempt) -> bool:
+        if attempt.state.live or attempt.why in ("never", "refused"):
+            return False
+        known = attempt.id in self._whole or attempt.id in self._under_way
+        return not known and self._session(attempt) is not None
+
+    def _session(self, attempt: Attempt) -> NodeSession | None:
+        node = self._engine.snapshot.nodes.get(attempt.node)
+        ready = node is not None and node.status is NodeStatus.READY
+        return self._engine.sessions.get(attempt.node) if ready else None
+
+    async def _copy_ended(self, attempt: Attempt) -> None:
+        try:
+            async with self._slots:
+                await self._copy(attempt, self._policy.log_copy, ended=True)
+        finally:
+            self._under_way.discard(attempt.id)
+
+    async def _copy_what_runs(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY_S)
+            snapshot = self._engine.snapshot
+            running = [key for of in snapshot.by_node.values() for key in of]
+            for key in running:
+                attempt = self._engine.snapshot.attempts.get(key)
+                if attempt is not None and attempt.state.live and self._session(attempt):
+                    await self._copy(attempt, min(RUNNING, self._policy.log_copy), ended=False)
+                await asyncio.sleep(max(LEAST_PAUSE_S, EVERY_S / (2 * len(running))))
+
+    # ── what ───────────────────────────────────────────────────────────────────────────────────
+
+    async def _copy(self, attempt: Attempt, most: int, *, ended: bool) -> None:
+        session = self._session(attempt)
+        if session is None:
+            return
+        try:
+            async with asyncio.timeout(WITHIN_S):
+                await self._take(session, attempt, most, ended=ended)
+        except (ConnectionError, TimeoutError):
+            return  # what runs is tried again; of what ended the node still has it all
+        except OSError as error:
+            log.warning("no copy of the log of %s: %s", attempt.id, error.strerror)
+
+    async def _take(
+        self, session: NodeSession, attempt: Attempt, most: int, *, ended: bool
+    ) -> None:
+        """Copy what is new, the newest `most` bytes of it."""
+        ask = TailRequest(attempt.id, last_lines=0)
+        ends: dict[str, int] = {}
+        async for event in session.tail(ask):
+            ends.update({name: span[1] for name, span in event.get("told", {}).items()})
+        if not ends:
+            return
+        copy = CopyFile(self._folder / attempt.id)
+        have = await asyncio.to_thread(copy.prepare, attempt.nonce)
+        share = max(1, most // len(STREAMS))
+        start = {name: max(have[name], ends.get(name, 0) - share) for name in STREAMS}
+        if any(start[name] < ends.get(name, 0) for name in STREAMS):
+            events = [
+                event
+                async for event in session.tail(TailRequest(attempt.id, start=start, until=ends))
+                if event["kind"] == "data"
+            ]
+            data = [raw_bytes(event) for event in events]
+            bound = self._policy.log_copy
+            await asyncio.to_thread(copy.append, events, data, bound=bound)
+        if ended:
+            await asyncio.to_thread(copy.finish)
+            self._whole.add(attempt.id)
+        self._sizes[attempt.id] = await asyncio.to_thread(copy.size)
+        await self._keep_bound()
+
+    async def _keep_bound(self) -> None:
+        """Drop the oldest copies over the bound, and those that are too old."""
+        surplus = sum(self._sizes.values()) - self._policy.log_copies
+        if surplus > 0:
+            for name in await asyncio.to_thread(self._drop, surplus):
+                self._sizes.pop(name, None)
+
+    def _drop(self, surplus: int) -> list[str]:
+        gone = []
+        for _, name, size in sorted(self._listed()):
+            if surplus <= 0:
+                break
+            shutil.rmtree(self._folder / name, ignore_errors=True)
+            gone.append(name)
+            surplus -= size
+        return gone
+
+    def _listed(self) -> Iterator[tuple[float, str, int]]:
+        """(when it was last written, attempt, bytes) of each copy."""
+        for path in self._folder.iterdir():
+            with contextlib.suppress(OSError):
+                yield path.stat().st_mtime, path.name, CopyFile(path).size()
+
+    def _look(self) -> tuple[dict[str, int], set[str]]:
+        """What is there, without what is older than logs are kept."""
+        oldest = time.time() - self._policy.log_keep
+        sizes: dict[str, int] = {}
+        for written, name, size in list(self._listed()):
+            if written < oldest:
+                shutil.rmtree(self._folder / name, ignore_errors=True)
+            else:
+                sizes[name] = size
+        return sizes, {name for name in sizes if CopyFile(self._folder / name).whole}
+
+
+def raw_bytes(event: LogEvent) -> bytes:
+    """The bytes of a piece, as the workload wrote them."""
+    if encoded := event.get("b64"):
+        return base64.b64decode(encoded)
+    return event["text"].encode("utf-8", "surrogateescape")
