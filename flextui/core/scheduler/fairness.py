@@ -9,11 +9,14 @@ one of weight 1.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from math import log
 
-from flextui.core.model.state import Now, Snapshot
+from flextui.core.model.state import Job, Now, Snapshot
 from flextui.core.model.usage import WHOLE
 from flextui.core.scheduler.accounts import used_at as usage_at
+from flextui.core.scheduler.runtimes import kinds_of
 
 __all__ = ["Shares", "usage_at"]
 
@@ -35,15 +38,24 @@ class Shares:
         self._users: dict[Key, float] | None = None
         self._projects: dict[str, float] = {}
         self._total = 0.0
-        self._placed: list[tuple[Key, float]] = []
+        self._placed: list[tuple[Key, Job, int]] = []
         """Given before anybody asked how full anything is."""
 
-    def placed(self, key: Key, gpus: float) -> None:
-        """This pass gives so many GPUs to the account (or takes them away: negative)."""
+    def placed(self, key: Key, job: Job, nodes: int) -> None:
+        """This pass starts a task of the job on so many nodes (or takes it back: negative)."""
         if self._users is None:
-            self._placed.append((key, gpus))
+            self._placed.append((key, job, nodes))
         else:
-            self._add(key, gpus)
+            self._add(key, _gpus(job, nodes))
+
+    @contextmanager
+    def without(self, held: Mapping[Key, float]) -> Iterator[None]:
+        """As it would be if these accounts held so many GPUs less."""
+        before = dict(self._loaded()), dict(self._projects), self._total
+        for key, gpus in held.items():
+            self._add(key, -gpus)
+        yield
+        self._users, self._projects, self._total = before
 
     def full(self, key: Key) -> tuple[float, float]:
         """GPUs by weight: of the project, and of the user in it. Who has the least goes first."""
@@ -82,8 +94,8 @@ class Shares:
             for key, account in self._snapshot.accounts.items():
                 used = usage_at(account, self._now, self._half_life)
                 self._add(key, account.gpus / WHOLE + past * used)
-            for key, gpus in self._placed:
-                self._add(key, gpus)
+            for key, job, nodes in self._placed:
+                self._add(key, _gpus(job, nodes))
         return self._users
 
     def _add(self, key: Key, gpus: float) -> None:
@@ -91,6 +103,10 @@ class Shares:
         users[key] = users.get(key, 0.0) + gpus
         self._projects[key[0]] = self._projects.get(key[0], 0.0) + gpus
         self._total += gpus
+
+
+def _gpus(job: Job, nodes: int) -> float:
+    return nodes * kinds_of(job).size / job.spec.nodes
 
 
 def _falling(had: float, due: float) -> float:

@@ -24,7 +24,7 @@ from flextui.core.scheduler.policies import (
     Shortest,
     account_of,
 )
-from flextui.core.scheduler.runtimes import Outlook, kinds_of
+from flextui.core.scheduler.runtimes import Outlook
 
 __all__ = ["Factor", "Key", "Ranking", "account_of"]
 
@@ -80,8 +80,7 @@ class Ranking:
         if not self._policy.fair:
             return ()
         account = account_of(job)
-        spec = job.spec
-        self._shares.placed(account, nodes * kinds_of(job).size / spec.nodes)
+        self._shares.placed(account, job, nodes)
         if isinstance(self._policy, Multifactor):
             self._policy.moved()
         return (account,)
