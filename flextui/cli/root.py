@@ -114,9 +114,9 @@ def cli(
     read_only: bool,
     ascii_only: bool,
     slow_line: bool,
-    **options: Any,
     demo: bool,
     seed: int,
+    **options: Any,
 ) -> int | None:
     """One terminal for the GPU boxes of a lab or a small team.
 
@@ -127,9 +127,9 @@ def cli(
     start.options = chosen
     ctx.obj = Place(chosen, start.connector)
     _check_together(chosen, headless, ctx.invoked_subcommand)
-    if headless:
     if demo:
         _check_demo(chosen, headless, ctx.invoked_subcommand)
+    if headless:
         from flextui.cli.twin import serve
 
         return serve(chosen, idle_exit_s=idle_exit, ready_fd=ready_fd)
@@ -154,13 +154,13 @@ def _check_together(options: Options, headless: bool, command: str | None) -> No
         raise click.UsageError("--socket-group needs --headless and --socket PATH")
 
 
-def _connect(options: Options, need: Need) -> AbstractAsyncContextManager[Client]:
 def _check_demo(options: Options, headless: bool, command: str | None) -> None:
     """The simulated fleet has its own inventory, state and core."""
     if headless or command or options != Options():
         raise click.UsageError("--demo stands alone: it has a fleet and a core of its own")
 
 
+def _connect(options: Options, need: Need) -> AbstractAsyncContextManager[Client]:
     from flextui.cli.connect import connect
 
     return connect(options, need)

@@ -187,7 +187,6 @@ class Reach:
             raise NotReached(f"{verb} JOB N: a number is missing")
         return self._find(words)["id"], int(number)
 
-    def _scale(self, text: str) -> None:
     def _speed(self, text: str) -> None:
         speed = speed_of(text)
         if speed is None:
@@ -196,6 +195,7 @@ class Reach:
             raise NotReached("this fleet is real: only the time of `flextui --demo` can be changed")
         self._app.use_pace(speed)
 
+    def _scale(self, text: str) -> None:
         job, count = self._number(text, "scale")
         self._app.act.run(Scale(job, count), f"scale {job} to {count}")
 

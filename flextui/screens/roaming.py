@@ -180,7 +180,6 @@ class Roaming(Painted):
         self.tell("read-only: acting keys do nothing" if self.read_only else "acting keys act")
         self.draw()
 
-    def refuses(self, what: str) -> bool:
     def action_pace(self, by: int) -> None:
         """A simulated fleet's time a step faster or slower."""
         if self.pace is None:
@@ -195,6 +194,7 @@ class Roaming(Painted):
             self.tell(f"the simulated fleet's time: {word(speed)}")
             self.draw()
 
+    def refuses(self, what: str) -> bool:
         """Whether read-only mode forbids it; that is told."""
         if self.read_only:
             how = self.chord("everywhere", "read-only") or ":read-only"
