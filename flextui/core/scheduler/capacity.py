@@ -144,7 +144,7 @@ class Room:
     def follow(self, snapshot: Snapshot, live: frozenset[str]) -> bool:
         """Bring the bookings in line with the node's live attempts. Whether what is free changed.
 
-        What a placement has booked is the attempt's that it became.
+        A placement was booked for the attempt that it would become.
         """
         booked, attempts = self.booked, snapshot.attempts
         gone = [
@@ -152,31 +152,12 @@ class Room:
             for key, it in booked.items()
             if key not in live or it.counts is attempts[key].replaced
         ]
-        new = {}
-        for key in sorted(key for key in live if key not in booked or key in gone):
-            booking = booking_of(snapshot, attempts[key])
-            twin = next((it for it in gone if booked[it] == booking), None)
-            if twin is None or not self._rename(twin, key):
-                new[key] = booking
-            else:
-                gone.remove(twin)
+        if not gone and len(booked) == len(live):
+            return False
         for key in gone:
             self.unbook(snapshot, key)
-        for key, booking in new.items():
-            self.book(snapshot, key, booking)
-        return bool(gone or new)
-
-    def _rename(self, old: str, new: str) -> bool:
-        """Book under another name. False: not where a device's use must be judged anew for it."""
-        booking = self.booked[old]
-        held = self._of(booking.devices) if booking.devices else ()
-        if any(gpu.processes or gpu.memory_used_bytes for gpu, _ in held):
-            return False
-        self.version += 1
-        self.booked[new] = self.booked.pop(old)
-        for _, device in held:
-            device.holders[new] = device.holders.pop(old)
-            device.taker = ""
+        for key in sorted(live - booked.keys()):
+            self.book(snapshot, key, booking_of(snapshot, attempts[key]))
         return True
 
     def _of(self, uuids: Sequence[str]) -> Iterable[tuple[Gpu, Device]]:

@@ -260,10 +260,10 @@ class Fleet:
                 chosen = (key, place)
         return chosen
 
-    def take(self, place: Place, ask: Ask) -> None:
-        """Book a placement of this pass."""
+    def take(self, place: Place, ask: Ask, attempt: str = "") -> None:
+        """Book a placement of this pass. `attempt`: what it will be, if it isn't just a trial."""
         self._takes += 1
-        key = f"+{self._takes}"
+        key = attempt or f"+{self._takes}"
         room, need = place.room, ask.need
         self._taken.setdefault((room.name, ask.job, need), []).append(key)
         booking = Booking(

@@ -63,9 +63,9 @@ class Outlook:
         asked = [_Asked(it, _milli(it, device_memory), often) for it, often in shapes.items()]
         self.gap = _gaps(asked)
         """Thousandths free → thousandths of them that will be lost."""
-        self._cpus = _Companion(asked, [it.cpus for it in asked])
-        self._memory = _Companion(asked, [it.memory for it in asked])
-        self._spread = SPREAD * max(self._cpus.spread, self._memory.spread)
+        self.cpus = Companion(asked, [it.cpus for it in asked])
+        self.memory = Companion(asked, [it.memory for it in asked])
+        self._spread = SPREAD * max(self.cpus.spread, self.memory.spread)
         gpus = sum(it.often * it.milli for it in asked)
         for it in asked:
             it.weight = it.often * it.milli / gpus if gpus else 0.0
@@ -78,7 +78,11 @@ class Outlook:
 
     def lost(self, gaps: Gaps, cpus: int, memory: int) -> float:
         """Of a node with this much free: thousandths of GPUs that nobody will get."""
-        return self.lost_of(self.free(gaps), cpus, memory)
+        free, one, other = self.free(gaps), self.cpus, self.memory
+        by_cpus = cpus * one.serves + one.anyway
+        by_memory = memory * other.serves + other.anyway
+        step = int(min(by_cpus, by_memory)) // STEP
+        return free.lost[step] if step in free.lost else self.lose(free, step)
 
     def free(self, gaps: Gaps) -> Free:
         """What there is to know of such devices; the same object for equal ones."""
@@ -89,16 +93,8 @@ class Outlook:
             known = self._free[gaps] = Free(gaps, sum([self.gap[it] for it in gaps]))
         return known
 
-    def lost_of(self, free: Free, cpus: int, memory: int) -> float:
-        """The same for devices that are known."""
-        one, other = self._cpus, self._memory
-        by_cpus = cpus * one.serves + one.anyway
-        by_memory = memory * other.serves + other.anyway
-        step = int(by_cpus if by_cpus < by_memory else by_memory) // STEP
-        lost = free.lost.get(step)
-        return self._work_out(free, step) if lost is None else lost
-
-    def _work_out(self, free: Free, step: int) -> float:
+    def lose(self, free: Free, step: int) -> float:
+        """Work out how many thousandths will be lost with so many steps of company, once."""
         lost = 0.0
         if free.total:
             left = max(0.0, free.total - free.gone)
@@ -119,7 +115,7 @@ class Outlook:
                 it for it in self._asked if it.gpus <= whole and min(it.milli, MILLI) <= largest
             ]
             self._served[key] = _Served(
-                (max(it.cpus * self._cpus.serves, it.memory * self._memory.serves), it.weight)
+                (max(it.cpus * self.cpus.serves, it.memory * self.memory.serves), it.weight)
                 for it in able
             )
         free.served = self._served[key]
@@ -213,7 +209,7 @@ def _gaps(asked: Sequence[_Asked]) -> list[float]:
     return [table[free // step] + free % step for free in range(MILLI + 1)]
 
 
-class _Companion:
+class Companion:
     """CPUs, or memory: what requests ask for beside GPUs, on average and how unevenly."""
 
     __slots__ = ("anyway", "serves", "spread")

@@ -14,7 +14,7 @@ from heapq import heapify, heappop, heappush
 from typing import Any
 
 from flextui.core.scheduler.capacity import Room
-from flextui.core.scheduler.fragmentation import Outlook
+from flextui.core.scheduler.fragmentation import STEP, Outlook
 from flextui.core.scheduler.looks import Fill, Kind, Look
 from flextui.core.scheduler.need import MILLI, Need
 from flextui.core.scheduler.rank import Rank, preferred
@@ -50,8 +50,10 @@ class Search:
 
     def read(self, looks: Iterable[Look], outlook: Outlook) -> None:
         """Take in looks that are new to it."""
-        need, entries, lost_of = self._need, self._entries, outlook.lost_of
+        need, entries = self._need, self._entries
         wants, cpus, memory, anywhere = need.wants, need.cpus, need.memory, need.anywhere
+        by_cpus, cpus_anyway = outlook.cpus.serves, outlook.cpus.anyway
+        by_memory, memory_anyway = outlook.memory.serves, outlook.memory.anyway
         for look in looks:
             spare_cpus, spare_memory = look.cpus - cpus, look.memory - memory
             if spare_cpus < 0 or spare_memory < 0:
@@ -64,7 +66,13 @@ class Search:
                 continue
             then, size, price = left
             free, lost = look.before or look.expect(outlook)
-            spoilt = lost_of(then, spare_cpus, spare_memory) - lost + price
+            company = spare_cpus * by_cpus + cpus_anyway
+            other = spare_memory * by_memory + memory_anyway
+            step = int(company if company < other else other) // STEP
+            loses = then.lost.get(step)
+            if loses is None:
+                loses = outlook.lose(then, step)
+            spoilt = loses - lost + price
             likes = preferred(need, look.any().node) if need.prefer else 0
             heappush(entries, (-likes, spoilt, size, free, look.cpus, look.memory, look.id, look))
         if len(entries) > self._most:

@@ -117,17 +117,22 @@ class Ledger:
 
     def decision(self) -> Decision:
         """In an order that doesn't tell who was looked at first; placements are by turn."""
+        kills, give_ups = self._kills, self._give_ups
         return Decision(
-            jobs=tuple(sorted(self._jobs.values(), key=lambda it: it.seq)),
-            tasks=tuple(self._tasks[key] for key in sorted(self._tasks)),
+            jobs=tuple(sorted(self._jobs.values(), key=_seq)),
+            tasks=tuple(map(self._tasks.__getitem__, sorted(self._tasks))),
             placements=tuple(self.placements),
-            kills=tuple(self._kills[key][0] for key in sorted(self._kills)),
-            give_ups=tuple(self._give_ups[key][0] for key in sorted(self._give_ups)),
+            kills=tuple([kills[key][0] for key in sorted(kills)]) if kills else (),
+            give_ups=tuple([give_ups[key][0] for key in sorted(give_ups)]) if give_ups else (),
             notes=tuple(self.notes),
             suspended=self.paused,
             next_wall=self._wall,
             next_mono=self._mono,
         )
+
+
+def _seq(job: Job) -> int:
+    return job.seq
 
 
 def changed(job: Job, **fields: Any) -> Job:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from math import inf
 
-from flextui.core.model.ids import TaskKey
+from flextui.core.model.ids import TaskKey, attempt_id
 from flextui.core.model.state import Job
 from flextui.core.scheduler.ask import Ask
 from flextui.core.scheduler.calendar import Calendar
@@ -334,7 +334,7 @@ class Placing:
         tasks = [it.task] if kind.nodes == 1 else ledger.tasks_of(it.job.id)
         for task, place in zip(tasks, places, strict=True):
             borrowed = self._borrows(place.room, ask)
-            self.fleet.take(place, ask)
+            self.fleet.take(place, ask, attempt_id(task.key, task.attempts + 1))
             placement = Placement(
                 task=task.key,
                 revision=it.job.revision,

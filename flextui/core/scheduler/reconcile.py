@@ -100,11 +100,14 @@ def _look_at(look: Look) -> list[Waiting]:
     """Bring one job along. Returns its tasks that want a place; a gang's first stands for all."""
     ledger, job, snapshot = look.ledger, look.job, look.ledger.snapshot
     keys = snapshot.by_job.get(job.id, ())
-    if job.type == "batch" and len(keys) == 1 and job.deadline_at is None:
-        task = snapshot.tasks[keys[0]]
+    if job.type == "batch" and len(keys) <= 1 and job.deadline_at is None:
+        new = Task(TaskKey(job.id, 0), ready_at=ledger.now.wall) if not keys else None
+        task = new or snapshot.tasks[keys[0]]
         if _only_waits(job, task):
             kind = kind_of(job, task, learned=ledger.learned)
             if kind.nodes == 1:
+                if new is not None:
+                    ledger.put(new)
                 return [Waiting(job, task, kind.need, kind)]
         elif _goes_well(snapshot, job, task):
             if (job.state, job.reason) != (task.state, task.reason):

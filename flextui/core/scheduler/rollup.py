@@ -16,6 +16,8 @@ def roll_up(ledger: Ledger, job: Job) -> None:
 
 
 def _summary(ledger: Ledger, job: Job, tasks: list[Task]) -> tuple[JobState, str]:
+    if len(tasks) == 1 and not tasks[0].retired and not tasks[0].state.ended:
+        return tasks[0].state, _reason(ledger, tasks[0])
     wanted = [task for task in tasks if not task.retired]
     if all(task.state.ended for task in tasks) and (wanted or job.stop is not None):
         return _ended(job, wanted)
