@@ -150,7 +150,8 @@ class FlextuiApp(Typed):
 
     @work(exclusive=True, group="end")
     async def _end(self, hand_over: bool) -> None:
-        self.act.grace.flush()
+        if self.link.holds_core and not hand_over:
+            self.act.hurry()
         if acting := [worker for worker in self.workers if worker.group == "act"]:
             await self.workers.wait_for_complete(acting)
         self.workers.cancel_group(self, "follow")

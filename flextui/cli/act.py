@@ -1,4 +1,7 @@
-"""stop, restart, scale, priority, hold, release: what is done to jobs. What hits others' work asks first."""
+"""stop, restart, scale, priority, hold, release: what is done to jobs.
+
+What hits others' work asks first.
+"""
 
 from __future__ import annotations
 

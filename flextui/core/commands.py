@@ -53,7 +53,7 @@ class Stop:
     jobs: tuple[str, ...]
     why: str = ""
     after_s: float = 0.0
-    """Seconds until it is done: till then `Unstop` takes it back. Nothing of it starts meanwhile."""
+    """Seconds until it is done: till then `Unstop` takes it back. Nothing of it starts then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,107 +1,138 @@
-"""The one door through which the terminal changes the fleet: a question that says what will
-happen, read-only mode, the command, its outcome, and its line in the command log."""
+"""What is done to jobs and nodes from the screens, on one or on many."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
 
-from flextui.core.commands import Command, CommandError, Cordon, Drain, Restart, Stop
-from flextui.core.model.docs import JobDoc
-from flextui.screens import format as fmt
-from flextui.screens.commandline import line
-from flextui.screens.confirm import Confirm
-from flextui.screens.grace import Grace
-
-if TYPE_CHECKING:
-    from flextui.app import FlextuiApp
+from flextui.core.commands import (
+    Command,
+    Cordon,
+    DeclareLost,
+    Drain,
+    Hold,
+    Release,
+    Restart,
+    Scale,
+    SetPriority,
+    Stop,
+    TakeOver,
+    Unstop,
+)
+from flextui.core.model.docs import JobDoc, NodeDoc
+from flextui.screens.commandline import Line
+from flextui.screens.door import Deed, Door
+from flextui.screens.effects import END, full, of_drain, of_jobs, of_loss
+from flextui.screens.number import Number
 
 MANY = 10
 """From more than so many on, y isn't enough: their number has to be typed."""
-LISTED = 200
-END = "Their processes get SIGTERM, and after the grace time SIGKILL."
+MOST_REPLICAS = 10_000
 
 
-class Actions:
-    """Bound to one app; every method returns at once and tells the outcome in the app."""
-
-    def __init__(self, app: FlextuiApp) -> None:
-        self._app = app
-        self.grace = Grace(app.set_timer, self._start)
-        """What was said yes to and can still be taken back."""
-
-    def undo(self) -> None:
-        """Take the newest thing back that isn't done yet."""
-        word = self.grace.undo()
-        self._app.tell(f"{word}: taken back" if word else "nothing waits to be done")
-        self._app.draw()
+class Actions(Door):
+    """Selections in, questions and commands out. Several are called by their number."""
 
     # ── jobs ──
 
     def stop(self, ids: Sequence[str]) -> None:
-        """Ask, then stop the jobs of these that haven't ended."""
-        live = [job for job in self._jobs(ids) if not job["ended_at"]]
-        if not live:
-            self._app.tell("it has ended already" if len(ids) == 1 else "they have all ended")
+        """Ask, then stop the jobs of these that haven't ended; for a while it can be undone."""
+        jobs = self._live(ids)
+        if not jobs:
             return
-        command = Stop(tuple(job["id"] for job in live))
-        self._ask_jobs("Stop", live, END, command, "stop", wait=True)
+        keys, wait = _ids(jobs), self._app.look.undo_s
+        deed = Deed(f"stop {_which(jobs)}", [Stop(keys, after_s=wait)])
+        if wait:
+            deed = Deed(deed.word, deed.commands, [Unstop(keys)], [Stop(keys)])
+        self._ask_jobs("Stop", jobs, END, deed)
 
     def restart(self, ids: Sequence[str]) -> None:
         """Ask, then restart the tasks of jobs."""
-        jobs = self._jobs(ids)
-        if jobs:
-            command = Restart(tuple(job["id"] for job in jobs))
-            effect = f"{END} Then they start anew."
-            self._ask_jobs("Restart", jobs, effect, command, "restart")
+        if jobs := self._jobs(ids):
+            deed = Deed(f"restart {_which(jobs)}", [Restart(_ids(jobs))])
+            self._ask_jobs("Restart", jobs, f"{END} Then they start anew.", deed)
+
+    def hold(self, ids: Sequence[str]) -> None:
+        """Hold jobs back; when all of them are held, release them. What runs goes on, so no
+        question."""
+        if jobs := self._live(ids):
+            if all(job.get("held") for job in jobs):
+                self._do(Deed(f"release {_which(jobs)}", [Release(_ids(jobs))]))
+            else:
+                self._do(Deed(f"hold {_which(jobs)}", [Hold(_ids(jobs))]))
+
+    def priority(self, ids: Sequence[str]) -> None:
+        """Ask for a number, then give it to these jobs."""
+        if jobs := self._live(ids):
+            self._ask_number("Priority", "0 to 100; higher goes first", jobs, jobs[0]["priority"],
+                             100, lambda job, n: SetPriority(job["id"], n))  # fmt: skip
+
+    def scale(self, ids: Sequence[str]) -> None:
+        """Ask for a number, then have so many replicas of these services."""
+        jobs = [job for job in self._jobs(ids) if job["type"] == "service" and not job["ended_at"]]
+        if not jobs:
+            self._app.tell("only a live service has replicas")
+            return
+        self._ask_number("Replicas", "those beyond are stopped", jobs, jobs[0]["count"],
+                         MOST_REPLICAS, lambda job, n: Scale(job["id"], n))  # fmt: skip
+
+    def _ask_number(
+        self,
+        what: str,
+        detail: str,
+        jobs: list[JobDoc],
+        now: int,
+        most: int,
+        command: Callable[[JobDoc, int], Command],
+    ) -> None:
+        if self._app.refuses(f"{what.lower()} of {_which(jobs)}"):
+            return
+
+        def answered(number: int | None) -> None:
+            if number is not None:
+                word = f"{what.lower()} of {_which(jobs)}: {number}"
+                self._start(Deed(word, [command(job, number) for job in jobs]))
+
+        question = f"{what} of {full(jobs[0]) if len(jobs) == 1 else _which(jobs)}"
+        self._app.push_screen(Number(question, detail, now, 0, most), answered)
 
     def _jobs(self, ids: Sequence[str]) -> list[JobDoc]:
         known = self._app.view.jobs
         return [known[key] for key in ids if key in known]
 
-    def _ask_jobs(
-        self,
-        verb: str,
-        jobs: list[JobDoc],
-        effect: str,
-        command: Command,
-        word: str,
-        *,
-        wait: bool = False,
-    ) -> None:
-        which = f"{jobs[0]['owner']}/{jobs[0]['name']}" if len(jobs) == 1 else f"{len(jobs)} jobs"
-        word = f"{word} {which}"
-        if len(jobs) == 1:
-            detail = f"{running(jobs[0])}\n{effect}"
-            self._ask(f"{verb} {full(jobs[0])}?", detail, [command], word, wait=wait)
-            return
-        lines = [effect, *(f"{full(job)}: {running(job)}" for job in jobs[:LISTED])]
-        if len(jobs) > LISTED:
-            lines.append(f"and {len(jobs) - LISTED} more")
-        typed = str(len(jobs)) if len(jobs) > MANY else ""
-        self._ask(f"{verb} {which}?", "\n".join(lines), [command], word, typed, wait=wait)
+    def _live(self, ids: Sequence[str]) -> list[JobDoc]:
+        """Those that haven't ended; where there are none, that is told."""
+        jobs = [job for job in self._jobs(ids) if not job["ended_at"]]
+        if not jobs:
+            self._app.tell("it has ended already" if len(ids) == 1 else "they have all ended")
+        return jobs
+
+    def _ask_jobs(self, verb: str, jobs: list[JobDoc], effect: str, deed: Deed) -> None:
+        me = self._app.info.user if self._app.info else ""
+        detail = of_jobs(jobs, effect, me, self._app.view)
+        question = f"{verb} {full(jobs[0]) if len(jobs) == 1 else _which(jobs)}?"
+        self._ask(question, detail, deed, str(len(jobs)) if len(jobs) > MANY else "")
 
     # ── nodes ──
 
     def drain(self, names: Sequence[str]) -> None:
         """Ask, then drain; when all of them are drained already, undrain."""
-        docs = [doc for name in names if (doc := self._app.view.nodes.get(name))]
+        docs = self._nodes(names)
         if not docs:
             return
         on = not all(doc["drained"] for doc in docs)
         which = docs[0]["name"] if len(docs) == 1 else f"{len(docs)} nodes"
-        commands: list[Command] = [
-            Drain(doc["name"], on) for doc in docs if doc["drained"] is not on
-        ]
+        meant = [doc["name"] for doc in docs if doc["drained"] is not on]
         if not on:
-            detail = "New work may go there again."
-            self._ask(f"Undrain {which}?", detail, commands, f"undrain {which}")
+            deed = Deed(f"undrain {which}", [Drain(name, False) for name in meant])
+            self._ask(f"Undrain {which}?", "New work may go there again.", deed)
             return
-        lines = ["No new work goes there. Batch jobs finish, services move.", "Running:"]
-        lines += [f"{it['name']}: {', '.join(it['jobs']) or 'nothing'}" for it in docs[:LISTED]]
+        wait = self._app.look.undo_s
+        deed = Deed(f"drain {which}", [Drain(name, after_s=wait) for name in meant])
+        if wait:
+            undo = [Drain(name, False) for name in meant]
+            deed = Deed(deed.word, deed.commands, undo, [Drain(name) for name in meant])
         busy = any(doc["jobs"] for doc in docs)
-        typed = which if busy else ""
-        self._ask(f"Drain {which}?", "\n".join(lines), commands, f"drain {which}", typed, wait=True)
+        self._ask(f"Drain {which}?", of_drain(self._app.view, docs), deed, which if busy else "")
 
     def cordon(self, devices: Sequence[str]) -> None:
         """Cordon nodes (`gpu1`) or GPUs (`gpu1:3`); if all are, uncordon. What runs goes on, so
@@ -117,7 +148,7 @@ class Actions:
                 node, _, gpu = device.partition(":")
                 commands.append(Cordon(node, gpu or None, on))
         which = known[0] if len(known) == 1 else f"{len(known)}"
-        self._do(commands, f"{'cordon' if on else 'uncordon'} {which}")
+        self._do(Deed(f"{'cordon' if on else 'uncordon'} {which}", commands))
 
     def _cordoned(self, device: str) -> bool | None:
         name, _, index = device.partition(":")
@@ -128,81 +159,56 @@ class Actions:
             return node["cordoned"]
         return any(str(g["index"]) == index and g["state"] == "cordoned" for g in node["gpus"])
 
-    # ── doing ──
-
-    def run(self, command: Command, word: str) -> None:
-        """Do it without a question."""
-        self._do([command], word)
-
-    def _ask(
-        self,
-        question: str,
-        detail: str,
-        commands: Sequence[Command],
-        word: str,
-        typed: str = "",
-        *,
-        wait: bool = False,
-    ) -> None:
-        if self._app.refuses(question.rstrip("?")):
+    def declare_lost(self, names: Sequence[str]) -> None:
+        """Ask, then vouch that silent nodes are gone."""
+        docs = [doc for doc in self._nodes(names) if doc["state"] not in ("ready", "observed")]
+        if not docs:
+            self._app.tell("it answers: drain or cordon it instead")
             return
+        which = docs[0]["name"] if len(docs) == 1 else f"{len(docs)} nodes"
+        deed = Deed(f"declare {which} lost", [DeclareLost(doc["name"]) for doc in docs])
+        self._ask(f"Declare {which} lost?", of_loss(self._app.view, docs), deed, which)
 
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self.grace.add(commands, word, self._app.look.undo_s if wait else 0.0)
-                self._app.draw()
+    def take_over(self, names: Sequence[str]) -> None:
+        """Ask, then become the driver of nodes that another core drives."""
+        docs = [doc for doc in self._nodes(names) if doc["state"] == "observed"]
+        if not docs:
+            self._app.tell("no other core drives it")
+            return
+        which = docs[0]["name"] if len(docs) == 1 else f"{len(docs)} nodes"
+        drivers = ", ".join(sorted({doc["driver"] or "another core" for doc in docs}))
+        detail = f"{drivers} is fenced off: it can start and stop nothing there any more."
+        deed = Deed(f"take {which} over", [TakeOver(tuple(doc["name"] for doc in docs))])
+        self._ask(f"Take {which} over?", detail, deed, which)
 
-        self._app.push_screen(Confirm(question, detail, typed=typed), answered)
+    def _nodes(self, names: Sequence[str]) -> list[NodeDoc]:
+        known = self._app.view.nodes
+        return [known[name] for name in names if name in known]
 
-    def _do(self, commands: Sequence[Command], word: str) -> None:
-        if not self._app.refuses(word):
-            self._start(commands, word)
+    # ── in this terminal ──
 
-    def _start(self, commands: Sequence[Command], word: str) -> None:
-        self._app.run_worker(self._call(commands, word), group="act")
+    def check(self, names: Sequence[str]) -> None:
+        """See what of these nodes answers and what doesn't."""
+        if docs := self._nodes(names):
+            self._app.outside(Line(("check", *(doc["name"] for doc in docs))), stay=True)
 
-    async def _call(self, commands: Sequence[Command], word: str) -> None:
-        for command in commands:
-            if await self.call(command, word) is None:
-                return
-        self._app.tell(f"{word}: done")
+    def shell(self, node: str) -> None:
+        """A shell on a node, in this terminal, and back."""
+        if node in self._app.view.nodes and not self._app.refuses(f"a shell on {node}"):
+            self._app.outside(Line(("shell", node)))
 
-    async def call(
-        self, command: Command, word: str, failed: Callable[[CommandError], None] | None = None
-    ) -> dict[str, Any] | None:
-        """Do one thing and log it; its answer, None when it wasn't done (that is told)."""
-        app = self._app
-        if app.refuses(word):
-            return None
-        said = line(command)
-        number = app.journal.begin(app.clock(), said) if said else 0
-        client = app.client
-        outcome = "no core is in reach; nothing was done"
-        try:
-            if client is not None:
-                answer = await client.call(command)
-                app.journal.end(number, "done")
-                return answer
-        except CommandError as error:
-            outcome = error.text
-            if failed is not None:
-                failed(error)
-        except ConnectionError as error:
-            outcome = f"the core went away, it may or may not be done: {error}"
-        app.journal.end(number, outcome, bad=True)
-        app.tell(f"{word}: {outcome}", bad=True)
-        return None
+    def enter(self, job_id: str, attempt: str | None = None) -> None:
+        """A shell in a running attempt of a job, in this terminal, and back."""
+        jobs = self._live([job_id])
+        if not jobs or self._app.refuses(f"a shell in {_which(jobs)}"):
+            return
+        task = f":{attempt.split('.')[1]}" if attempt else ""
+        self._app.outside(Line(("exec", f"{job_id}{task}")))
 
 
-def full(job: JobDoc) -> str:
-    """owner/name (id)."""
-    return f"{job['owner']}/{job['name']} ({job['id']})"
+def _ids(jobs: Sequence[JobDoc]) -> tuple[str, ...]:
+    return tuple(job["id"] for job in jobs)
 
 
-def running(job: JobDoc) -> str:
-    """What of a job may run now, and where."""
-    live = [a for t in job["tasks"] for a in t["attempts"] if fmt.is_live(a["state"])]
-    if not live:
-        return "nothing of it runs now"
-    places = ", ".join(sorted({a["node"] for a in live}))
-    return f"{len(live)} attempt{'s' if len(live) > 1 else ''} on {places}"
+def _which(jobs: Sequence[JobDoc]) -> str:
+    return f"{jobs[0]['owner']}/{jobs[0]['name']}" if len(jobs) == 1 else f"{len(jobs)} jobs"

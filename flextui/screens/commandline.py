@@ -13,17 +13,32 @@ from flextui.core.commands import (
     DeclareLost,
     Drain,
     History,
+    Hold,
+    ListEvents,
+    ListJobs,
+    ListNodes,
+    ListPlacement,
+    ListProblems,
+    ListQueue,
+    ListReservations,
     LogRequest,
     Plan,
+    Release,
+    Reserve,
     Restart,
-    Revisions,
     Revise,
+    Revisions,
     Scale,
     SetPriority,
     Show,
+    Shutdown,
     Stop,
     Submit,
     TakeOver,
+    Unreserve,
+    Unstop,
+    Usage,
+    WhoAmI,
     Why,
 )
 
@@ -49,16 +64,23 @@ class Line:
 def line(command: Command | LogRequest) -> Line | None:
     """The command line of a command; None for what only the terminal asks to draw itself."""
     match command:
-        case Stop(jobs, why):
-            return Line(("stop", "--yes", *_why(why), *jobs))
+        case Stop(jobs, why, after):
+            return Line(("stop", "--yes", *_in(after), *_why(why), *jobs))
+        case Unstop(jobs):
+            return Line(("stop", "--undo", *jobs))
+        case Hold(jobs, why):
+            return Line(("hold", *_why(why), *jobs))
+        case Release(jobs):
+            return Line(("release", *jobs))
         case Restart(jobs):
             return Line(("restart", "--yes", *jobs))
         case Scale(job, count):
             return Line(("scale", job, str(count)))
         case SetPriority(job, priority):
             return Line(("priority", job, str(priority)))
-        case Drain(node, on, why):
-            return Line(("drain" if on else "undrain", *_why(why if on else ""), node))
+        case Drain(node, on, why, after):
+            how = (*_in(after), *_why(why)) if on else ()
+            return Line(("drain" if on else "undrain", *how, node))
         case Cordon(node, gpu, on, why):
             device = f"{node}:{gpu}" if gpu else node
             return Line(("cordon" if on else "uncordon", *_why(why if on else ""), device))
@@ -75,17 +97,69 @@ def line(command: Command | LogRequest) -> Line | None:
             return Line(("plan", "-"), "\n---\n".join(it.text for it in sources))
         case Show(job):
             return Line(("show", job))
+        case ListEvents():
+            return Line(("events", *_events(command)))
         case Revisions(job):
             return Line(("revisions", job))
         case History(node, job):
             return Line(("history", *((node,) if node else ("--job", job))))
+        case ListPlacement(job):
+            return Line(("placement", *((job,) if job else ())))
         case Why(job):
             return Line(("why", job))
         case Check(nodes):
             return Line(("check", *nodes))
+        case Reserve():
+            return Line(("reserve", *_reserve(command)))
+        case Unreserve(name):
+            return Line(("unreserve", name))
+        case Usage(by, since, until):
+            return Line(("usage", "--by", by, "--since", since, *_given("--until", until)))
+        case ListQueue(limit):
+            return Line(("queue", "--limit", str(limit)))
+        case ListJobs(_, limit):
+            return Line(("jobs", *_given("--limit", limit)))
+        case ListNodes() | ListProblems() | ListReservations() | WhoAmI() | Shutdown():
+            return Line((_PLAIN[type(command)],))
         case LogRequest():
             return Line(("logs", *_logs(command)))
     return None
+
+
+_PLAIN: dict[type, str] = {
+    ListNodes: "nodes",
+    ListProblems: "problems",
+    ListReservations: "reservations",
+    WhoAmI: "whoami",
+    Shutdown: "shutdown",
+}
+
+
+def _given(option: str, value: str | int | None) -> tuple[str, ...]:
+    return (option, str(value)) if value not in (None, "") else ()
+
+
+def _reserve(command: Reserve) -> list[str]:
+    words = [command.name]
+    for node in command.nodes:
+        words += ["--node", node]
+    for gpu in command.gpus:
+        words += ["--gpu", str(gpu)]
+    for who in command.who:
+        words += ["--for", who]
+    words += [*_given("--from", command.begin), *_given("--to", command.end)]
+    words += [*_given("--every", command.every), *_given("--until", command.until)]
+    return [*words, *_given("--timezone", command.timezone)]
+
+
+def _in(seconds: float) -> tuple[str, ...]:
+    return ("--in", f"{seconds:g}s") if seconds else ()
+
+
+def _events(query: ListEvents) -> tuple[str, ...]:
+    asked = (("--job", query.job), ("--node", query.node), ("--user", query.actor))
+    words = [word for option, value in asked if value is not None for word in (option, value)]
+    return (*words, *(("--audit",) if query.audit else ()))
 
 
 def _why(text: str) -> tuple[str, ...]:

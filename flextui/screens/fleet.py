@@ -36,6 +36,7 @@ class Fleet(Place):
         Key("zoom", "z", "list, or map of all nodes on one page", short="map"),
         Key("drain", "d", "drain, or undrain", short="drain", command="drain NODE", acts=True),
         Key("cordon", "c", "cordon, or uncordon", short="cordon", command="cordon NODE", acts=True),
+        Key("shell", "s", "a shell on the node", short="shell", command="shell NODE"),
         Key("group", "t", "group by state, model"),
         Key("yank", "y", "yank the name"),
         *sort_keys(nodes.FIELDS),
@@ -134,6 +135,10 @@ class Fleet(Place):
 
     def action_cordon(self) -> None:
         self.app.act.cordon(self.home_focus().chosen)
+
+    def action_shell(self) -> None:
+        if key := self.home_focus().cursor_key:
+            self.app.act.shell(key)
 
     def action_yank(self) -> None:
         self.app.yank("\n".join(self.home_focus().chosen))

@@ -1,4 +1,5 @@
-"""What was said yes to and isn't done yet: for a few seconds it can be taken back."""
+"""What was said yes to and can still be taken back. The core waits, not the terminal: what is
+asked for is done in time even if the terminal is gone by then."""
 
 from __future__ import annotations
 
@@ -6,75 +7,53 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from flextui.core.commands import Command
 
 
-class Timer(Protocol):
-    """A timer that can be stopped."""
-
-    def stop(self) -> None: ...
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Pending:
-    """One thing that will be done."""
+    """One thing that the core will do."""
 
-    commands: Sequence[Command]
     word: str
+    undo: Sequence[Command]
+    """What takes it back."""
+    now: Sequence[Command]
+    """What does it at once."""
     due: float
     """On the monotonic clock."""
-    timer: Timer | None = None
 
 
 class Grace:
-    """Waits, then does it; `undo` takes the newest back, `now` does it at once."""
+    """The newest last; what is done leaves by itself."""
 
-    def __init__(
-        self,
-        later: Callable[[float, Callable[[], None]], Timer],
-        do: Callable[[Sequence[Command], str], None],
-    ) -> None:
-        self._later = later
-        self._do = do
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._pending: list[Pending] = []
 
-    def add(self, commands: Sequence[Command], word: str, seconds: float) -> None:
-        """Do it after so many seconds; at once if there are none."""
-        if seconds <= 0:
-            self._do(commands, word)
-            return
-        it = Pending(commands, word, time.monotonic() + seconds)
-        it.timer = self._later(seconds, lambda: self._fire(it))
-        self._pending.append(it)
+    def add(
+        self, word: str, seconds: float, undo: Sequence[Command], now: Sequence[Command]
+    ) -> None:
+        """The core does it after so many seconds."""
+        self._pending.append(Pending(word, undo, now, self._clock() + seconds))
 
-    def undo(self) -> str:
-        """Take the newest back; what it was, empty if there is nothing."""
-        if not self._pending:
-            return ""
-        it = self._pending.pop()
-        if it.timer is not None:
-            it.timer.stop()
-        return it.word
+    def take(self) -> Pending | None:
+        """The newest that isn't done yet, and keep it no longer; None: there is none."""
+        return self._pending.pop() if self.waiting else None
 
-    def flush(self) -> None:
-        """Do everything now."""
-        for it in list(self._pending):
-            self._fire(it)
-
-    def _fire(self, it: Pending) -> None:
-        if it in self._pending:
-            self._pending.remove(it)
-            if it.timer is not None:
-                it.timer.stop()
-            self._do(it.commands, it.word)
+    @property
+    def waiting(self) -> Sequence[Pending]:
+        """What isn't done yet."""
+        now = self._clock()
+        self._pending = [it for it in self._pending if it.due > now]
+        return self._pending
 
     @property
     def said(self) -> str:
         """What will be done and when: `stop bob/train in 8s`."""
-        if not self._pending:
+        waiting = self.waiting
+        if not waiting:
             return ""
-        it = self._pending[-1]
-        more = f" (+{len(self._pending) - 1})" if len(self._pending) > 1 else ""
-        return f"{it.word}{more} in {max(0, math.ceil(it.due - time.monotonic()))}s"
+        it = waiting[-1]
+        more = f" (+{len(waiting) - 1})" if len(waiting) > 1 else ""
+        return f"{it.word}{more} in {max(0, math.ceil(it.due - self._clock()))}s"

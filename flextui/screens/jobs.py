@@ -31,6 +31,11 @@ class Jobs(Place):
         Key("why", "w", "why it waits, and its attempts", short="why", command="why JOB"),
         Key("stop", "s", "stop", short="stop", command="stop JOB...", acts=True),
         Key("restart", "r", "restart", short="restart", command="restart JOB...", acts=True),
+        Key("priority", "p", "set the priority", short="priority", command="priority JOB 50",
+            acts=True),
+        Key("scale", "c", "set how many replicas a service has", command="scale JOB 3", acts=True),
+        Key("hold", "H", "hold back, or release", command="hold JOB...", acts=True),
+        Key("enter-it", "x", "a shell in a running attempt", short="shell", command="exec JOB"),
         Key("edit", "e", "edit and submit again", short="edit", command="submit FILE"),
         Key("group", "t", "group by project, user, node, state", short="group"),
         Key("yank", "y", "yank the name"),
@@ -77,6 +82,19 @@ class Jobs(Place):
 
     def action_restart(self) -> None:
         self.app.act.restart(self._grid.chosen)
+
+    def action_priority(self) -> None:
+        self.app.act.priority(self._grid.chosen)
+
+    def action_scale(self) -> None:
+        self.app.act.scale(self._grid.chosen)
+
+    def action_hold(self) -> None:
+        self.app.act.hold(self._grid.chosen)
+
+    def action_enter_it(self) -> None:
+        if key := self._grid.cursor_key:
+            self.app.act.enter(key)
 
     def action_edit(self) -> None:
         if key := self._grid.cursor_key:

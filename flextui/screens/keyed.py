@@ -26,6 +26,7 @@ EVERYWHERE = (
     Key("events", "3", "events", "app.go('events')", command="events"),
     Key("gpus", "4", "GPUs of all nodes", "app.go('gpus')", command="gpus"),
     Key("commands", "5", "command log: what was done here, to yank", "app.go('commands')"),
+    Key("problems", "6", "what is wrong now", "app.go('problems')", command="problems"),
     Key("new-job", "n", "new job: the editor, with an example ready to submit", "app.new_job"),
     Key("undo", "u", "take back a stop or a drain that isn't done yet", "app.undo"),
     Key("read-only", "ctrl+r", "read-only mode on or off", "app.read_only", typing=True),

@@ -39,6 +39,7 @@ class Node(Place):
             command="cordon NODE", acts=True),
         Key("drain", "d", "drain the node, or undrain", short="drain", command="drain NODE",
             acts=True),
+        Key("shell", "s", "a shell on it", short="shell", command="shell NODE"),
         Key("yank", "y", "yank the GPU's UUID, or the process's pid"),
     )  # fmt: skip
     OPENS = "GPU"
@@ -93,6 +94,9 @@ class Node(Place):
 
     def action_drain(self) -> None:
         self.app.act.drain((self.node_name,))
+
+    def action_shell(self) -> None:
+        self.app.act.shell(self.node_name)
 
     def action_yank(self) -> None:
         if self.grid is self._holders:

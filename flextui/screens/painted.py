@@ -50,6 +50,8 @@ class Painted(App[None], inherit_bindings=False):
         self.collector = Collector()
         self.animation_level = "none"
         self.read_only = look.read_only
+        self.away = False
+        """Another program has the terminal: nothing is painted."""
         self._ascii: LineFilter = AsciiFilter(enabled=look.ascii_only)
         self._filters.append(self._ascii)
         self._next_paint = 0.0
@@ -105,6 +107,8 @@ class Painted(App[None], inherit_bindings=False):
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         """Textual's one way to the terminal: what it shows already isn't sent again."""
+        if self.away:
+            return
         sent = self._running and not self._closed and not self.is_headless and self._driver
         if sent and not self._batch_count and isinstance(renderable, CompositorUpdate):
             renderable = self.frame.changes(renderable, tuple(self.size))

@@ -15,6 +15,7 @@ from flextui.screens.confirm import Confirm
 from flextui.screens.editor import Editor
 from flextui.screens.events import Events
 from flextui.screens.fields import events, gpus, jobs, nodes
+from flextui.screens.fields import problems as problem_fields
 from flextui.screens.fleet import Fleet
 from flextui.screens.goto import GoTo
 from flextui.screens.gpu import PROCESSES as GPU_PROCESSES
@@ -29,7 +30,9 @@ from flextui.screens.leave import Leave
 from flextui.screens.listing import Field
 from flextui.screens.logs import Logs
 from flextui.screens.node import DEVICE_KEYS, DEVICES, PROCESS_KEYS, Node
+from flextui.screens.number import Number
 from flextui.screens.place import Place
+from flextui.screens.problems import Problems
 from flextui.screens.prompt import Prompt
 from flextui.screens.trail import Location
 from flextui.screens.widgets.filterbar import FILTER_KEYS
@@ -40,10 +43,10 @@ from flextui.screens.widgets.logview import PAGER_KEYS
 if TYPE_CHECKING:
     from flextui.app import FlextuiApp
 
-_PLACES = (Fleet, Node, Gpu, Gpus, Jobs, Job, Logs, Events, Commands, Editor)
+_PLACES = (Fleet, Node, Gpu, Gpus, Jobs, Job, Logs, Events, Commands, Problems, Editor)
 PLACES: dict[str, type[Place]] = {it.NAME: it for it in _PLACES}
 PROMPTS: dict[str, type[Prompt[Any]]] = {
-    it.NAME: it for it in (Confirm, Leave, GoTo, Columns, Help)
+    it.NAME: it for it in (Confirm, Number, Leave, GoTo, Columns, Help)
 }
 _MAKERS: dict[str, Callable[[Location, FlextuiApp], Place]] = {it.NAME: it for it in _PLACES}
 
@@ -84,6 +87,7 @@ _TABLES: dict[str, tuple[Sequence[Field[Any]], Iterable[str]]] = {
     "job": (jobs.ATTEMPTS, ()),
     "events": (events.FIELDS, events.GROUPS),
     "commands": (COMMAND_FIELDS, ()),
+    "problems": (problem_fields.FIELDS, problem_fields.GROUPS),
 }
 
 

@@ -20,16 +20,17 @@ from flextui.screens.keys import Keymap, shown
 from flextui.screens.listing import Layout
 from flextui.screens.look import Look
 from flextui.screens.pace import Pace, stepped, word
-from flextui.screens.painted import Painted
+from flextui.screens.outside import Outside
 from flextui.screens.place import Place
 from flextui.screens.reach import NotReached, Reach
 from flextui.screens.trail import TOP, Location, Path, Trail, common
 from flextui.screens.view import View
 
-_LISTINGS = {"fleet": "nodes", "jobs": "jobs", "gpus": "gpus", "events": "events"}
+_LISTINGS = {"fleet": "nodes", "jobs": "jobs", "gpus": "gpus", "events": "events",
+             "problems": "problems"}  # fmt: skip
 
 
-class Roaming(Painted):
+class Roaming(Outside):
     """Knows where one is (`path`), was (`trail`) and what was left there (`memory`)."""
 
     def __init__(self, look: Look) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flextui.core.model.docs import Delta, FleetDoc, JobDoc, NodeDoc
+from flextui.core.model.docs import Delta, FleetDoc, JobDoc, NodeDoc, ProblemDoc
 
 
 class View:
@@ -13,6 +13,8 @@ class View:
         self.fleet: FleetDoc | None = None
         self.jobs: dict[str, JobDoc] = {}
         self.nodes: dict[str, NodeDoc] = {}
+        self.problems: dict[str, ProblemDoc] = {}
+        """By id, the worst first."""
         self.live = False
         self.trouble = ""
 
@@ -34,6 +36,8 @@ class View:
                 self.nodes.pop(name, None)
             else:
                 self.nodes[name] = node
+        if "problems" in delta:
+            self.problems = {it["id"]: it for it in delta["problems"]}
         self.live = True
         self.trouble = ""
 

@@ -17,6 +17,7 @@ from flextui.core.model.docs import (
     JobDoc,
     LogEvent,
     NodeDoc,
+    ProblemDoc,
 )
 
 GIB = 1 << 30
@@ -74,6 +75,15 @@ def task(index: int, state: str, attempts: list[AttemptDoc], reason: str = "") -
     }  # fmt: skip
 
 
+def problem(key: str, bad: str, what: str, command: str, action: str, **more: Any) -> ProblemDoc:
+    base = {
+        "id": key, "kind": key.partition(":")[0], "severity": bad, "since": START, "what": what,
+        "touches": "", "next": "", "action": action, "command": command, "node": None, "gpu": None,
+        "job": None, "attempt": None,
+    }  # fmt: skip
+    return cast(ProblemDoc, {**base, **more})
+
+
 def fleet_delta() -> Delta:
     """The fleet of the sketches: busy, mixed, with something wrong."""
     held = "carol: jupyter 31 GiB, no job"
@@ -117,8 +127,21 @@ def fleet_delta() -> Delta:
         "replacement_paused": "", "gpus_total": 26, "gpus_used": 18, "pending": 1, "running": 2,
         "problems": 3,
     }  # fmt: skip
+    problems = [
+        problem("node:gpu5", "critical", "gpu5: no answer for 38s", "declare-lost gpu5",
+                "declare-lost", node="gpu5", touches="dan/train-vit unknown",
+                next="if it is gone for good, say so: its work is then replaced"),
+        problem("fallen:j3", "critical", "web/chat-gw: crash loop: 4 failures in 10m, exit 137",
+                "logs j3", "logs", job="j3", touches="0 of 1 run", next="read why"),
+        problem("gpu:gpu4:GPU-3", "warning", "gpu4 GPU3: XID 79: fell off the bus, cordoned",
+                "uncordon gpu4:3", "uncordon", node="gpu4", gpu="3",
+                touches="gpu4 has one H100 80GB HBM3 less", next="when it is well again"),
+        problem("foreign:gpu2:carol", "notice", "gpu2 GPU 0: carol: jupyter 31GiB, no job",
+                "gpus gpu2", "node", node="gpu2", gpu="0", touches="1 GPUs blocked",
+                next="see the process; talk to its owner"),
+    ]  # fmt: skip
     return {
-        "revision": 1, "full": True, "fleet": fleet,
+        "revision": 1, "full": True, "fleet": fleet, "problems": problems,
         "jobs": {j["id"]: j for j in jobs}, "nodes": {n["name"]: n for n in nodes},
     }  # fmt: skip
 

@@ -17,31 +17,50 @@ from flextui.core.commands import (
     Cordon,
     DeclareLost,
     Drain,
+    Hold,
+    ListJobs,
+    ListNodes,
+    ListProblems,
+    ListQueue,
+    ListReservations,
     LogRequest,
     Plan,
+    Release,
+    Reserve,
     Restart,
     Revise,
     Scale,
     SetPriority,
     Show,
+    Shutdown,
     Source,
     Stop,
     Submit,
     TakeOver,
+    Unreserve,
+    Unstop,
+    Usage,
+    WhoAmI,
     Why,
 )  # fmt: skip
 from flextui.screens import places
 from flextui.screens.commandline import Line, line
 from flextui.screens.confirm import Confirm
 from flextui.screens.keys import Key, Keymap, chords
+from flextui.screens.number import Number
 from flextui.screens.place import Place
 from tests.screens.kit import running, until
 
-LOOKS = ("Plan", "Show", "Why", "ListEvents", "ListJobs", "ListNodes", "Check", "WhoAmI")
+LOOKS = (
+    "Plan", "Show", "Why", "ListEvents", "ListJobs", "ListNodes", "Check", "WhoAmI", "ListQueue",
+    "ListPlacement", "History", "Revisions",
+)  # fmt: skip
 WAYS: dict[str, tuple[str, ...]] = {
     "fleet": (), "node": ("j", "enter"), "gpu": ("4", "enter"),
     "gpus": ("4",), "jobs": ("2",), "job": ("2", "enter"),
-    "logs": ("2", "l"), "events": ("3",), "commands": ("2", "enter", "5"), "editor": ("n",),
+    "logs": ("2", "l"), "events": ("3",), "problems": ("6", "G"),
+    "commands": ("2", "enter", "5"), "editor": ("n",), "placement": ("7",), "queue": ("8",),
+    "revisions": ("2", "enter", "d"),
 }  # fmt: skip
 KEYMAP = Keymap(places.keys())
 
@@ -92,6 +111,9 @@ async def test_a_key_acts_only_if_it_says_so_and_then_leaves_its_command(
             await pilot.press("y")
             if isinstance(app.screen, Confirm):
                 await pilot.press("backspace", *app.screen._typed, "enter")
+        if isinstance(app.screen, Number):
+            assert key.acts
+            await pilot.press("3", "enter")
         did = [it for it in client.asked if type(it).__name__ not in LOOKS]
         if not key.acts:
             assert did == []
@@ -137,7 +159,14 @@ def test_what_help_tells_as_a_command_parses(key: Key) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        Stop(("j1", "j2"), "it's wrong"), Stop(("j1",)), Restart(("j1",)), Scale("web/api", 3),
+        Stop(("j1", "j2"), "it's wrong"), Stop(("j1",)), Stop(("j1",), "", 10.0), Unstop(("j1",)),
+        Hold(("j1",), "no data"), Release(("j1",)), Drain("gpu1", after_s=7.5),
+        Reserve("class", ("bob",), ("gpu1", "gpu2"), "4h", "2030-01-31T09:30", (0, 1)),
+        Reserve("all", ("group:ml",), ("all",), "4h", every="day", until="2030-07-01T00:00",
+                timezone="Europe/Berlin"),
+        Unreserve("class"), ListReservations(), ListProblems(), ListQueue(), ListJobs(),
+        ListJobs(limit=3), ListNodes(), Usage("project", "30d", "2030-01-31T09:30"), WhoAmI(),
+        Shutdown(), Restart(("j1",)), Scale("web/api", 3),
         SetPriority("j1", 80), Drain("gpu1"), Drain("gpu1", False), Drain("gpu1", True, "new PSU"),
         Cordon("gpu1"), Cordon("gpu1", "3", True, "XID 79"), Cordon("gpu1", "3", False, "no"),
         DeclareLost("gpu5"), TakeOver(), TakeOver(("gpu1",)), Check(), Check(("gpu1",)), Show("j1"),

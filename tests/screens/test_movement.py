@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from flextui.core.commands import Cordon, Drain, Restart, Scale, SetPriority, Stop
+from flextui.core.commands import Cordon, Drain, Restart, Scale, SetPriority, Stop, Unstop
 from flextui.screens.columns import Columns
 from flextui.screens.commands import Commands
 from flextui.screens.confirm import Confirm
@@ -15,6 +15,7 @@ from flextui.screens.events import Events
 from flextui.screens.fleet import Fleet
 from flextui.screens.goto import GoTo
 from flextui.screens.gpus import Gpus
+from flextui.screens.grace import Grace
 from flextui.screens.help import Help
 from flextui.screens.job import Job
 from flextui.screens.jobs import Jobs
@@ -295,25 +296,46 @@ async def test_the_keys_that_sort_are_those_of_the_list_that_has_the_focus() -> 
 async def test_a_stop_counts_down_and_can_be_taken_back() -> None:
     async with running(look=Look(undo_s=60.0)) as (app, pilot, client, _):
         await pilot.press("2", "s", "y")
+        await until(pilot, lambda: client.asked)
         assert re.search(r"stop web/chat-api in \d+s, u undoes", shown(app).splitlines()[0])
         await pilot.press("u")
         assert "undoes" not in shown(app)
+        await until(pilot, lambda: client.asked == [Stop(("j2",), after_s=60.0), Unstop(("j2",))])
         await pilot.press("u")
-        assert client.asked == []
         assert list(app._notifications)[-1].message == "nothing waits to be done"
 
 
-async def test_what_was_not_taken_back_is_done_when_its_time_is_over() -> None:
-    async with running(look=Look(undo_s=0.05)) as (_, pilot, client, _):
+async def test_the_core_waits_with_a_drain_and_undraining_takes_it_back() -> None:
+    async with running(look=Look(undo_s=60.0)) as (_, pilot, client, _):
         await pilot.press("j", "j", "j", "d", "y")
-        await until(pilot, lambda: Drain("gpu4") in client.asked)
+        await until(pilot, lambda: Drain("gpu4", after_s=60.0) in client.asked)
+        await pilot.press("u")
+        await until(pilot, lambda: client.asked[-1] == Drain("gpu4", False))
 
 
-async def test_leaving_does_what_was_said_yes_to() -> None:
-    async with running(look=Look(undo_s=60.0)) as (_, pilot, client, link):
-        await pilot.press("2", "s", "y", "j", "s", "y", "escape", "q")
+async def test_what_the_core_has_done_cannot_be_taken_back() -> None:
+    times = iter((0.0, 1.0, 1.0, 11.0))
+    grace = Grace(lambda: next(times))
+    grace.add("stop train", 10.0, [Unstop(("j1",))], [Stop(("j1",))])
+    assert grace.said.startswith("stop train in")
+    assert grace.take() is None
+
+
+async def test_leaving_does_what_was_said_yes_to_where_the_core_ends_with_it() -> None:
+    async with running(look=Look(undo_s=60.0), holds_core=True) as (_, pilot, client, link):
+        await pilot.press("2", "s", "y", "j", "s", "y")
+        await until(pilot, lambda: len(client.asked) == 2)
+        await pilot.press("escape", "q", "n")
         await until(pilot, lambda: link.handed_over is not None)
-        assert client.asked == [Stop(("j2",)), Stop(("j1",))]
+        assert sorted(it.jobs for it in client.asked[2:]) == [("j1",), ("j2",)]  # type: ignore[union-attr]
+        assert {it.after_s for it in client.asked[2:]} == {0.0}  # type: ignore[union-attr]
+
+
+async def test_leaving_a_core_elsewhere_leaves_it_to_that() -> None:
+    async with running(look=Look(undo_s=60.0)) as (_, pilot, client, link):
+        await pilot.press("2", "s", "y", "escape", "q")
+        await until(pilot, lambda: link.handed_over is not None)
+        assert client.asked == [Stop(("j2",), after_s=60.0)]
 
 
 async def test_restarts_and_cordons_wait_for_nothing() -> None:

@@ -1,0 +1,109 @@
+"""The one door through which the terminal changes the fleet: a question that says what will
+happen, read-only mode, the command, its outcome, and its line in the command log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flextui.core.commands import Command, CommandError
+from flextui.screens.commandline import line
+from flextui.screens.confirm import Confirm
+from flextui.screens.grace import Grace
+
+if TYPE_CHECKING:
+    from flextui.app import FlextuiApp
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """Something to do, as it is asked for and told."""
+
+    word: str
+    """`stop bob/train`."""
+    commands: Sequence[Command]
+    undo: Sequence[Command] = ()
+    """What takes it back while the core still waits; nothing: it is done at once."""
+    now: Sequence[Command] = ()
+    """What does it though the core would still wait."""
+
+
+class Door:
+    """Bound to one app; every method returns at once and tells the outcome in the app."""
+
+    def __init__(self, app: FlextuiApp) -> None:
+        self._app = app
+        self.grace = Grace()
+        """What was said yes to and can still be taken back."""
+
+    def undo(self) -> None:
+        """Take the newest thing back that isn't done yet."""
+        it = None if self._app.refuses("undoing") else self.grace.take()
+        if it is None:
+            self._app.tell("nothing waits to be done")
+        else:
+            self._start(Deed(f"{it.word}: taken back", it.undo), done="")
+        self._app.draw()
+
+    def hurry(self) -> None:
+        """Do at once what the core still waits with: nobody will be here to take it back."""
+        for it in self.grace.waiting:
+            self._start(Deed(it.word, it.now))
+
+    def run(self, command: Command, word: str) -> None:
+        """Do it without a question."""
+        self._do(Deed(word, [command]))
+
+    def _ask(self, question: str, detail: str, deed: Deed, typed: str = "") -> None:
+        if self._app.refuses(question.rstrip("?")):
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._start(deed)
+
+        self._app.push_screen(Confirm(question, detail, typed=typed), answered)
+
+    def _do(self, deed: Deed) -> None:
+        if not self._app.refuses(deed.word):
+            self._start(deed)
+
+    def _start(self, deed: Deed, done: str = ": done") -> None:
+        self._app.run_worker(self._call(deed, done), group="act")
+
+    async def _call(self, deed: Deed, done: str) -> None:
+        for command in deed.commands:
+            if await self.call(command, deed.word) is None:
+                return
+        if deed.undo:
+            self.grace.add(deed.word, self._app.look.undo_s, deed.undo, deed.now)
+            self._app.draw()
+        else:
+            self._app.tell(deed.word + done)
+
+    async def call(
+        self, command: Command, word: str, failed: Callable[[CommandError], None] | None = None
+    ) -> dict[str, Any] | None:
+        """Do one thing and log it; its answer, None when it wasn't done (that is told)."""
+        app = self._app
+        if app.refuses(word):
+            return None
+        said = line(command)
+        number = app.journal.begin(app.clock(), said) if said else 0
+        client = app.client
+        outcome = "no core is in reach; nothing was done"
+        try:
+            if client is not None:
+                answer = await client.call(command)
+                app.journal.end(number, "done")
+                return answer
+        except CommandError as error:
+            outcome = error.text
+            if failed is not None:
+                failed(error)
+        except ConnectionError as error:
+            outcome = f"the core went away, it may or may not be done: {error}"
+        app.journal.end(number, outcome, bad=True)
+        app.tell(f"{word}: {outcome}", bad=True)
+        return None

@@ -1,0 +1,100 @@
+"""Pure: what a question says will happen, from what the screens know of jobs and nodes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence, Set
+
+from flextui.core.model.docs import AttemptDoc, JobDoc, NodeDoc
+from flextui.screens import format as fmt
+from flextui.screens.view import View
+
+LISTED = 200
+END = "Their processes get SIGTERM, and after the grace time SIGKILL."
+NAMED = 4
+_LEAVING = (("service", "moves"), ("batch", "finishes"), ("system", "ends"))
+_WORDS = re.compile(r"[\w.-]+")
+
+
+def full(job: JobDoc) -> str:
+    """owner/name (id)."""
+    return f"{job['owner']}/{job['name']} ({job['id']})"
+
+
+def live(job: JobDoc) -> list[AttemptDoc]:
+    """The attempts that may be running."""
+    return [a for t in job["tasks"] for a in t["attempts"] if fmt.is_live(a["state"])]
+
+
+def running(job: JobDoc) -> str:
+    """What of a job may run now, and where."""
+    found = live(job)
+    if not found:
+        return "nothing of it runs now"
+    places = ", ".join(sorted({it["node"] for it in found}))
+    gpus = sum(len(it["gpus"]) for it in found)
+    held = f", {gpus} GPU{'s' if gpus > 1 else ''}" if gpus else ""
+    return f"{len(found)} attempt{'s' if len(found) > 1 else ''} on {places}{held}"
+
+
+def of_jobs(jobs: Sequence[JobDoc], effect: str, me: str, view: View) -> str:
+    """What acting on these jobs does: what runs, whose they are, who waits for their room."""
+    if len(jobs) == 1:
+        lines = [running(jobs[0]), effect]
+    else:
+        lines = [effect, *(f"{full(job)}: {running(job)}" for job in jobs[:LISTED])]
+        if len(jobs) > LISTED:
+            lines.append(f"and {len(jobs) - LISTED} more")
+    others = sorted({job["owner"] for job in jobs} - {me})
+    if others:
+        what = "it is" if len(jobs) == 1 else "some are"
+        lines.insert(0, f"Not yours: {what} {named(others)}'s.")
+    nodes = {it["node"] for job in jobs for it in live(job)}
+    lines += room_for(view, nodes, {job["id"] for job in jobs})
+    return "\n".join(lines)
+
+
+def room_for(view: View, nodes: Set[str], but: Collection[str]) -> list[str]:
+    """Who waits for what is held on these nodes."""
+    waiting = [
+        f"{job['owner']}/{job['name']}"
+        for job in view.jobs.values()
+        if job["state"] == "pending"
+        and job["id"] not in but
+        and not nodes.isdisjoint(_WORDS.findall(fmt.job_reason(job)))
+    ]
+    return [f"Waiting for room there: {named(waiting)}."] if waiting else []
+
+
+def of_drain(view: View, nodes: Sequence[NodeDoc]) -> str:
+    """What draining these nodes does, node by node."""
+    lines = ["No new work goes there. Batch jobs finish, services move."]
+    for node in nodes[:LISTED]:
+        kinds: dict[str, list[str]] = {"batch": [], "service": [], "system": []}
+        for job in _on(view, node["name"]):
+            kinds.setdefault(job["type"], []).append(f"{job['owner']}/{job['name']}")
+        told = [f"{word} {named(kinds[kind])}" for kind, word in _LEAVING if kinds[kind]]
+        lines.append(f"{node['name']}: {'; '.join(told) or 'nothing runs'}")
+    return "\n".join(lines)
+
+
+def of_loss(view: View, nodes: Sequence[NodeDoc]) -> str:
+    """What declaring these nodes lost does."""
+    lines = ["Their work is replaced without waiting. It may run twice if a node is only out of "
+             "sight."]  # fmt: skip
+    for node in nodes[:LISTED]:
+        jobs = [f"{it['owner']}/{it['name']}" for it in _on(view, node["name"])]
+        lines.append(f"{node['name']}: {named(jobs) if jobs else 'nothing of ours is there'}")
+    return "\n".join(lines)
+
+
+def _on(view: View, node: str) -> list[JobDoc]:
+    """The jobs with a live attempt on a node."""
+    return [job for job in view.jobs.values() if any(a["node"] == node for a in live(job))]
+
+
+def named(names: Iterable[str]) -> str:
+    """The first few, and how many more there are."""
+    known = list(names)
+    more = f" and {len(known) - NAMED} more" if len(known) > NAMED else ""
+    return ", ".join(known[:NAMED]) + more

@@ -1,0 +1,77 @@
+"""Another program in this terminal, and back: the screens wait, the core goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+
+from textual import work
+from textual.app import SuspendNotSupported
+
+from flextui.screens.commandline import Line
+from flextui.screens.journal import Journal
+from flextui.screens.painted import Painted
+
+STAY = "\nEnter goes back to flextui "
+
+
+class Outside(Painted):
+    """Knows how to hand the terminal over."""
+
+    journal: Journal
+
+    def tell(self, text: str, *, bad: bool = False) -> None:
+        """A line that goes by itself."""
+        raise NotImplementedError
+
+    @property
+    def link_words(self) -> tuple[str, ...]:
+        """Options that lead a command line to the same core."""
+        return ()
+
+    @work(exclusive=True, group="outside")
+    async def outside(self, line: Line, *, stay: bool = False) -> None:
+        """Run a command of flextui here, over the same core. With `stay` its output stands until
+        Enter is pressed."""
+        argv = [sys.executable, "-m", "flextui", *self.link_words, *line.argv]
+        number = self.journal.begin(self.clock(), line)
+        status = await self.hand_over(argv, STAY if stay else "")
+        if status is None:
+            self.journal.end(number, "this terminal can't be handed over", bad=True)
+            self.tell("this terminal can't be handed over", bad=True)
+        else:
+            self.journal.end(number, f"exit {status}" if status else "done", bad=False)
+
+    async def hand_over(self, argv: Sequence[str], stay: str = "") -> int | None:
+        """Run a program in this terminal to its end; its exit status, None where that can't be."""
+        try:
+            with self.suspend(), self._blind():
+                process = await asyncio.create_subprocess_exec(*argv)
+                status = await process.wait()
+                if stay:
+                    await asyncio.to_thread(_wait_for_enter, stay)
+                return status
+        except SuspendNotSupported:
+            return None
+        finally:
+            self.action_redraw()
+
+    @contextlib.contextmanager
+    def _blind(self) -> Iterator[None]:
+        """Nothing is painted, and Ctrl-C is the program's alone."""
+        self.away = True
+        before = signal.signal(signal.SIGINT, lambda *_: None)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+            self.away = False
+
+
+def _wait_for_enter(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+    sys.stdin.readline()
