@@ -19,6 +19,7 @@ from flextui.screens.leave import Leave
 from flextui.screens.look import Look
 from flextui.screens.pace import Pace
 from flextui.screens.painted import CLOCK_S
+from flextui.screens.setup import Setup
 from flextui.screens.trail import TOP
 from flextui.screens.typed import Typed
 
@@ -40,6 +41,10 @@ class Link(Protocol):
     @property
     def words(self) -> tuple[str, ...]:
         """Options that lead a command line to the same core."""
+        ...
+
+    async def setup(self) -> Setup | None:
+        """The first run, where nothing was set up yet."""
         ...
 
     async def open(self) -> Client:
@@ -65,6 +70,12 @@ class FlextuiApp(Typed):
             self.clock = pace.now
         self.refusal = ""
         """Why there is no way to a core; the app ends with it."""
+        self.setup: Setup | None = None
+        """The first run, while it goes on."""
+        self.set_up = asyncio.Event()
+        """It was left, whichever way."""
+        self._example = False
+        """The editor opens with an example once the fleet is there."""
 
     @property
     def link_words(self) -> tuple[str, ...]:
@@ -89,6 +100,7 @@ class FlextuiApp(Typed):
     @work(exclusive=True, group="follow")
     async def _follow(self) -> None:
         tries = 0
+        await self._guide()
         while True:
             try:
                 self.client = await self.link.open()
@@ -99,6 +111,9 @@ class FlextuiApp(Typed):
                     self.changed()
                     if delta["full"]:
                         self.collector.start(time.monotonic())
+                    if self._example:
+                        self._example = False
+                        self.action_new_job()
                 self.view.trouble = "the core ended"
             except LinkRefused as error:
                 self.refusal = str(error)
@@ -113,6 +128,23 @@ class FlextuiApp(Typed):
             self.draw()
             await asyncio.sleep(RETRY_S[min(tries, len(RETRY_S) - 1)])
             tries += 1
+
+    # ── the first run ──
+
+    async def _guide(self) -> None:
+        """Where nothing was set up yet, ask what the fleet is before its core is opened."""
+        self.setup = await self.link.setup()
+        if self.setup is not None:
+            self.view.trouble = "nothing is set up yet"
+            self.open("first-run")
+            await self.set_up.wait()
+            self.setup, self.view.trouble = None, ""
+
+    def begun(self, path: str) -> None:
+        """The inventory is written: on to the fleet, with an example job ready to submit."""
+        self.tell(f"written: {path}")
+        self._example = True
+        self.visit(TOP)
 
     # ── leaving ──
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from flextui import __version__
@@ -23,7 +25,7 @@ from flextui.core.client import CoreInfo
 from flextui.core.commands import Check, Command, CommandError, LogRequest
 from flextui.core.identity import own_identity
 from flextui.core.model.docs import CheckDoc, Delta, EventDoc, LogEvent
-from flextui.core.model.inventory import Inventory
+from flextui.core.model.inventory import NodeSpec
 from flextui.core.model.problems import nearest
 from flextui.core.ports import CoreIdentity, Loaded
 from flextui.core.start import load_inventory
@@ -72,31 +74,49 @@ async def _check_from_here(options: Options, names: Sequence[str]) -> list[Check
             raise CommandError("input", f"there is no node '{name}'{hint}")
     folder = paths.state_folder(options.state_dir)
     paths.prepare_state_folder(folder)
+    with _held(folder):
+        output.say("flextui: no core runs; checking from here")
+        loaded = await _load(folder)
+        fleet = Fleet(defaults=inventory.defaults, known_hosts=folder / "known_hosts")
+        return await checked(fleet, [it for it in inventory.nodes if it.name in names or not names],
+                             loaded)  # fmt: skip
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
     lock = paths.StateLock(folder)
     lock.acquire(__version__)
-    store = SqliteStore(folder)
     try:
-        output.say("flextui: no core runs; checking from here")
-        loaded = await asyncio.to_thread(store.load)
-        fleet = Fleet(defaults=inventory.defaults, known_hosts=folder / "known_hosts")
-        return await _check(fleet, inventory, loaded, names or known)
+        yield
     finally:
-        await store.close()
         lock.release()
 
 
-async def _check(
-    fleet: Fleet, inventory: Inventory, loaded: Loaded, names: Sequence[str]
-) -> list[CheckDoc]:
+async def _load(folder: Path) -> Loaded:
+    store = SqliteStore(folder)
+    try:
+        return await asyncio.to_thread(store.load)
+    finally:
+        await store.close()
+
+
+async def own_state(folder: Path) -> Loaded:
+    """The state of this directory's core, which doesn't run; its epoch has risen. Raises `Locked`,
+    `StoreError`."""
+    with _held(folder):
+        return await _load(folder)
+
+
+async def checked(fleet: Fleet, nodes: Sequence[NodeSpec], loaded: Loaded) -> list[CheckDoc]:
+    """The preflight of these nodes under that core's name. Closes the fleet."""
     owner = f"{own_identity().user}@{socket.gethostname()}"
     identity = CoreIdentity(loaded.core_id, loaded.epoch, owner)
     links = []
     try:
-        for node in inventory.nodes:
-            if node.name in names:
-                record = loaded.nodes.get(node.name)
-                root = (record.root_path, record.root_id) if record and record.root_id else None
-                links.append(fleet.open(node, identity, root, lambda _: None))
+        for node in nodes:
+            record = loaded.nodes.get(node.name)
+            root = (record.root_path, record.root_id) if record and record.root_id else None
+            links.append(fleet.open(node, identity, root, lambda _: None))
         found = await asyncio.gather(*(link.check() for link in links))
         return [row for rows in found for row in rows]
     finally:

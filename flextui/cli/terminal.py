@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
     from flextui.core.model.problems import BadInput
     from flextui.core.start import Core
     from flextui.screens.pace import Pace
+    from flextui.screens.setup import Setup
 
 
 def open_terminal(options: Options, flags: Flags) -> int:
     """Run the terminal to its end; the exit status."""
     link = TerminalLink(options)
-    app = _app(link, flags)
+    app = _app(link, flags, drafts=paths.state_folder(options.state_dir) / "drafts")
     asyncio.run(_run(app, link))
     if link.bad_inventory is not None:
         raise link.bad_inventory
@@ -57,7 +59,9 @@ def open_demo(flags: Flags, seed: int) -> int:
     return output.DONE
 
 
-def _app(link: Link, flags: Flags, pace: Pace | None = None) -> FlextuiApp:
+def _app(
+    link: Link, flags: Flags, pace: Pace | None = None, drafts: Path | None = None
+) -> FlextuiApp:
     """The app as it is to look. The terminal is asked while the slow imports run."""
     with Probe.of(sys.stdin, sys.stdout) as probe:
         from flextui.app import FlextuiApp
@@ -65,7 +69,7 @@ def _app(link: Link, flags: Flags, pace: Pace | None = None) -> FlextuiApp:
     encoding = sys.stdout.encoding or "ascii"
     config, problems = read_config(config_path(), places.known())
     looks = look(config, problems, flags, os.environ, encoding, probe.said)
-    return FlextuiApp(link, looks, pace)
+    return FlextuiApp(link, replace(looks, drafts=drafts), pace)
 
 
 async def _shown(app: FlextuiApp) -> None:
@@ -114,6 +118,20 @@ class TerminalLink:
     def told(self) -> bool:
         """Whether the core that is held here was told to end."""
         return self._core is not None and self._core.ended.is_set()
+
+    async def setup(self) -> Setup | None:
+        """The first run, where there is neither an inventory nor anything done without one."""
+        try:
+            if self._options != Options() or inventory_in_use(self._options) is not None:
+                return None
+        except Failure:
+            return None  # `open` tells it
+        from flextui.cli.firstrun import LocalSetup, wanted
+
+        folder = paths.state_folder()
+        if not wanted(folder) or paths.is_locked(folder):
+            return None
+        return LocalSetup(folder)
 
     async def open(self) -> Client:
         """A client. Raises ConnectionError (worth another try) and LinkRefused (not)."""

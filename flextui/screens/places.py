@@ -16,6 +16,8 @@ from flextui.screens.editor import Editor
 from flextui.screens.events import Events
 from flextui.screens.fields import events, gpus, jobs, nodes
 from flextui.screens.fields import problems as problem_fields
+from flextui.screens.firstrun import FIELDS as MACHINES
+from flextui.screens.firstrun import FirstRun
 from flextui.screens.fleet import Fleet
 from flextui.screens.goto import GoTo
 from flextui.screens.gpu import PROCESSES as GPU_PROCESSES
@@ -29,6 +31,7 @@ from flextui.screens.keys import Key
 from flextui.screens.leave import Leave
 from flextui.screens.listing import Field
 from flextui.screens.logs import Logs
+from flextui.screens.naming import Naming
 from flextui.screens.node import DEVICE_KEYS, DEVICES, PROCESS_KEYS, Node
 from flextui.screens.number import Number
 from flextui.screens.place import Place
@@ -43,10 +46,12 @@ from flextui.screens.widgets.logview import PAGER_KEYS
 if TYPE_CHECKING:
     from flextui.app import FlextuiApp
 
-_PLACES = (Fleet, Node, Gpu, Gpus, Jobs, Job, Logs, Events, Commands, Problems, Editor)
+_PLACES = (
+    Fleet, Node, Gpu, Gpus, Jobs, Job, Logs, Events, Commands, Problems, Editor, FirstRun,
+)  # fmt: skip
 PLACES: dict[str, type[Place]] = {it.NAME: it for it in _PLACES}
 PROMPTS: dict[str, type[Prompt[Any]]] = {
-    it.NAME: it for it in (Confirm, Number, Leave, GoTo, Columns, Help)
+    it.NAME: it for it in (Confirm, Number, Leave, Naming, GoTo, Columns, Help)
 }
 _MAKERS: dict[str, Callable[[Location, FlextuiApp], Place]] = {it.NAME: it for it in _PLACES}
 
@@ -87,6 +92,7 @@ _TABLES: dict[str, tuple[Sequence[Field[Any]], Iterable[str]]] = {
     "job": (jobs.ATTEMPTS, ()),
     "events": (events.FIELDS, events.GROUPS),
     "commands": (COMMAND_FIELDS, ()),
+    "first-run": (MACHINES, ()),
     "problems": (problem_fields.FIELDS, problem_fields.GROUPS),
 }
 

@@ -19,6 +19,8 @@ from flextui.core.model.docs import (
     NodeDoc,
     ProblemDoc,
 )
+from flextui.screens.setup import Setup
+from tests.screens import answers
 
 GIB = 1 << 30
 START = "2026-11-23T12:00:00Z"
@@ -209,6 +211,10 @@ class FakeLink:
         self.holds_core = holds_core
         self.handed_over: bool | None = None
         self.words: tuple[str, ...] = ()
+        self.first_run: Setup | None = None
+
+    async def setup(self) -> Setup | None:
+        return self.first_run
 
     async def open(self) -> Client:
         return self.client

@@ -50,13 +50,14 @@ from flextui.screens.keys import Key, Keymap, chords
 from flextui.screens.number import Number
 from flextui.screens.place import Place
 from tests.screens.kit import running, until
+from tests.screens.test_first_run_screen import FakeSetup
 
 LOOKS = (
     "Plan", "Show", "Why", "ListEvents", "ListJobs", "ListNodes", "Check", "WhoAmI", "ListQueue",
     "ListPlacement", "History", "Revisions",
 )  # fmt: skip
 WAYS: dict[str, tuple[str, ...]] = {
-    "fleet": (), "node": ("j", "enter"), "gpu": ("4", "enter"),
+    "first-run": (), "fleet": (), "node": ("j", "enter"), "gpu": ("4", "enter"),
     "gpus": ("4",), "jobs": ("2",), "job": ("2", "enter"),
     "logs": ("2", "l"), "events": ("3",), "problems": ("6", "G"),
     "commands": ("2", "enter", "5"), "editor": ("n",), "placement": ("7",), "queue": ("8",),
@@ -82,6 +83,10 @@ def strokes(key: Key) -> list[str]:
 
 
 async def go(app: FlextuiApp, pilot: Pilot[None], place: str) -> None:
+    if place == "first-run":
+        app.setup = setup = FakeSetup()
+        setup.trusted.append("gpu1")
+        app.open(place)
     await pilot.press(*WAYS[place])
     await until(pilot, lambda: app.path[-1][0] == place)
     if place == "editor":

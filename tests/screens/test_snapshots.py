@@ -23,6 +23,7 @@ from flextui.screens.history import EVERY_S, History
 from flextui.screens.look import Look
 from flextui.screens.prompt import Prompt
 from tests.screens.fake_client import FakeClient, FakeLink
+from tests.screens.test_first_run_screen import FakeSetup
 
 FOLDER = Path(__file__).resolve().parents[1] / "snapshots"
 NOON = 1795522800.0
@@ -52,6 +53,8 @@ PLACES: dict[str, tuple[str, ...]] = {
     "stop": ("2", "s"),
     "stop-many": ("2", "*", "s"),
     "read-only": ("ctrl+r",),
+    "first-run": ("j",),
+    "first-run-name": ("enter",),
 }
 
 
@@ -131,7 +134,9 @@ async def drawn(place: str, size: tuple[int, int], theme: str) -> FlextuiApp:
         async with asyncio.timeout(20):
             while not app.view.nodes:
                 await pilot.pause()
-        remember(app.history, list(app.view.nodes.values()))
+        if place.startswith("first-run"):
+            app.setup = FakeSetup()
+            app.open("first-run")
         await pilot.press(*PLACES[place])
         app.clear_notifications()
         await settled(app, pilot)

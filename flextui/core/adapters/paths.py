@@ -192,7 +192,12 @@ def find_inventory(explicit: str | Path | None = None) -> Path | None:
             return path
     places = (
         Path.cwd() / INVENTORY,
-        Path(platformdirs.user_config_dir("flextui", appauthor=False)) / INVENTORY,
+        user_inventory(),
         Path("/etc/flextui") / INVENTORY,
     )
     return next((path.resolve() for path in places if path.is_file()), None)
+
+
+def user_inventory() -> Path:
+    """The inventory in the user's config folder."""
+    return Path(platformdirs.user_config_dir("flextui", appauthor=False)) / INVENTORY

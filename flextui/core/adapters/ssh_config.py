@@ -103,6 +103,17 @@ class ClientConfig:
         found.setdefault("port", (str(default_port or 22),))
         return search.result()
 
+    def names(self) -> list[str]:
+        """The hosts that the user's own files name, in their order: no patterns, nothing of a
+        Match. Raises ConfigError."""
+        self._refresh()
+        found: dict[str, None] = {}
+        for line in self._lines:
+            if line.conditions and all(kind == "host" for kind, _, _ in line.conditions):
+                names = line.conditions[-1][2]
+                found.update(dict.fromkeys(it for it in names if not set(it) & set("*?!")))
+        return list(found)
+
     def _refresh(self) -> None:
         if self._stamps is not None and all(
             _stamp(path) == stamp for path, stamp in self._stamps.items()

@@ -103,7 +103,7 @@ def inventory_text() -> str:
     lines += [f"users: {{admins: [{', '.join(ADMINS)}]}}", "projects:"]
     for name, (members, more) in PROJECTS.items():
         lines.append(f"  {name}: {{members: [{', '.join(members)}], {more}}}")
-    lines.append("policy: {queue: fair-share, backfill: true, preemption: true}")
+    lines.append("policy: {queue: fair-share, backfill: true, preemption: true, log_copy: 0}")
     return "\n".join(lines) + "\n"
 
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import sys
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 from flextui.core.demo.load import Work
 from flextui.core.model.docs import LogEvent
+from flextui.core.ports import SearchRequest, TailRequest
 
 CHUNK = 32 * 1024
 Line = tuple[float, str, str]
@@ -50,28 +55,75 @@ class Output:
     def _tail(self, stream: str, lines: int) -> list[str]:
         return self._text[stream].decode().splitlines()[-lines:]
 
-    def begin(self, stream: str, last_lines: int | None) -> int:
-        """The offset of the last lines; of the first byte without a number."""
-        if last_lines is None:
-            return 0
-        marks = self._marks[stream]
-        if not last_lines or not marks:
-            return len(self._text[stream])
-        return marks[max(0, len(marks) - last_lines)][0]
+    def size(self, stream: str) -> int:
+        """Bytes of a stream so far."""
+        return len(self._text[stream])
 
-    def pieces(self, stream: str, start: int) -> Iterator[LogEvent]:
+    def part(self, stream: str, ask: TailRequest) -> tuple[int, int | None]:
+        """Where to begin in a stream and where to stop; None: at its end. As an agent has it."""
+        end = (ask.until or {}).get(stream)
+        start = (ask.start or {}).get(stream)
+        if start is not None:
+            return start, end if ask.limit is None else min(start + ask.limit, end or sys.maxsize)
+        found = []
+        if ask.last_lines is not None:
+            found.append(self.around(stream, end or self.size(stream), ask.last_lines, 0)[0])
+        if ask.since_ms is not None:
+            marks = self._marks[stream]
+            at = bisect_left(marks, ask.since_ms / 1000, key=lambda mark: mark[1])
+            found.append(marks[at][0] if at < len(marks) else self.size(stream))
+        begin = min(found, default=0)
+        if ask.limit is not None:
+            if ask.since_ms is not None and ask.last_lines is None:
+                end = min(begin + ask.limit, end or sys.maxsize)
+            else:
+                begin = max(begin, (end or self.size(stream)) - ask.limit)
+        return begin, end
+
+    def around(self, stream: str, position: int, before: int, after: int) -> tuple[int, int]:
+        """From where `before` lines before a position begin, to where `after` lines from it end."""
+        marks = self._marks[stream]
+        at = bisect_left(marks, position, key=lambda mark: mark[0])
+        first, last = max(0, at - before), at + after
+        begin = marks[first][0] if first < len(marks) else self.size(stream)
+        return begin, marks[last][0] if last < len(marks) else self.size(stream)
+
+    def pieces(self, stream: str, start: int, stop: int | None = None) -> Iterator[LogEvent]:
         """What there is from an offset on, in bounded pieces with the times of their lines."""
         data, marks = self._text[stream], self._marks[stream]
-        while start < len(data):
-            end = min(len(data), start + CHUNK)
-            if end < len(data):
+        stop = len(data) if stop is None else min(stop, len(data))
+        while start < stop:
+            end = min(stop, start + CHUNK)
+            if end < stop:
                 end = data.rindex(b"\n", start, end) + 1
-            yield {
-                "kind": "data", "attempt": self._attempt, "node": self._node, "stream": stream,
-                "at": start, "to": end, "text": data[start:end].decode(),
-                "marks": [[float(o), at * 1000] for o, at in marks if start <= o < end],
-            }  # fmt: skip
+            first = max(0, bisect_right(marks, start, key=lambda mark: mark[0]) - 1)
+            last = bisect_left(marks, end, key=lambda mark: mark[0])
+            text = data[start:end].decode("utf-8", "replace")
+            told = self.event("data", stream, text)
+            told["at"], told["to"] = start, end
+            told["marks"] = [[float(offset), at * 1000] for offset, at in marks[first:last]]
+            yield told
             start = end
+
+    def hits(self, stream: str, ask: SearchRequest) -> LogEvent:
+        """The lines of a stream that a search is for. Raises re.error."""
+        regex = re.compile(ask.pattern, re.IGNORECASE if ask.ignore_case else 0)
+        lines = self._text[stream].decode().split("\n")
+        found = [
+            [float(offset), at * 1000]
+            for (offset, at), line in zip(self._marks[stream], lines, strict=False)
+            if (regex.search(line) is not None) != ask.inverse
+        ]
+        told = self.event("hits", stream)
+        told["hits"] = found[len(found) - ask.most :] if ask.most else []
+        told["count"], told["whole"] = len(found), True
+        return told
+
+    def event(self, kind: Any, stream: str = "", text: str = "") -> LogEvent:
+        """An event of this attempt's log."""
+        return LogEvent(
+            kind=kind, attempt=self._attempt, node=self._node, stream=stream, at=0, to=0, text=text
+        )
 
 
 def lines(work: Work, name: str, began: float, seed: str) -> Iterator[Line]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from random import Random
@@ -32,9 +32,11 @@ from flextui.core.ports import (
     AbandonAttempt,
     AckAttempts,
     Effect,
+    LogAsk,
+    SearchRequest,
+    SpotsRequest,
     StartAttempt,
     StopAttempt,
-    TailRequest,
 )
 
 if TYPE_CHECKING:
@@ -244,27 +246,33 @@ class DemoNode:
 
     # ── questions ──────────────────────────────────────────────────────────────────────────────
 
-    async def tail(self, request: TailRequest) -> AsyncGenerator[LogEvent, None]:
-        run = self.machine.runs.get(request.attempt) or self._world.kept.get(request.attempt)
+    async def tail(self, request: LogAsk) -> AsyncGenerator[LogEvent, None]:
         if self.machine.down is not None:
             raise ConnectionError(f"{self.name} isn't connected: {self.machine.down.text}")
-        ended: LogEvent = {
-            "kind": "eof", "attempt": request.attempt, "node": self.name, "stream": "",
-            "at": 0, "to": 0, "text": "",
-        }  # fmt: skip
-        if run is None:
-            yield {**ended, "kind": "notice", "text": "its log is gone from the node"}
-            yield ended
+        if isinstance(request, SearchRequest):
+            for event in self._hits(request):
+                yield event
             return
-        run.output.grow(min(run.ended, self._world.now))
-        start = request.start or {}
-        told = {
-            it: start[it] if it in start else run.output.begin(it, request.last_lines)
-            for it in request.streams
-        }
+        run = self._run(request.attempt)
+        if run is None:
+            output = logs.Output(self.name, request.attempt, iter(()))
+            yield output.event("notice", text="its log is gone from the node")
+            yield output.event("eof")
+            return
+        if isinstance(request, SpotsRequest):
+            for spot in request.spots:
+                begin, end = run.output.around(
+                    request.stream, spot, request.context, 1 + request.context
+                )
+                for event in run.output.pieces(request.stream, begin, end):
+                    yield event
+            yield run.output.event("eof")
+            return
+        parts = {stream: run.output.part(stream, request) for stream in request.streams}
+        told = {stream: begin for stream, (begin, _) in parts.items()}
         while True:
-            for stream in told:
-                for event in run.output.pieces(stream, told[stream]):
+            for stream, (_, stop) in parts.items():
+                for event in run.output.pieces(stream, told[stream], stop):
                     yield event
                     told[stream] = event["to"]
             if not request.follow or run.exit is not None:
@@ -273,7 +281,26 @@ class DemoNode:
             if self.machine.down is not None:
                 raise ConnectionError(f"the link to {self.name} broke")
             run.output.grow(min(run.ended, self._world.now))
-        yield ended
+        over = run.output.event("eof")
+        over["told"] = {stream: [begin, told[stream]] for stream, (begin, _) in parts.items()}
+        yield over
+
+    def _run(self, attempt: str) -> Run | None:
+        """A run whose log can still be read, up to now."""
+        run = self.machine.runs.get(attempt) or self._world.kept.get(attempt)
+        if run is not None:
+            run.output.grow(min(run.ended, self._world.now))
+        return run
+
+    def _hits(self, request: SearchRequest) -> Iterator[LogEvent]:
+        over = logs.Output(self.name, "", iter(()))
+        try:
+            for run in filter(None, map(self._run, request.attempts)):
+                for stream in request.streams:
+                    yield run.output.hits(stream, request)
+        except re.error as error:
+            yield over.event("notice", text=f"no regular expression: {error}")
+        yield over.event("eof")
 
     async def check(self) -> list[CheckDoc]:
         await asyncio.sleep(0)
