@@ -12,6 +12,7 @@ from typing import Protocol
 from flextui.core.events import NodeEvent
 from flextui.core.model.docs import CheckDoc, EventDoc, JobDoc, LogEvent, RevisionDoc
 from flextui.core.model.inventory import NodeSpec, Reservation
+from flextui.core.model.records import quick
 from flextui.core.model.revisions import Revision
 from flextui.core.model.state import Account, Attempt, Job, Meter, Node, Now, RunTimes, Task
 from flextui.core.model.usage import UsageKey, UsageQuery, UsageRow, Used
@@ -19,6 +20,7 @@ from flextui.core.model.usage import UsageKey, UsageQuery, UsageRow, Used
 # ── effects: what the engine tells a node, after the intent is durable ─────────────────────────
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class StartAttempt:
     """Run this. Idempotent on the node: the same attempt never starts twice."""

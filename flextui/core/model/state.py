@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flextui.core.model.ids import TaskKey
+from flextui.core.model.records import quick
 
 if TYPE_CHECKING:
     from flextui.core.model.inventory import Inventory, NodeSpec, Reservation
@@ -124,6 +125,7 @@ class Job:
         return f"{self.owner}/{self.name}"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Task:
     """One replica. `node` is set for a system job's task: the only node it may run on."""
@@ -153,6 +155,7 @@ class Task:
     """Seconds that preempted attempts ran whose work the job keeps (`preempt: resume`)."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One execution of a task on one node; never reused."""
@@ -463,6 +466,7 @@ class RunTimes:
     """Level → the part that ends in it, with what is known of more general kinds."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything, at one revision.

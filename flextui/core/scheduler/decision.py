@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flextui.core.model.ids import TaskKey
+from flextui.core.model.records import quick
 from flextui.core.model.state import Job, StopRequest, Task
 
 if TYPE_CHECKING:
     from flextui.core.scheduler.order import Factor
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Placement:
     """Start the task's next attempt there, with these devices."""
@@ -70,6 +72,7 @@ class Note:
     node: str | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Decision:
     """Everything that should change now. Records are whole replacements."""
