@@ -35,6 +35,7 @@ def packing_figures(packed: Packed, seed: int) -> dict[str, Any]:
         "placed": packed.placed,
         "decisions": packed.decisions,
         "seconds": round(packed.seconds, 3),
+        "processor_seconds": round(packed.processor_s, 3),
         "decisions_per_second": round(packed.decisions / packed.seconds) if packed.seconds else 0,
         "curve": [[round(asked, 4), round(had, 4)] for asked, had in packed.curve],
     }
