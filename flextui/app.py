@@ -91,7 +91,6 @@ class FlextuiApp(Typed):
             self.tell(first + (more if len(self.look.problems) > 1 else ""), bad=True)
 
     def _tick(self) -> None:
-        self.history.take(time.monotonic(), self.view.nodes.values())
         self.changed()
         self.collector.moment(time.monotonic())
 
@@ -105,6 +104,7 @@ class FlextuiApp(Typed):
             try:
                 self.client = await self.link.open()
                 self.info = self.client.info
+                self.history.forget()
                 tries = 0
                 async for delta in self.client.watch():
                     self.view.apply(delta)

@@ -28,6 +28,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "edit": ("edit", "rollback"),
     "jobs": ("jobs", "show", "why", "wait"),
     "queue": ("queue",),
+    "placement": ("placement",),
     "problems": ("problems",),
     "logs": ("logs",),
     "act": ("stop", "restart", "scale", "priority", "hold", "release"),

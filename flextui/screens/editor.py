@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on, work
@@ -12,7 +13,7 @@ from textual.widgets import Static, TextArea
 from flextui.core.commands import CommandError, Plan, Source, Submit
 from flextui.core.model.problems import BadInput
 from flextui.screens.format import safe_lines
-from flextui.screens.job import waiting_lines
+from flextui.screens.fields.why import text_lines
 from flextui.screens.keys import Bound, Key
 from flextui.screens.place import Place
 from flextui.screens.trail import Location
@@ -179,4 +180,4 @@ def task_lines(task: dict[str, Any]) -> list[str]:
         gpus = f", {len(task['gpus'])} GPUs" if task.get("gpus") else ""
         return [f"  now would go to {task['node']}{gpus}"]
     lines = [f"  would wait: {task.get('reason') or task.get('summary', '')}"]
-    return lines + [f"    {line}" for line in waiting_lines(task.get("why") or task)]
+    return lines + [f"    {line}" for line in text_lines(task.get("why") or task, 60, time.time())]

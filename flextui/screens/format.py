@@ -10,6 +10,8 @@ import re
 from datetime import datetime
 from typing import NamedTuple
 
+from rich.cells import cell_len, set_cell_size
+
 from flextui.core.model.docs import GpuDoc, JobDoc, NodeDoc
 from flextui.core.model.terminal import neutralise
 
@@ -73,6 +75,36 @@ def safe_lines(text: str) -> str:
     return "\n".join(map(safe, text.split("\n")))
 
 
+def cut(text: str, width: int) -> str:
+    """A text as exactly so many cells, safe to draw: filled with blanks, or its end left out."""
+    text = safe(text)
+    if cell_len(text) <= width:
+        return set_cell_size(text, width)
+    return set_cell_size(text, width - 1) + "…"
+
+
+def wrapped(text: str, width: int, hang: int = 0) -> list[str]:
+    """A text in lines of at most so many cells, broken between words where that can be; those
+    after the first begin `hang` cells in. At least one line."""
+    width = max(8, width)
+    hang = min(hang, width // 2)
+    found, line, room = [], "", width
+    for word in safe(text).split(" "):
+        while cell_len(word) > room and cell_len(word) > width - hang:
+            if line.strip():
+                found.append(line)
+                line, room = " " * hang, width - hang
+            piece = set_cell_size(word, room).rstrip()
+            found.append(line + piece)
+            word, line, room = word[len(piece) :], " " * hang, width - hang
+        if cell_len(word) > room:
+            found.append(line)
+            line, room = " " * hang, width - hang
+        line += word + " "
+        room -= cell_len(word) + 1
+    return [it.rstrip() for it in [*found, line]]
+
+
 def to_ascii(text: str) -> str:
     """The same text, as long, for a terminal that draws no more than ASCII."""
     return text.translate(_ASCII)
@@ -89,6 +121,16 @@ def parse_time(text: str | None) -> float | None:
     if not text:
         return None
     return datetime.fromisoformat(text).timestamp()
+
+
+def day_clock(at: str | None, now: float) -> str:
+    """A local time to the second, with its day where that isn't today: at most 14 cells."""
+    wall = parse_time(at)
+    if wall is None:
+        return "–"
+    then, today = datetime.fromtimestamp(wall), datetime.fromtimestamp(now)
+    same = then.date() == today.date()
+    return then.strftime("%H:%M:%S" if same else "%m-%d %H:%M:%S")
 
 
 def age(since: str | None, now: float) -> str:

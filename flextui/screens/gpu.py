@@ -1,4 +1,4 @@
-"""One GPU: its last hour as this terminal saw it, what it is, and who holds it."""
+"""One GPU: its last hour, what it is, and who holds it."""
 
 from __future__ import annotations
 
@@ -10,22 +10,20 @@ from textual.widgets import Static
 
 from flextui.core.model.docs import GpuDoc, NodeDoc
 from flextui.screens import format as fmt
-from flextui.screens.fields import gpus
+from flextui.screens.fields import charts, gpus
 from flextui.screens.fleet import SIGNS
-from flextui.screens.history import EVERY_S, Track, chart
 from flextui.screens.keys import Key
 from flextui.screens.place import Place
 from flextui.screens.table import Table
 from flextui.screens.trail import Location
 from flextui.screens.view import View
 from flextui.screens.widgets.grid import Grid, sort_keys
+from flextui.screens.widgets.sheet import Sheet
 
 if TYPE_CHECKING:
     from flextui.app import FlextuiApp
 
 PROCESSES = tuple(it for it in gpus.PROCESSES if it.name != "gpu")
-LABEL = 12
-"""Cells before each line of a chart."""
 
 
 class Gpu(Place):
@@ -42,13 +40,13 @@ class Gpu(Place):
     )  # fmt: skip
     OPENS = "job"
     HELP = (
-        "One device. The charts go back an hour at most, to when this terminal was opened; each "
-        "column shows the highest value of its time."
+        "One device. The charts go back an hour, or to the core's start; each column shows the "
+        "highest value of its time."
     )
     LEGEND = SIGNS
     DEFAULT_CSS = """
     Gpu #facts { height: auto; max-height: 40%; padding: 0 1; }
-    Gpu #charts { height: auto; padding: 1 1 0 1; color: $text-success; }
+    Gpu #charts { height: auto; max-height: 60%; margin-top: 1; }
     Gpu #holders { height: 1fr; min-height: 3; margin-top: 1; }
     """
 
@@ -57,7 +55,8 @@ class Gpu(Place):
         super().__init__(location, f"fleet ▸ {self.node_name}:{self.index}")
         self._table = Table(PROCESSES, layout=app.layout("gpu"))
         self._facts = Static(id="facts", markup=False)
-        self._charts = Static(id="charts", markup=False)
+        self._charts = Sheet(id="charts")
+        self._charts.can_focus = False
         self._grid = Grid(self._table, empty="no process holds its memory", id="holders")
 
     def content(self) -> ComposeResult:
@@ -83,13 +82,19 @@ class Gpu(Place):
         else:
             node, gpu = found
             self._facts.update(fmt.safe_lines(facts(node, gpu)))
-            width = max(10, self.app.size.width - LABEL - 3)
-            height = max(1, min(8, (self.app.size.height - 14) // 2))
-            track = self.app.history.of(gpu["uuid"])
-            self._charts.update(charts(track, width, height))
+            self._draw_charts(node, gpu)
             held = {key: it for key, it in gpus.holders(node).items() if it.gpu is gpu}
             self._table.sync(held, self.app.now(), self.pattern)
         self._grid.show()
+
+    def _draw_charts(self, node: NodeDoc, gpu: GpuDoc) -> None:
+        width = max(20, self.app.size.width - 3)
+        across, _ = charts.fitting(width, 4)
+        height = max(1, min(8, (self.app.size.height - 14) * across // 4 - 1))
+        past = self.app.history.of(self.node_name)
+        lines = charts.node_lines(node, past, width, height, only=gpu["uuid"])
+        self._charts.styles.height = len(lines)
+        self._charts.show(len(lines), lambda at: lines[at])
 
     @on(Grid.Opened, "#holders")
     def _open(self, event: Grid.Opened) -> None:
@@ -133,18 +138,4 @@ def facts(node: NodeDoc, gpu: GpuDoc) -> str:
         lines.append("held by " + ", ".join(gpu["jobs"]))
     elif gpu["reason"]:
         lines.append(gpu["reason"])
-    return "\n".join(lines)
-
-
-def charts(track: Track, width: int, height: int) -> str:
-    """Utilisation over memory, with their scale."""
-    lines: list[str] = []
-    for name, samples in (("busy", track.busy), ("memory", track.memory)):
-        for number, line in enumerate(chart(samples, width, height)):
-            label = f"{name:<7}100%" if number == 0 else "0%" if number == height - 1 else ""
-            lines.append(f"{label:>11} {line}")
-    seen = len(track.busy) * EVERY_S
-    per = max(1, -(-len(track.busy) // width))
-    begins = f"{fmt.span_of(min(seen, width * per * EVERY_S))} ago"
-    lines.append(" " * LABEL + begins + " " * max(1, width - len(begins) - 3) + "now")
     return "\n".join(lines)

@@ -1,49 +1,77 @@
-"""One job: its tasks and attempts, and for what waits, the whole reason."""
+"""One job: its attempts, its tasks over time, why it waits, its spec, and what it uses."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from textual import work
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
+from textual.widget import Widget
 from textual.widgets import Static
 
-from flextui.core.commands import CommandError, Why
-from flextui.core.model.docs import JobDoc
+from flextui.core.commands import Command, CommandError, History, Show, Why
+from flextui.core.model.docs import HistoryDoc, JobDoc
 from flextui.screens import format as fmt
+from flextui.screens.fields import charts, timeline, why
 from flextui.screens.fields.jobs import ATTEMPTS, tries
+from flextui.screens.fields.yamltext import coloured
 from flextui.screens.fleet import SIGNS
+from flextui.screens.format import Cell, Span
 from flextui.screens.keys import Key
-from flextui.screens.place import Place
+from flextui.screens.listing import Filter
+from flextui.screens.sections import Sectioned
 from flextui.screens.table import Table
 from flextui.screens.trail import Location
 from flextui.screens.view import View
-from flextui.screens.waiting import expected_text, factor_text
 from flextui.screens.widgets.grid import Grid, sort_keys
 
 if TYPE_CHECKING:
     from flextui.app import FlextuiApp
 
+ASK_S = {"why": 1.0, "use": 5.0, "spec": 2.0, "show": 5.0}
+"""How often the core is asked at most."""
+ATTEMPT_KEYS = sort_keys(ATTEMPTS)
 
-class Job(Place):
-    """Attempts above, facts and reasons below."""
+
+class Job(Sectioned):
+    """Facts, and below them the part that was chosen."""
 
     NAME = "job"
+    SECTIONS = ("attempts", "timeline", "why", "spec", "use")
+    KINDS = ("attempts",)
     KEYS: ClassVar[tuple[Key, ...]] = (
         Key("logs", "l, right", "what the attempt prints", command="logs -f JOB"),
+        Key("attempts", "a", "its attempts", "section('attempts')", command="show JOB"),
+        Key("timeline", "t", "its tasks over time", "section('timeline')", command="show JOB"),
+        Key("why", "w", "why it waits, all of it", "section('why')", command="why JOB"),
+        Key("spec", "i", "its spec", "section('spec')", command="show JOB"),
+        Key("use", "m", "what it uses: GPUs, CPUs, memory over its life", "section('use')",
+            command="history --job JOB"),
+        Key("revisions", "d", "what was changed: its specs, each compared with the one before",
+            short="diff", command="revisions JOB"),
+        Key("history", "h", "its events", command="events --job JOB"),
+        Key("zoom", "z", "the timeline: all of it, or the last day, hours, minutes"),
         Key("stop", "s", "stop", short="stop", command="stop JOB", acts=True),
         Key("restart", "r", "restart", short="restart", command="restart JOB", acts=True),
-        Key("edit", "e", "edit and submit again", short="edit", command="submit FILE"),
-        Key("yank", "y", "yank the name", short="yank"),
-        *sort_keys(ATTEMPTS),
-    )
+        Key("priority", "p", "set the priority", command="priority JOB 50", acts=True),
+        Key("scale", "c", "set how many replicas a service has", command="scale JOB 3", acts=True),
+        Key("hold", "H", "hold back, or release", command="hold JOB", acts=True),
+        Key("enter-it", "x", "a shell in the attempt", short="shell", command="exec JOB"),
+        Key("edit", "e", "change it, or submit it again", short="edit", command="edit JOB"),
+        Key("yank", "y", "yank the name; where the spec shows, the spec", short="yank"),
+    )  # fmt: skip
     OPENS = "logs"
-    HELP = "The job's tasks with every attempt made, newest first, and why it waits."
-    LEGEND = SIGNS
+    HELP = (
+        "The job's tasks with every attempt made, newest first, and why it waits. The parts have "
+        "a key each; the same key again leads back to the attempts."
+    )
+    LEGEND = (*SIGNS, *timeline.LEGEND)
     DEFAULT_CSS = """
-    Job #facts { height: auto; max-height: 50%; padding: 0 1 1 1; }
+    Job #facts { height: auto; max-height: 50%; padding: 0 1; }
+    Job #tabs { margin-top: 1; }
     Job #why { height: auto; max-height: 45%; padding: 1 1 0 1; background: $surface; }
     Job #why.empty { display: none; }
     """
@@ -51,36 +79,100 @@ class Job(Place):
     def __init__(self, location: Location, app: FlextuiApp) -> None:
         self.job_id = location[1]
         job = app.view.jobs.get(self.job_id)
-        super().__init__(location, f"jobs ▸ {job['name'] if job else self.job_id}")
-        self._asked = -1.0
+        title = f"jobs ▸ {job['name'] if job else self.job_id}"
+        super().__init__(location, title, app, location[2] if len(location) > 2 else "")
+        self._asked: dict[str, float] = {}
+        self._stored: JobDoc | None = None
+        self._answer: dict[str, Any] = {}
+        self._past: HistoryDoc | None = None
+        self._spec: tuple[object, list[Cell], str] = (None, [], "")
+        self._zoomed = 0
         self._table = Table(ATTEMPTS, layout=app.layout("job"))
         self._facts = Static(id="facts", markup=False)
-        self._grid = Grid(self._table, empty="no attempt yet", id="attempts")
+        self._grid = Grid(self._table, kind="attempts", empty="no attempt yet", id="attempts")
         self._reasons = Static(id="reasons", markup=False)
         self._why = VerticalScroll(self._reasons, id="why", classes="empty")
+        self._why.can_focus = False
 
     def content(self) -> ComposeResult:
         yield self._facts
+        yield self._tabs
         yield self._grid
         yield self._why
+        yield self._sheet
 
-    def home_focus(self) -> Grid:
+    def first_list(self) -> Grid:
         return self._grid
 
+    def list_widgets(self) -> list[Widget]:
+        return [self._grid, self._why]
+
+    @property
+    def doc(self) -> JobDoc | None:
+        """The job as the view has it, or as the store has it when it ended long ago."""
+        return self.app.view.jobs.get(self.job_id) or self._stored
+
+    # ── drawing ──
+
     def show_view(self, view: View) -> None:
-        job = view.jobs.get(self.job_id)
+        job = self.doc
         if job is None:
-            self._facts.update(f"{self.job_id} has left the view: flextui show {self.job_id}")
+            self._facts.update(f"asking for {self.job_id} …")
+            self._ask("show", Show(self.job_id))
+            self._tabs.show((), "")
             return
-        self._facts.update(facts(job, self.app.now()))
-        self._table.sync(tries(job), self.app.now(), self.pattern)
+        now = self.app.now()
+        self._facts.update(facts(job, now))
+        self._table.sync(tries(job), now, self.pattern)
         self._grid.show()
-        waits = any(t["state"] == "pending" for t in job["tasks"]) and not job["ended_at"]
-        if waits and time.monotonic() - self._asked > 1.0:
-            self._asked = time.monotonic()
-            self._ask_why()
-        elif not waits:
+        if waits(job):
+            self._ask("why", Why(self.job_id))
+        elif self.listed:
             self._explain(last_words(job))
+        self.draw_sections(view)
+
+    def draw_page(self, view: View) -> None:
+        job, now, width = self.doc, self.app.now(), self.page_width
+        if job is None:
+            return
+        if self.section == "timeline":
+            self._draw_timeline(job, view, now)
+            return
+        if self.section == "use":
+            self._ask("use", History(job=self.job_id))
+            lines = charts.job_lines(self._past, width, 2 if self.size.height < 36 else 3)
+        elif self.section == "spec":
+            if self._spec[0] != _version(job):
+                self._ask("spec", Show(self.job_id))
+            lines = self._spec[1] or [(Span("asking the core …", "dim"),)]
+        else:
+            lines = self._why_lines(job, width, now)
+        self._sheet.show(len(lines), lambda at: lines[at])
+
+    def _why_lines(self, job: JobDoc, width: int, now: float) -> list[Cell]:
+        if waits(job):
+            lines = why.page(self._answer, None, width, now)
+            return lines or [(Span("asking the core …", "dim"),)]
+        state = fmt.plain(fmt.state_cell(job["state"]))
+        said: list[Cell] = [(Span(f"it doesn't wait: {state}", "bold"),)]
+        if reason := fmt.job_reason(job):
+            said += [(Span(line),) for line in fmt.wrapped(reason, width)]
+        return said + [(Span(line),) for line in last_words(job).splitlines()]
+
+    def _draw_timeline(self, job: JobDoc, view: View, now: float) -> None:
+        span, fits = timeline.window(job, now, self._zoomed), Filter(self.pattern)
+        width, nodes = self.page_width, view.nodes
+        tasks = [
+            task for task in job["tasks"]
+            if fits.empty or fits.fits(f"{task['index']} {fmt.plain(timeline.tail(task, now))}")
+        ]  # fmt: skip
+
+        def line(at: int) -> Cell:
+            if at == 0:
+                return timeline.scale(span, width)
+            return timeline.line(job, tasks[at - 1], span, width, now, nodes)
+
+        self._sheet.show(len(tasks) + 1, line)
 
     def _explain(self, text: str) -> None:
         text = fmt.safe_lines(text)
@@ -88,23 +180,72 @@ class Job(Place):
         if text != self._reasons.content:
             self._reasons.update(text)
 
-    @work(exclusive=True, group="why")
-    async def _ask_why(self) -> None:
-        client = self.app.client
-        if client is None:
-            return
-        try:
-            answer = await client.call(Why(self.job_id))
-        except (CommandError, ConnectionError):
-            return
-        self._explain(why_text(answer))
+    # ── what only the core knows ──
 
-    def on_grid_opened(self) -> None:
+    def _ask(self, what: str, command: Command) -> None:
+        if time.monotonic() - self._asked.get(what, -1e9) < ASK_S[what]:
+            return
+        self._asked[what] = time.monotonic()
+        self.run_worker(self._call(what, command), group=what, exclusive=True)
+
+    async def _call(self, what: str, command: Command) -> None:
+        client = self.app.client
+        try:
+            if client is None:
+                raise ConnectionError("no core is in reach")
+            answer = await client.call(command)
+        except (CommandError, ConnectionError) as error:
+            self._asked.pop(what, None)
+            if what == "show":
+                self._facts.update(fmt.safe_lines(f"{self.job_id}: {error}"))
+            return
+        if what == "why":
+            self._answer = answer
+            lines = why.page(answer, None, self.page_width, self.app.now())
+            self._explain("\n".join(fmt.plain(line) for line in lines))
+        elif what == "use":
+            self._past = cast(HistoryDoc, answer)
+        else:
+            self._take_spec(cast(JobDoc, answer), stored=what == "show")
+        self.app.changed()
+
+    def _take_spec(self, doc: JobDoc, *, stored: bool) -> None:
+        from flextui.screens.roaming import spec_text
+
+        text = spec_text(doc["spec"], doc)
+        self._spec = (_version(doc), coloured(text), text)
+        if stored:
+            self._stored = doc
+            self._top.place = f"jobs ▸ {doc['name']}"
+
+    # ── keys ──
+
+    @on(Grid.Opened, "#attempts")
+    def _opened(self) -> None:
         self.action_logs()
 
-    def action_logs(self) -> None:
+    @property
+    def _attempt(self) -> str | None:
+        """The attempt under the cursor of their list."""
         key = self._grid.cursor_key or ""
-        self.app.open_logs(self.job_id, key if key.count(".") == 2 else None)
+        return key if self.listed and key.count(".") == 2 else None
+
+    def action_logs(self) -> None:
+        self.app.open_logs(self.job_id, self._attempt)
+
+    def action_revisions(self) -> None:
+        self.app.open_revisions(self.job_id)
+
+    def action_history(self) -> None:
+        self.app.open_events(job=self.job_id)
+
+    def action_zoom(self) -> None:
+        """The next span of the timeline."""
+        self._zoomed = (self._zoomed + 1) % len(timeline.ZOOMS)
+        if self.section != "timeline":
+            self.action_section("timeline")
+        self.app.tell(f"timeline: {timeline.ZOOMS[self._zoomed][0]}")
+        self.refresh_view()
 
     def action_stop(self) -> None:
         self.app.act.stop((self.job_id,))
@@ -112,33 +253,69 @@ class Job(Place):
     def action_restart(self) -> None:
         self.app.act.restart((self.job_id,))
 
+    def action_priority(self) -> None:
+        self.app.act.priority((self.job_id,))
+
+    def action_scale(self) -> None:
+        self.app.act.scale((self.job_id,))
+
+    def action_hold(self) -> None:
+        self.app.act.hold((self.job_id,))
+
+    def action_enter_it(self) -> None:
+        self.app.act.enter(self.job_id, self._attempt)
+
     def action_edit(self) -> None:
         self.app.edit_job(self.job_id)
 
     def action_yank(self) -> None:
-        job = self.app.view.jobs.get(self.job_id)
-        self.app.yank(f"{job['owner']}/{job['name']}" if job else None)
+        job = self.doc
+        if self.section == "spec" and self._spec[2]:
+            self.app.yank(self._spec[2], "the spec")
+        else:
+            self.app.yank(f"{job['owner']}/{job['name']}" if job else None)
+
+
+def _version(job: JobDoc) -> object:
+    """What its spec depends on: a priority and replicas change without a revision."""
+    return job["revision"], job["priority"], job["count"]
+
+
+def waits(job: JobDoc) -> bool:
+    """Whether something of it waits for a place."""
+    return any(task["state"] == "pending" for task in job["tasks"]) and not job["ended_at"]
 
 
 def facts(job: JobDoc, now: float) -> str:
     """Two lines: what it is, what it asked for."""
     state = fmt.plain(fmt.state_cell(job["state"]))
-    head = f"{job['owner']}/{job['name']}  {state}  {job['type']}  rev {job['revision']}"
-    head += f"  submitted {fmt.age(job['submitted_at'], now)} ago"
+    head = f"{job['owner']}/{job['name']}  {job['id']}  {state}  {job['type']}"
+    head += f"  rev {job['revision']}  submitted {fmt.age(job['submitted_at'], now)} ago"
     if job["reason"] and job["state"] != "pending":  # else the panel below says it whole
         head += f"\n{job['reason']}"
+    parts = [*asks(job), f"priority {job['priority']}"]
+    if job["type"] == "service":
+        parts.append(f"count {job['count']}")
+    if job["project"]:
+        parts.append(f"project {job['project']}")
+    return fmt.safe_lines(head + "\nasks for " + " · ".join(parts))
+
+
+def asks(job: JobDoc) -> Sequence[str]:
+    """What each of its tasks asks for."""
     wants = job["resources"]
     parts = [f"cpus {wants.get('cpus', '–')}"]
     if wants.get("gpus"):
         model = "|".join(wants.get("gpu_model") or ()) or "any model"
-        parts.insert(0, f"{wants['gpus']} GPUs ({model})")
+        parts.insert(0, f"{wants['gpus']} GPU{'s' if wants['gpus'] > 1 else ''} ({model})")
+    elif wants.get("gpu_share"):
+        parts.insert(0, f"gpu_share {wants['gpu_share']}")
+    if (job.get("nodes") or 1) > 1:
+        parts.insert(0, f"{job.get('nodes')} nodes, each")
     if wants.get("memory"):
         memory = wants["memory"]
         parts.append(f"memory {fmt.size(memory) if isinstance(memory, int) else memory}")
-    parts.append(f"priority {job['priority']}")
-    if job["type"] == "service":
-        parts.append(f"count {job['count']}")
-    return fmt.safe_lines(head + "\nasks for " + " · ".join(parts))
+    return parts
 
 
 def last_words(job: JobDoc) -> str:
@@ -149,42 +326,3 @@ def last_words(job: JobDoc) -> str:
             lines.append(f"last lines of {task['attempts'][-1]['id']}:")
             lines += [f"  {fmt.safe(line)}" for line in words.splitlines()]
     return "\n".join(lines)
-
-
-def why_text(answer: dict[str, Any]) -> str:
-    """The explanation as a page: what blocks, who holds it, what would help."""
-    lines: list[str] = []
-    for task in answer.get("tasks", []):
-        if task.get("state") != "pending":
-            continue
-        lines.append(f"task {task['index']} waits: {task['summary']}")
-        lines += [f"  {line}" for line in waiting_lines(task)]
-    return "\n".join(lines)
-
-
-def waiting_lines(task: dict[str, Any]) -> list[str]:
-    """Why a task waits: its place, its start, what is in the way and what would help."""
-    lines: list[str] = []
-    if task.get("position"):
-        of = f" of {task['waiting']}" if task.get("waiting") else ""
-        factors = ", ".join(factor_text(it) for it in task.get("factors") or ())
-        lines.append(
-            f"place {task['position']}{of} in the queue" + (f": {factors}" if factors else "")
-        )
-        if task.get("behind"):
-            lines.append(f"  {task['behind']}")
-    if start := expected_text(task.get("expected"), time.time()):
-        lines.append(f"start {start}")
-    lines += [block_line(block) for block in task.get("blocks", [])]
-    return lines + [f"would start {hint}" for hint in task.get("would_help", [])]
-
-
-def block_line(block: dict[str, Any]) -> str:
-    """One thing in the way, on one line."""
-    nodes = block.get("nodes") or []
-    where = f"{nodes[0]} +{len(nodes) - 1}" if len(nodes) > 2 else " ".join(nodes)
-    line = f"{where:<14} {block['text']}"
-    unnamed = [name for name in block.get("held_by") or () if name not in block["text"]]
-    if unnamed:
-        line += f"   held by {', '.join(unnamed[:4])}"
-    return line + (f", clears {block['clears']}" if block.get("clears") else "")

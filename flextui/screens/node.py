@@ -1,19 +1,23 @@
-"""One node: its devices with live bars, and the processes on them with their true owners."""
+"""One node: its devices and the processes on them with their true owners, its last hour, and what
+became of its link."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
+from textual.widget import Widget
 from textual.widgets import Static
 
-from flextui.core.model.docs import NodeDoc
+from flextui.core.commands import CommandError, ListEvents
+from flextui.core.model.docs import EventDoc, NodeDoc
 from flextui.screens import format as fmt
-from flextui.screens.fields import gpus, nodes
+from flextui.screens.fields import charts, gpus, link, nodes
 from flextui.screens.fleet import SIGNS
 from flextui.screens.keys import Key
-from flextui.screens.place import Place
+from flextui.screens.sections import Sectioned
 from flextui.screens.table import Table
 from flextui.screens.trail import Location
 from flextui.screens.view import View
@@ -25,14 +29,23 @@ if TYPE_CHECKING:
 DEVICES = tuple(it for it in gpus.DEVICES if it.name != "node")
 DEVICE_KEYS = sort_keys(DEVICES)
 PROCESS_KEYS = sort_keys(gpus.PROCESSES)
+EVENTS = 200
+ASK_S = 5.0
 
 
-class Node(Place):
-    """Facts, devices, processes."""
+class Node(Sectioned):
+    """Facts, and below them devices and processes, charts, or the story of its link."""
 
     NAME = "node"
+    SECTIONS = ("devices", "charts", "link")
     KINDS = ("devices", "processes")
     KEYS: ClassVar[tuple[Key, ...]] = (
+        Key("devices", "a", "its GPUs and who holds them", "section('devices')",
+            command="gpus NODE"),
+        Key("charts", "m", "charts of its last hour: CPU, memory, disk, load, each GPU",
+            "section('charts')", command="history NODE"),
+        Key("link", "w", "how it is reached, what it is, and its events", "section('link')",
+            command="events --node NODE"),
         Key("cordon-gpu", "c", "cordon the GPU, or uncordon", short="cordon GPU",
             command="cordon NODE:GPU", acts=True),
         Key("cordon-node", "C", "cordon the node, or uncordon", short="cordon node",
@@ -40,19 +53,27 @@ class Node(Place):
         Key("drain", "d", "drain the node, or undrain", short="drain", command="drain NODE",
             acts=True),
         Key("shell", "s", "a shell on it", short="shell", command="shell NODE"),
+        Key("history", "h", "its events, as a list", command="events --node NODE"),
         Key("yank", "y", "yank the GPU's UUID, or the process's pid"),
     )  # fmt: skip
     OPENS = "GPU"
-    HELP = "The node's devices, and who holds their memory: jobs of flextui and everybody else."
+    HELP = (
+        "The node's devices, and who holds their memory: jobs of flextui and everybody else. The "
+        "charts go back an hour, or to the core's start; each column shows the highest value of "
+        "its time."
+    )
     LEGEND = SIGNS
     DEFAULT_CSS = """
-    Node #facts { height: auto; max-height: 50%; padding: 0 1 1 1; }
+    Node #facts { height: auto; max-height: 50%; padding: 0 1; }
+    Node #tabs { margin-top: 1; }
     Node #processes { height: 1fr; margin-top: 1; }
     """
 
     def __init__(self, location: Location, app: FlextuiApp) -> None:
         self.node_name = location[1]
-        super().__init__(location, f"fleet ▸ {self.node_name}")
+        super().__init__(location, f"fleet ▸ {self.node_name}", app)
+        self._events: list[EventDoc] = []
+        self._asked = -ASK_S
         self._gpus = Table(DEVICES, layout=app.layout("devices"))
         self._processes = Table(gpus.PROCESSES, layout=app.layout("processes"))
         self._facts = Static(id="facts", markup=False)
@@ -63,11 +84,16 @@ class Node(Place):
 
     def content(self) -> ComposeResult:
         yield self._facts
+        yield self._tabs
         yield self._devices
         yield self._holders
+        yield self._sheet
 
-    def home_focus(self) -> Grid:
+    def first_list(self) -> Grid:
         return self._devices
+
+    def list_widgets(self) -> list[Widget]:
+        return [self._devices, self._holders]
 
     def show_view(self, view: View) -> None:
         node, now = view.nodes.get(self.node_name), self.app.now()
@@ -81,10 +107,50 @@ class Node(Place):
             self._processes.sync(gpus.holders(node), now, self.pattern)
         self._devices.show()
         self._holders.show()
+        self.draw_sections(view)
+
+    def draw_page(self, view: View) -> None:
+        node, width = view.nodes.get(self.node_name), self.page_width
+        if node is None:
+            self._sheet.show(0, lambda _: ())
+            return
+        if self.section == "charts":
+            past = self.app.history.of(self.node_name)
+            lines = charts.node_lines(node, past, width, 2 if self.size.height < 50 else 3)
+        else:
+            if time.monotonic() - self._asked >= ASK_S:
+                self._asked = time.monotonic()
+                self._ask_events()
+            lines = link.lines(node, self._events, width, self.app.now())
+        self._sheet.show(len(lines), lambda at: lines[at])
+
+    @work(exclusive=True, group="link")
+    async def _ask_events(self) -> None:
+        client = self.app.client
+        if client is None:
+            return
+        try:
+            answer = await client.call(ListEvents(node=self.node_name, limit=EVENTS))
+        except (CommandError, ConnectionError):
+            return
+        self._events = answer["events"]
+        self.app.changed()
 
     @on(Grid.Opened, "#gpus")
     def _open(self, event: Grid.Opened) -> None:
         self.app.open_gpu(self.node_name, event.key.rpartition(":")[2])
+
+    @on(Grid.Opened, "#processes")
+    def _open_job(self, event: Grid.Opened) -> None:
+        holder = self._processes.doc(event.key)
+        job = self.app.view.job_named(holder.process["job"] or "") if holder else None
+        if job is not None:
+            self.app.open_job(job["id"])
+        else:
+            self.app.tell("it is of no job of flextui")
+
+    def action_history(self) -> None:
+        self.app.open_events(node=self.node_name)
 
     def action_cordon_gpu(self) -> None:
         self.app.act.cordon(self._devices.chosen)
@@ -116,9 +182,9 @@ def facts(node: NodeDoc, now: float) -> str:
         lines.append(node["reason"])
     cpu = "–" if node["cpu"] is None else f"{node['cpu'] * 100:.0f}%"
     lines.append(
-        f"cpu {fmt.bar(node['cpu'], 10)} {cpu}, {node['cpus_used']:g} of {node['cpus']:g} promised"
-        f"   memory {fmt.size(node['memory_used_bytes'])} of {fmt.size(node['memory_bytes'])}"
-        f"   disk {fmt.size(node['disk_free_bytes'])} free of {fmt.size(node['disk_bytes'])}"
+        f"cpu {fmt.bar(node['cpu'], 8)} {cpu}, {node['cpus_used']:g} of {node['cpus']:g} promised"
+        f"   memory {fmt.size(node['memory_used_bytes'])}/{fmt.size(node['memory_bytes'])}"
+        f"   disk {fmt.size(node['disk_free_bytes'])}/{fmt.size(node['disk_bytes'])} free"
     )
     if node["jobs"]:
         lines.append("runs " + " · ".join(node["jobs"]))

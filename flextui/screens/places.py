@@ -14,7 +14,7 @@ from flextui.screens.config import Known
 from flextui.screens.confirm import Confirm
 from flextui.screens.editor import Editor
 from flextui.screens.events import Events
-from flextui.screens.fields import events, gpus, jobs, nodes
+from flextui.screens.fields import events, gpus, jobs, nodes, placing, queue, revisions
 from flextui.screens.fields import problems as problem_fields
 from flextui.screens.firstrun import FIELDS as MACHINES
 from flextui.screens.firstrun import FirstRun
@@ -24,7 +24,7 @@ from flextui.screens.gpu import PROCESSES as GPU_PROCESSES
 from flextui.screens.gpu import Gpu
 from flextui.screens.gpus import Gpus
 from flextui.screens.help import Help
-from flextui.screens.job import Job
+from flextui.screens.job import ATTEMPT_KEYS, Job
 from flextui.screens.jobs import Jobs
 from flextui.screens.keyed import EVERYWHERE
 from flextui.screens.keys import Key
@@ -35,19 +35,25 @@ from flextui.screens.naming import Naming
 from flextui.screens.node import DEVICE_KEYS, DEVICES, PROCESS_KEYS, Node
 from flextui.screens.number import Number
 from flextui.screens.place import Place
+from flextui.screens.placement import PLACED_KEYS, Placement
 from flextui.screens.problems import Problems
 from flextui.screens.prompt import Prompt
+from flextui.screens.queue import Queue
+from flextui.screens.revisions import RevisionList
 from flextui.screens.trail import Location
 from flextui.screens.widgets.filterbar import FILTER_KEYS
 from flextui.screens.widgets.grid import LIST_KEYS
 from flextui.screens.widgets.heatmap import MAP_KEYS
 from flextui.screens.widgets.logview import PAGER_KEYS
+from flextui.screens.widgets.picture import PICTURE_KEYS
+from flextui.screens.widgets.sheet import SHEET_KEYS
 
 if TYPE_CHECKING:
     from flextui.app import FlextuiApp
 
 _PLACES = (
-    Fleet, Node, Gpu, Gpus, Jobs, Job, Logs, Events, Commands, Problems, Editor, FirstRun,
+    Fleet, Node, Gpu, Gpus, Jobs, Job, RevisionList, Logs, Events, Placement, Queue,
+    Commands, Problems, Editor, FirstRun,
 )  # fmt: skip
 PLACES: dict[str, type[Place]] = {it.NAME: it for it in _PLACES}
 PROMPTS: dict[str, type[Prompt[Any]]] = {
@@ -62,6 +68,10 @@ def keys() -> dict[str, tuple[Key, ...]]:
         **{name: it.KEYS for name, it in PLACES.items()},
         "devices": DEVICE_KEYS,
         "processes": PROCESS_KEYS,
+        "attempts": ATTEMPT_KEYS,
+        "placed": PLACED_KEYS,
+        "picture": PICTURE_KEYS,
+        "sheet": SHEET_KEYS,
         "list": LIST_KEYS,
         "map": MAP_KEYS,
         "filter": FILTER_KEYS,
@@ -91,6 +101,9 @@ _TABLES: dict[str, tuple[Sequence[Field[Any]], Iterable[str]]] = {
     "jobs": (jobs.FIELDS, jobs.GROUPS),
     "job": (jobs.ATTEMPTS, ()),
     "events": (events.FIELDS, events.GROUPS),
+    "placement": (placing.FIELDS, ()),
+    "queue": (queue.FIELDS, queue.GROUPS),
+    "revisions": (revisions.FIELDS, ()),
     "commands": (COMMAND_FIELDS, ()),
     "first-run": (MACHINES, ()),
     "problems": (problem_fields.FIELDS, problem_fields.GROUPS),

@@ -105,6 +105,12 @@ class Reach:
             Verb("gpus", "all GPUs of all nodes", lambda _: go("gpus")),
             Verb("events", "what happened", lambda _: go("events")),
             Verb("problems", "what is wrong now", lambda _: go("problems")),
+            Verb("placement", "which job holds which GPU", lambda _: go("placement")),
+            Verb("queue", "what waits for a place, in order", lambda _: go("queue")),
+            Verb("revisions", "what was changed in a job", self._job(app.open_revisions), jobs),
+            Verb("why", "why a job waits", self._job(lambda key: app.open_job(key, "why")), jobs),
+            Verb("timeline", "a job's tasks over time",
+                 self._job(lambda key: app.open_job(key, "timeline")), jobs),
             Verb("commands", "what was done here", lambda _: go("commands")),
             Verb("new job", "the editor", lambda _: app.action_new_job()),
             Verb("help", "the keys of this place", lambda _: app.action_help()),
@@ -142,9 +148,9 @@ class Reach:
             Verb("slow line", "fewer repaints", app.use_slow, lambda: ("on", "off")),
             Verb("mouse", "off: the terminal's own selection", app.use_mouse,
                  lambda: ("on", "off")),
-            Verb("redraw", "draw everything anew", lambda _: app.action_redraw()),
             Verb("speed", "how fast a simulated fleet's time goes", self._speed,
                  lambda: [word(it) for it in SPEEDS]),
+            Verb("redraw", "draw everything anew", lambda _: app.action_redraw()),
             Verb("quit", "leave flextui", lambda _: app.action_leave_now()),
         )  # fmt: skip
 

@@ -7,14 +7,14 @@ from typing import Any, Literal
 from textual import work
 
 from flextui.core.client import Client, CoreInfo
-from flextui.core.commands import CommandError, LogRequest, Show
+from flextui.core.commands import CommandError, ListEvents, LogRequest, Revisions, Show, Why
 from flextui.screens import places
 from flextui.screens.act import Actions
 from flextui.screens.commandline import Line, line
 from flextui.screens.format import safe_lines
 from flextui.screens.goto import GoTo
 from flextui.screens.help import Help
-from flextui.screens.history import History
+from flextui.screens.history import Pasts
 from flextui.screens.journal import Journal
 from flextui.screens.keys import Keymap, shown
 from flextui.screens.listing import Layout
@@ -27,7 +27,7 @@ from flextui.screens.trail import TOP, Location, Path, Trail, common
 from flextui.screens.view import View
 
 _LISTINGS = {"fleet": "nodes", "jobs": "jobs", "gpus": "gpus", "events": "events",
-             "problems": "problems"}  # fmt: skip
+             "problems": "problems", "placement": "placement", "queue": "queue"}  # fmt: skip
 
 
 class Roaming(Outside):
@@ -41,7 +41,8 @@ class Roaming(Outside):
         self.info: CoreInfo | None = None
         self.pace: Pace | None = None
         """The time of a simulated fleet; None: it is ours."""
-        self.history = History()
+        self.history = Pasts(self)  # type: ignore[arg-type]
+        """What the nodes looked at did in the last hour."""
         self.journal = Journal()
         self.act = Actions(self)  # type: ignore[arg-type]
         self.reach = Reach(self)  # type: ignore[arg-type]
@@ -125,9 +126,20 @@ class Roaming(Outside):
         self._looked(Line(("gpus", node)))
         self.open("gpu", node, index)
 
-    def open_job(self, job_id: str) -> None:
-        self._looked(line(Show(job_id)))
-        self.open("job", job_id)
+    def open_job(self, job_id: str, section: str = "") -> None:
+        """A job, or a part of it: attempts, timeline, why, spec, use."""
+        self._looked(line(Why(job_id) if section == "why" else Show(job_id)))
+        self.open("job", job_id, *((section,) if section else ()))
+
+    def open_revisions(self, job_id: str) -> None:
+        """What was changed in a job."""
+        self._looked(line(Revisions(job_id)))
+        self.open("revisions", job_id)
+
+    def open_events(self, *, job: str = "", node: str = "") -> None:
+        """The events of a job, or of a node."""
+        self._looked(line(ListEvents(job=job or None, node=node or None)))
+        self.open("events", job, node)
 
     def open_logs(self, job_id: str, attempt: str | None = None) -> None:
         self._looked(line(LogRequest(job_id, attempt=attempt, follow=True)))
@@ -220,8 +232,8 @@ class Roaming(Outside):
             self.tell(f"yanked {what or text}")
 
 
-def spec_text(spec: Any) -> str:
+def spec_text(spec: Any, now: Any = None) -> str:
     """The spec as an editor shows it: without what its type gives by itself."""
     from flextui.core.model import yamlout  # slow to import: not before the first paint
 
-    return yamlout.spec_text(spec)
+    return yamlout.spec_text(spec, now)

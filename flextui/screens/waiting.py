@@ -36,9 +36,14 @@ def place_text(task: Mapping[str, Any]) -> str:
 
 def factor_text(factor: Mapping[str, Any], *, brief: bool = False) -> str:
     """'priority 500 of 1000 (its own priority)'."""
+    text = f"{factor['name']} {factor_points(factor)}"
+    return text if brief else f"{text} ({factor['text']})"
+
+
+def factor_points(factor: Mapping[str, Any]) -> str:
+    """'500 of 1000', or the value where factors count one after the other."""
     weight, value = factor["weight"], factor["value"]
-    points = f"{weight * value:.0f} of {weight:g}" if weight != 1 else f"{value:g}"
-    return f"{factor['name']} {points}" + ("" if brief else f" ({factor['text']})")
+    return f"{weight * value:.0f} of {weight:g}" if weight != 1 else f"{value:g}"
 
 
 def expected_text(expected: Mapping[str, Any] | None, now: float, *, brief: bool = False) -> str:
@@ -60,6 +65,11 @@ def expected_text(expected: Mapping[str, Any] | None, now: float, *, brief: bool
     if brief:
         return f"{text}, {sureness}"
     return f"{text}; {sureness}" + (f": {basis}" if basis else "")
+
+
+def start_text(at: float, now: float) -> str:
+    """'now', '14:05, in 2h10m'."""
+    return "now" if at - now < _NOW_S else f"{clock(at, now)}, in {_span(at - now)}"
 
 
 def _span(seconds: float) -> str:

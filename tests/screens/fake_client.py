@@ -7,7 +7,19 @@ from collections.abc import AsyncIterator
 from typing import Any, cast
 
 from flextui.core.client import Client, CoreInfo
-from flextui.core.commands import Command, LogRequest, Plan, Show, Submit, Why
+from flextui.core.commands import (
+    Command,
+    History,
+    ListEvents,
+    ListPlacement,
+    ListQueue,
+    LogRequest,
+    Plan,
+    Revisions,
+    Show,
+    Submit,
+    Why,
+)
 from flextui.core.model.docs import (
     AttemptDoc,
     Delta,
@@ -24,6 +36,7 @@ from tests.screens import answers
 
 GIB = 1 << 30
 START = "2026-11-23T12:00:00Z"
+A100 = "NVIDIA A100-SXM4-80GB"
 
 
 def gpu(index: int, model: str, total: int, used: int | None, **more: Any) -> GpuDoc:
@@ -38,6 +51,8 @@ def gpu(index: int, model: str, total: int, used: int | None, **more: Any) -> Gp
 
 
 def node(name: str, gpus: list[GpuDoc], **more: Any) -> NodeDoc:
+    for it in gpus:
+        it["uuid"] = f"GPU-{name}-{it['index']}"
     base = {
         "name": name, "host": f"{name}.lab.example", "transport": "ssh", "state": "ready",
         "reason": "", "since": START, "drained": False, "cordoned": False, "driver": "",
@@ -58,6 +73,10 @@ def attempt(task: str, number: int, state: str, where: str, **more: Any) -> Atte
         "limit": "soft",
     }  # fmt: skip
     return cast(AttemptDoc, {**base, **more})
+
+
+def uuids(node: str, first: int, count: int = 1) -> list[str]:
+    return [f"GPU-{node}-{index}" for index in range(first, first + count)]
 
 
 def job(seq: int, name: str, owner: str, state: str, tasks: list[Any], **more: Any) -> JobDoc:
@@ -96,7 +115,7 @@ def fleet_delta() -> Delta:
             "container": "jupyter-carol", "true_owner": "carol", "utilization": 35,
         }
     ]  # fmt: skip
-    a100 = "NVIDIA A100-SXM4-80GB"
+    a100 = A100
     nodes = [
         node("gpu1", [gpu(i, a100, 80, 70 if i < 6 else 0, jobs=["bob/train"] if i < 6 else [])
                       for i in range(8)], jobs=["bob/train", "eve/llama-sft"]),
@@ -113,9 +132,11 @@ def fleet_delta() -> Delta:
                      reason="out of memory")  # fmt: skip
     jobs = [
         job(1, "train", "bob", "running",
-            [task(0, "running", [attempt("j1.0", 1, "running", "gpu1")])]),
+            [task(0, "running", [attempt("j1.0", 1, "running", "gpu1",
+                                         gpus=uuids("gpu1", 0, 6))])]),
         job(2, "chat-api", "web", "running",
-            [task(i, "running", [attempt(f"j2.{i}", 1, "running", "gpu3")]) for i in range(3)],
+            [task(i, "running", [attempt(f"j2.{i}", 1, "running", "gpu3", gpus=uuids("gpu3", i))])
+             for i in range(3)],
             type="service", count=3),
         job(3, "chat-gw", "web", "failed", [task(0, "failed", [failed])], type="service",
             reason="crash loop: 4 failures in 10m, last exit 137", ended_at="2026-11-23T12:09:00Z"),
@@ -152,11 +173,8 @@ WHY: dict[str, Any] = {
     "tasks": [
         {
             "index": 0, "state": "pending", "summary": "needs 8 GPUs h100", "position": 1,
-            "blocks": [
-                {"code": "gpus_cordoned", "text": "7 of 8 usable: GPU3 XID 79", "nodes": ["gpu4"]},
-                {"code": "gpu_model", "text": "no H100", "nodes": ["gpu1", "gpu2", "gpu3"]},
-            ],
-            "would_help": ["with 7 GPUs instead of 8: now"],
+            "waiting": 1, "blocks": answers.BLOCKS, "factors": answers.FACTORS,
+            "expected": answers.EXPECTED, "would_help": ["with 7 GPUs instead of 8: now"],
         }
     ]
 }  # fmt: skip
@@ -183,7 +201,17 @@ class FakeClient:
                 where = {"index": 0, "node": "gpu2", "gpus": []}
                 return {"jobs": [{"name": "hello", "action": "new", "tasks": [where]}]}
             case Show():
-                return {"name": "train", "spec": {"name": "train", "run": "python train.py"}}
+                return {**job(1, "train", "bob", "running", []), **answers.SHOWN}
+            case History():
+                return answers.history(command, list(fleet_delta()["nodes"].values()))
+            case ListQueue():
+                return answers.queue()
+            case ListPlacement(which):
+                return answers.placement(which)
+            case Revisions(which):
+                return answers.revisions(which)
+            case ListEvents():
+                return answers.events(command)
         return {"events": [], "jobs": []}
 
     async def watch(self) -> AsyncIterator[Delta]:

@@ -1,4 +1,4 @@
-"""The map and the charts: what a cell says, how nodes fit on a page, what an hour looks like."""
+"""The map: what a cell says, how nodes fit on a page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from flextui.core.commands import Cordon
 from flextui.screens.fields import heat
 from flextui.screens.fleet import Fleet
 from flextui.screens.gpu import Gpu
-from flextui.screens.history import EVERY_S, KEPT, UNKNOWN, History, chart
 from flextui.screens.node import Node
 from tests.screens.fake_client import fleet_delta, gpu, node
 from tests.screens.kit import running, shown, until
@@ -97,37 +96,3 @@ async def test_the_map_is_grouped_and_filtered_as_the_list_is() -> None:
 
 
 # ── charts ─────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_a_chart_is_as_high_and_wide_as_asked_and_the_newest_is_at_the_right() -> None:
-    assert chart([0, 50, 100], 4, 2) == ["   █", "  ██"]
-    assert chart([0, 50, 100], 4, 1) == ["  ▄█"]
-    assert chart([1, UNKNOWN], 2, 2) == ["  ", "▁ "], "a little is never nothing"
-    assert chart([10, 90, 20, 30], 2, 1) == ["▇▂"], "the highest of each column's time"
-    assert chart([], 3, 1) == ["   "]
-
-
-@given(st.lists(st.integers(0, 100) | st.just(UNKNOWN), max_size=50), st.integers(1, 20),
-       st.integers(1, 5))  # fmt: skip
-def test_charts_keep_their_size(samples: list[int], width: int, height: int) -> None:
-    lines = chart(samples, width, height)
-    assert [len(line) for line in lines] == [width] * height
-
-
-def test_an_hour_is_kept_and_what_was_not_seen_is_unknown() -> None:
-    history = History()
-    one = gpu(0, A100, 80, 40, utilization=70)
-    both = [node("a", [one, gpu(1, A100, 80, 0)])]
-    history.take(0.0, [node("a", [one])])
-    history.take(1.0, both)
-    history.take(EVERY_S, both)
-    assert list(history.of(one["uuid"]).busy) == [70, 70], "every five seconds, not more often"
-    second = history.of(both[0]["gpus"][1]["uuid"])
-    assert list(second.busy) == [UNKNOWN, 0]
-    history.take(2 * EVERY_S, [node("a", [one], state="lost")])
-    assert list(history.of(one["uuid"]).busy) == [70, 70, UNKNOWN]
-    assert list(second.busy)[-1] == UNKNOWN
-    for step in range(3, KEPT + 10):
-        history.take(step * EVERY_S, both)
-    assert len(history.of(one["uuid"]).busy) == KEPT
-    assert list(history.of("GPU-none").busy) == []

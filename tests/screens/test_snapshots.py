@@ -18,8 +18,6 @@ from rich.style import Style
 from textual.pilot import Pilot
 
 from flextui.app import FlextuiApp
-from flextui.core.model.docs import NodeDoc
-from flextui.screens.history import EVERY_S, History
 from flextui.screens.look import Look
 from flextui.screens.prompt import Prompt
 from tests.screens.fake_client import FakeClient, FakeLink
@@ -106,16 +104,6 @@ def look(style: Style) -> str:
     fore = style.color.name if style.color else "default"
     back = style.bgcolor.name if style.bgcolor else "default"
     return " ".join([fore, "on", back, *words])
-
-
-def remember(history: History, nodes: list[NodeDoc]) -> None:
-    """Five minutes of work that goes up and down, and no more after it."""
-    for step in range(60):
-        for node in nodes:
-            for gpu in node["gpus"]:
-                gpu["utilization"] = step * 7 % 101 if gpu["state"] == "used" else 0
-        history.take(step * EVERY_S, nodes)
-    history.take = lambda *_: None  # type: ignore[method-assign]
 
 
 async def settled(app: FlextuiApp, pilot: Pilot[None]) -> None:

@@ -41,6 +41,7 @@ SAMPLES: tuple[commands.Command, ...] = (
     commands.ListEvents(3, "j1", 10),
     commands.ListEvents(node="gpu1", actor="ann", audit=True),
     commands.Revisions("j1"),
+    commands.ListPlacement("j1"),
     commands.Revise("j1", commands.Source("a", "name: x"), 3),
     commands.History("gpu1", after=350_000_000),
     commands.Usage("project", "30d", "2026-01-31T09:30"),

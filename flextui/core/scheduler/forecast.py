@@ -43,6 +43,10 @@ class Start(NamedTuple):
     """certain, likely, rough."""
     text: str
     """On what that rests."""
+    node: str = ""
+    gpus: tuple[str, ...] = ()
+    ended: tuple[str, ...] = ()
+    """The attempts that have ended on that node before."""
 
 
 class End(NamedTuple):
@@ -92,6 +96,8 @@ class _Ends:
         """Of each attempt's end."""
         self.nodes: dict[str, str] = {}
         """Of the least sure end on each node so far."""
+        self.ended: dict[str, tuple[str, ...]] = {}
+        """On each node so far."""
 
     def add(self, attempt: Attempt, start: str) -> None:
         end = expected_end(self._future.snapshot, attempt, self._future.now.wall)
@@ -114,6 +120,7 @@ class _Ends:
             attempt = self._future.snapshot.attempts[key]
             before = self.nodes.get(attempt.node, CERTAIN)
             self.nodes[attempt.node] = max(before, self.sureness[key], key=_ORDER.index)
+            self.ended[attempt.node] = (*self.ended.get(attempt.node, ()), key)
             self._future.end(key)
 
 
@@ -145,7 +152,9 @@ def foresee(
             text = _TEXTS[sureness]
             if future.now.wall > begun and sureness == CERTAIN:
                 sureness, text = LIKELY, "times that somebody set"
-            starts.setdefault(attempt.task, Start(future.now.wall, sureness, text))
+            ended, node = ends.ended.get(attempt.node, ()), attempt.node
+            start = Start(future.now.wall, sureness, text, node, attempt.gpus, ended)
+            starts.setdefault(attempt.task, start)
             ends.add(attempt, sureness)
             if missing is not None:
                 missing.discard(attempt.task)

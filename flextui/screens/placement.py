@@ -1,0 +1,258 @@
+"""Which job holds which device, as a picture; and what a waiting job waits for."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.containers import Container, Vertical
+from textual.events import Resize
+from textual.widgets import Static
+
+from flextui.core.commands import CommandError, ListPlacement
+from flextui.core.model.docs import EndDoc, JobDoc, PlacementDoc
+from flextui.screens import format as fmt
+from flextui.screens.fields import picture, placing
+from flextui.screens.fields.picture import Codes, Scene
+from flextui.screens.keys import Key
+from flextui.screens.listing import Filter
+from flextui.screens.place import Place
+from flextui.screens.table import Table
+from flextui.screens.trail import Location
+from flextui.screens.view import View
+from flextui.screens.widgets.grid import Grid, sort_keys
+from flextui.screens.widgets.picture import Picture
+
+if TYPE_CHECKING:
+    from flextui.app import FlextuiApp
+
+ASK_S = 2.0
+"""How often the core is asked when things end, and what the chosen job waits for."""
+WIDE = 150
+"""From so many columns on the list stands beside the picture."""
+
+
+class Holders(Grid):
+    """The list, in which letters have the colours that they have in the picture."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        f"grid--job{number}" for number in range(picture.COLOURS)
+    }
+    DEFAULT_CSS = """
+    Holders {
+        & .grid--job0 { color: $text-primary; }
+        & .grid--job1 { color: $text-success; }
+        & .grid--job2 { color: $text-accent; }
+        & .grid--job3 { color: $text-secondary; }
+        & .grid--job4 { color: $foreground; }
+        & .grid--job5 { color: $text-primary; text-style: bold; }
+    }
+    """
+
+
+class Placement(Place):
+    """The picture, the jobs in it and those that wait, and what is to tell of the one chosen."""
+
+    NAME = "placement"
+    USES = ()
+    KINDS = ("placed", "picture")
+    KEYS: ClassVar[tuple[Key, ...]] = (
+        Key("why", "w", "the job under the cursor: why it waits, all of it", short="why",
+            command="why JOB"),
+        Key("find", "x", "to the chosen job's next device in the picture", short="find"),
+        Key("yank", "y", "yank the job's name, or the GPU's"),
+    )  # fmt: skip
+    HELP = (
+        "Every device of the fleet with the letter of the job that holds it. The job under the "
+        "cursor is marked in the picture. Of one that waits it is shown where it is expected to "
+        "go, who has to end first, and on each node what is in its way."
+    )
+    LEGEND = (
+        "a b c  the job with that letter holds it   + several jobs share it   · free",
+        "▒ held by a process that is no job of flextui   ⊘ cordoned   ✗ lost   │ between GPUs "
+        "that are cut into slices",
+        "beside a device: * the chosen job holds it   ! who holds it has to end first   < it goes "
+        "there",
+    )
+    DEFAULT_CSS = """
+    Placement #both { layout: vertical; height: 1fr; }
+    Placement #both.wide { layout: horizontal; }
+    Placement #picture { height: auto; }
+    Placement #beside { height: 1fr; border-top: solid $foreground-muted; }
+    Placement .wide #picture { height: 1fr; width: 1fr; }
+    Placement .wide #beside {
+        height: 1fr; width: 64; border-top: none; border-left: solid $foreground-muted;
+    }
+    Placement #placed { height: 1fr; min-height: 3; }
+    Placement #wants { height: auto; max-height: 60%; padding: 0 1; background: $surface; }
+    Placement #wants.empty { display: none; }
+    Placement #about { height: 1; padding: 0 1; color: $foreground-muted; }
+    """
+
+    def __init__(self, location: Location, app: FlextuiApp) -> None:
+        super().__init__(location, "placement")
+        self._codes = Codes()
+        self._doc: PlacementDoc | None = None
+        self._asked = -ASK_S
+        self._asked_of = ""
+        self._found = 0
+        self._table = Table(placing.FIELDS, order=placing.order, layout=app.layout("placement"))
+        self._grid = Holders(self._table, kind="placed", empty="no job holds a GPU", id="placed")
+        self._picture = Picture(id="picture")
+        self._wants = Static(id="wants", markup=False, classes="empty")
+        self._about = Static(id="about", markup=False)
+        self._both = Container(
+            self._picture, Vertical(self._grid, self._wants, id="beside"), id="both"
+        )
+
+    def content(self) -> ComposeResult:
+        yield self._both
+        yield self._about
+
+    @property
+    def chain(self) -> tuple[str, ...]:
+        if self._filter.typing:
+            return ("filter", "everywhere")
+        if self.focused is self._picture:
+            return (self.NAME, "picture", "everywhere")
+        return (self.NAME, "placed", "list", "everywhere")
+
+    @classmethod
+    def chains(cls) -> list[tuple[str, ...]]:
+        return [(cls.NAME, "placed", "list", "everywhere"), (cls.NAME, "picture", "everywhere")]
+
+    def home_focus(self) -> Grid:
+        return self._grid
+
+    def on_resize(self, event: Resize) -> None:
+        self._both.set_class(event.size.width >= WIDE, "wide")
+
+    # ── drawing ──
+
+    @property
+    def chosen(self) -> JobDoc | None:
+        """The job under the cursor of the list."""
+        it = self._table.doc(self._grid.cursor_key or "")
+        return it.job if it is not None else None
+
+    @property
+    def _ends(self) -> dict[str, EndDoc]:
+        return self._doc["ends"] if self._doc is not None else {}
+
+    def show_view(self, view: View) -> None:
+        now = self.app.now()
+        docs = placing.placed(view.jobs.values(), self._codes, self._ends, now)
+        self._table.sync(docs, now, self.pattern)
+        self._grid.show("nothing matches the filter" if docs else "no job holds or wants a GPU")
+        self._draw()
+        of = self._waiting_job()
+        if time.monotonic() - self._asked >= ASK_S or of != self._asked_of:
+            self._asked, self._asked_of = time.monotonic(), of
+            self._ask(of)
+
+    def _waiting_job(self) -> str:
+        job = self.chosen
+        return job["id"] if job is not None and placing.waits_for_gpus(job) else ""
+
+    def _draw(self) -> None:
+        view, chosen = self.app.view, self.chosen
+        jobs = view.jobs.values()
+        scene = Scene(picture.holdings(jobs), self._codes, placing.marks(self._doc, chosen, jobs))
+        fits = Filter(self.pattern)
+        nodes = [it for it in view.nodes.values()
+                 if fits.empty or fits.fits(picture.said(it, scene))]  # fmt: skip
+        self._picture.show(nodes or list(view.nodes.values()), scene)
+        wide = self._both.has_class("wide")
+        most = max(5, (self.app.size.height - 4) * 11 // 20)
+        self._picture.styles.height = "1fr" if wide else min(most, self._picture.needs)
+        self._tell_wants(chosen)
+        self._tell_about()
+
+    def _tell_wants(self, chosen: JobDoc | None) -> None:
+        wants = self._doc["wants"] if self._doc is not None else None
+        text = ""
+        if wants is not None and chosen is not None and wants["id"] == chosen["id"]:
+            lines = placing.wants_lines(
+                wants, self.app.view.jobs.values(), self._ends, self.app.now()
+            )
+            text = fmt.safe_lines("\n".join(lines))
+        self._wants.set_class(not text, "empty")
+        if text != self._wants.content:
+            self._wants.update(text)
+
+    def _tell_about(self) -> None:
+        under = self._picture.under
+        if under is None:
+            self._about.update("")
+            return
+        now = self.app.now()
+        left = {key: placing.left_text(end, now) for key, end in self._ends.items()}
+        scene = Scene(picture.holdings(self.app.view.jobs.values()), self._codes)
+        self._about.update(fmt.safe(picture.about(*under, scene, left)))
+
+    @work(exclusive=True, group="placement")
+    async def _ask(self, job: str) -> None:
+        client = self.app.client
+        if client is None:
+            return
+        try:
+            self._doc = cast(PlacementDoc, await client.call(ListPlacement(job)))
+        except (CommandError, ConnectionError):
+            return
+        self.app.changed()
+
+    # ── what is under the cursors ──
+
+    @on(Grid.Moved, "#placed")
+    def _chosen_another(self) -> None:
+        self._found = 0
+        self.refresh_view()
+
+    @on(Picture.Moved)
+    def _pointed(self) -> None:
+        self._tell_about()
+
+    @on(Grid.Opened, "#placed")
+    def _open_job(self, event: Grid.Opened) -> None:
+        self.app.open_job(event.key)
+
+    @on(Picture.Opened)
+    def _open_device(self, event: Picture.Opened) -> None:
+        if event.gpu is None:
+            self.app.open_node(event.node)
+        else:
+            self.app.open_gpu(event.node, str(event.gpu["index"]))
+
+    def action_find(self) -> None:
+        """Put the picture's cursor on the chosen job's devices, one after the other."""
+        chosen = self.chosen
+        marks = placing.marks(self._doc, chosen, self.app.view.jobs.values())
+        wanted = marks.here or marks.goes | marks.ends
+        spots = [
+            (node["name"], at) for node in self.app.view.nodes.values()
+            for at, gpu in enumerate(node["gpus"]) if gpu["uuid"] in wanted
+        ]  # fmt: skip
+        if not spots:
+            self.app.tell("it has no device in the picture")
+            return
+        self._picture.select(*spots[self._found % len(spots)])
+        self._found += 1
+        self._tell_about()
+
+    def action_why(self) -> None:
+        if (job := self.chosen) is not None:
+            self.app.open_job(job["id"], "why")
+
+    def action_yank(self) -> None:
+        if self.focused is self._picture:
+            under = self._picture.under
+            if under is not None:
+                node, gpu = under
+                self.app.yank(f"{node['name']}:{gpu['index']}" if gpu else node["name"])
+        elif (job := self.chosen) is not None:
+            self.app.yank(f"{job['owner']}/{job['name']}")
+
+
+PLACED_KEYS = sort_keys(placing.FIELDS)
