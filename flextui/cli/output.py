@@ -110,6 +110,11 @@ def colour_on(stream: IO[str]) -> bool:
     return is_terminal(stream)
 
 
+def is_served() -> bool:
+    """Whether a web server shows this terminal in a browser."""
+    return "web_driver" in os.environ.get("TEXTUAL_DRIVER", "")
+
+
 def is_terminal(stream: IO[str] | None) -> bool:
     """True for a terminal; a closed or missing stream is none."""
     try:

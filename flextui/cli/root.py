@@ -42,6 +42,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "simulate": ("simulate",),
     "usage": ("usage",),
     "admin": ("schema", "whoami", "completion", "shutdown"),
+    "web": ("web",),
     "bridge": ("bridge",),
 }
 _MODULES = {command: module for module, commands in _GROUPS.items() for command in commands}
@@ -135,7 +136,8 @@ def cli(
 
         return serve(chosen, idle_exit_s=idle_exit, ready_fd=ready_fd)
     if ctx.invoked_subcommand is None:
-        if not (output.is_terminal(sys.stdin) and output.is_terminal(sys.stdout)):
+        here = output.is_terminal(sys.stdin) and output.is_terminal(sys.stdout)
+        if not here and not output.is_served():
             raise click.UsageError("there is no terminal here; expected a command", ctx)
         from flextui.cli.terminal import open_demo, open_terminal
         from flextui.screens.opening import Flags

@@ -85,7 +85,8 @@ async def _run(app: FlextuiApp, link: TerminalLink) -> None:
     await _shown(app)
     if link.told:  # whoever holds the core closes it
         output.say("flextui: the core that this terminal held was told to end; jobs go on running")
-    await link.close(hand_over=False)
+    # A page that was closed asked nobody what becomes of the core; leaving by key has closed it.
+    await link.close(hand_over=output.is_served() and link.busy)
 
 
 class TerminalLink:
@@ -105,6 +106,11 @@ class TerminalLink:
     @property
     def holds_core(self) -> bool:
         return self._core is not None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a core is held here that has something to look after."""
+        return self._core is not None and self._core.busy
 
     @property
     def words(self) -> tuple[str, ...]:
