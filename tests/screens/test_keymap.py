@@ -10,6 +10,8 @@ from flextui.screens.keys import TAKEN, BadStroke, Key, Keymap, chords, pressed,
 from flextui.screens.widgets.grid import Grid
 from flextui.screens.widgets.heatmap import HeatMap
 from flextui.screens.widgets.logview import LogView
+from flextui.screens.widgets.picture import Picture
+from flextui.screens.widgets.sheet import Sheet
 
 
 @pytest.mark.parametrize(
@@ -76,7 +78,7 @@ def test_movement_is_the_same_wherever_there_is_something_to_move_in() -> None:
 
 def test_every_key_has_an_action_that_is_there() -> None:
     targets = {"list": [Grid], "pager": [LogView], "devices": [Grid], "processes": [Grid],
-               "map": [HeatMap]}  # fmt: skip
+               "map": [HeatMap], "picture": [Picture], "sheet": [Sheet]}  # fmt: skip
     for name, keys in places.keys().items():
         for key in keys:
             target, _, action = key.run().rpartition(".")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +41,14 @@ PLACES: dict[str, tuple[str, ...]] = {
     "jobs-grouped": ("2", "t", "t", "j", "space"),
     "jobs-filtered": ("2", "/", *"chat", "enter"),
     "job": ("2", "j", "j", "enter"),
+    "job-timeline": ("2", "enter", "t"),
+    "job-spec": ("2", "enter", "i"),
+    "job-use": ("2", "enter", "m"),
+    "revisions": ("2", "enter", "d"),
+    "node-charts": ("enter", "m"),
+    "node-link": ("enter", "w"),
+    "placement": ("7", "G"),
+    "queue": ("8", "w"),
     "logs": ("2", "l"),
     "events": ("3",),
     "commands": ("2", "s", "y", "5"),
@@ -166,6 +175,16 @@ def luminance(triplet: tuple[int, int, int]) -> float:
     red, green, blue = [it / 12.92 if it <= 0.03928 else ((it + 0.055) / 1.055) ** 2.4
                         for it in parts]  # fmt: skip
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.fixture(autouse=True)
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Local times are those of Greenwich."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])

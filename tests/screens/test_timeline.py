@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from typing import Any, cast
@@ -25,14 +24,11 @@ NOW = BEGIN + 100.0
 
 @pytest.fixture(autouse=True)
 def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    before = os.environ.get("TZ")
+    """Local times are those of Greenwich."""
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     yield
-    if before is None:
-        monkeypatch.delenv("TZ")
-    else:
-        monkeypatch.setenv("TZ", before)
+    monkeypatch.undo()
     time.tzset()
 
 
