@@ -3,10 +3,14 @@
 Textual sends every line of a widget that was refreshed. Over a slow line that is most of what
 there is to wait for, and a fleet changes a few digits a second. A `Frame` remembers what was sent
 and turns Textual's updates into the cells that differ.
+
+Those updates are Textual's own affair, which another version may have otherwise. What isn't as it
+is known here is sent as Textual would send it, and from then on so is everything.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
@@ -14,8 +18,25 @@ from rich.cells import cell_len
 from rich.color import ColorSystem
 from rich.console import Console
 from rich.style import Style
-from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.strip import Strip
+
+try:
+    from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+except ImportError:  # another Textual: nothing of what it sends is one of these
+
+    class CompositorUpdate:  # type: ignore[no-redef]
+        """Stands for what there isn't."""
+
+    class LayoutUpdate(CompositorUpdate):  # type: ignore[no-redef]
+        """Stands for what there isn't."""
+
+    class ChopsUpdate(CompositorUpdate):  # type: ignore[no-redef]
+        """Stands for what there isn't."""
+
+
+__all__ = ["Cells", "CompositorUpdate", "Frame"]
+
+log = logging.getLogger(__name__)
 
 CellStyle = tuple[str, Style | None]
 _GAP = 4
@@ -50,6 +71,8 @@ class Frame:
     """The terminal's cells as they were last sent; `forget` when something else drew there."""
 
     def __init__(self) -> None:
+        self.works = True
+        """Textual's updates are as they are known here."""
         self._size = (0, 0)
         self._lines: dict[int, list[CellStyle | None]] = {}
 
@@ -59,6 +82,16 @@ class Frame:
 
     def changes(self, update: CompositorUpdate, size: tuple[int, int]) -> CompositorUpdate | None:
         """The part of an update that the terminal doesn't show yet; None if there is none."""
+        if not self.works:
+            return update
+        try:
+            return self._changes(update, size)
+        except Exception:  # whatever it is, the terminal is drawn
+            log.exception("Textual draws otherwise than is known here: updates are sent whole")
+            self.works = False
+            return update
+
+    def _changes(self, update: CompositorUpdate, size: tuple[int, int]) -> CompositorUpdate | None:
         if size != self._size:
             self._size = size
             self.forget()

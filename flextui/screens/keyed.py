@@ -33,6 +33,8 @@ EVERYWHERE = (
     Key("new-job", "n", "new job: the editor, with an example ready to submit", "app.new_job"),
     Key("undo", "u", "take back a stop or a drain that isn't done yet", "app.undo"),
     Key("read-only", "ctrl+r", "read-only mode on or off", "app.read_only", typing=True),
+    Key("slow-line", "~", "send less, as for a slow line, or as much as is good",
+        "app.slow_line"),
     Key("slower", "<", "in the demo: time goes slower, down to a standstill", "app.pace(-1)"),
     Key("faster", ">", "in the demo: time goes faster, up to 60×", "app.pace(1)"),
     Key("redraw", "ctrl+l", "draw everything anew", "app.redraw", typing=True),

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console, RenderableType
-from textual._compositor import CompositorUpdate
 from textual.app import App
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
@@ -22,7 +21,7 @@ from textual.timer import Timer
 
 from flextui.screens.collector import Collector
 from flextui.screens.driver import TerminalDriver
-from flextui.screens.frame import Frame
+from flextui.screens.frame import CompositorUpdate, Frame
 from flextui.screens.glyphs import AsciiFilter
 from flextui.screens.look import Look
 from flextui.screens.reach import NotReached
@@ -109,10 +108,18 @@ class Painted(App[None], inherit_bindings=False):
         """Textual's one way to the terminal: what it shows already isn't sent again."""
         if self.away:
             return
-        sent = self._running and not self._closed and not self.is_headless and self._driver
-        if sent and not self._batch_count and isinstance(renderable, CompositorUpdate):
+        if isinstance(renderable, CompositorUpdate) and self._sends():
             renderable = self.frame.changes(renderable, tuple(self.size))
         super()._display(screen, renderable)
+
+    def _sends(self) -> bool:
+        """Whether Textual sends what it is given now, as its own fields tell."""
+        try:
+            shown = self._running and not self._closed and not self.is_headless
+            return bool(shown and self._driver and not self._batch_count)
+        except AttributeError:
+            self.frame.works = False
+            return False
 
     def action_redraw(self) -> None:
         """Something else wrote into the terminal: draw all of it."""
@@ -137,6 +144,10 @@ class Painted(App[None], inherit_bindings=False):
         """Send less (`on`), or as much as is good."""
         self.look = dataclasses.replace(self.look, slow=word == "on")
         self.draw()
+
+    def action_slow_line(self) -> None:
+        """Send less, or as much as is good."""
+        self.use_slow("off" if self.look.slow else "on")
 
     def use_mouse(self, word: str) -> None:
         """Take the mouse (`on`), or leave it to the terminal's own selection."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import re
+import subprocess
+import sys
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -117,3 +119,28 @@ def test_the_filter_keeps_styles() -> None:
 
     out = AsciiFilter().apply([Segment("● ready", STYLES[0])], Color(0, 0, 0))
     assert out == [Segment("* ready", STYLES[0])]
+
+
+def test_what_another_textual_would_send_is_sent_as_it_is() -> None:
+    frame = Frame()
+    lines = [strip([("abc", STYLES[1])])] * HEIGHT
+    update = whole(lines)
+    assert frame.changes(update, (WIDTH, HEIGHT)) is not update
+    odd = whole(lines)
+    del odd.strips
+    assert frame.changes(odd, (WIDTH, HEIGHT)) is odd, "it isn't as it is known"
+    assert not frame.works
+    assert frame.changes(update, (WIDTH, HEIGHT)) is update, "nothing is guessed any more"
+
+
+def test_without_textuals_own_classes_everything_is_sent_whole() -> None:
+    code = (
+        "import textual._compositor as c\n"
+        "from textual.app import App\n"
+        "for it in ('ChopsUpdate', 'CompositorUpdate', 'LayoutUpdate'): delattr(c, it)\n"
+        "from flextui.screens.frame import Frame\n"
+        "whole = object()\n"
+        "assert Frame().changes(whole, (80, 24)) is whole\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr

@@ -106,6 +106,8 @@ class TopLine(_Line):
     def _right(self, fullness: int) -> list[Span]:
         fleet = self.app.view.fleet
         mine = [Span("read-only ", "warn")] if self.app.read_only else []
+        if self.app.look.slow:
+            mine.append(Span("slow line ", "dim"))
         if waits := self.app.act.grace.said:
             undo = self.app.chord("everywhere", "undo")
             mine.append(Span(f"{waits}{f', {undo} undoes' if undo else ''}  ", "warn"))
