@@ -51,9 +51,10 @@ class Kind:
         return self.nodes * (need.share or WHOLE * (need.gpus or int(need.wants.shared)))
 
     @property
-    def lasting(self) -> bool:
-        """Nothing says when it will have ended: no place that is kept for others lets it in."""
-        return self.lasts == inf and self.by == inf and not self.learns
+    def brief(self) -> float:
+        """Seconds that it may be over after, at the soonest that anybody may suppose: what is
+        kept for others lets in who has left by then."""
+        return -inf if self.learns or self.by < inf else self.lasts
 
     def until(self, wall: float) -> float:
         """Wall time by which it has ended if it starts now."""

@@ -6,14 +6,16 @@ follows from the snapshot, the instant and what the pass has told it of its plac
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Iterator
+from contextlib import contextmanager
 from math import inf
 
 from flextui.core.model.ids import TaskKey
+from flextui.core.model.records import changed
 from flextui.core.model.state import Attempt, AttemptState, Job, Now, Snapshot, Task
 from flextui.core.scheduler.fairness import Shares
 from flextui.core.scheduler.need import Need
-from flextui.core.scheduler.overdue import Turns
+from flextui.core.scheduler.overdue import Turns, served_by
 from flextui.core.scheduler.policies import (
     Factor,
     FairShare,
@@ -21,12 +23,13 @@ from flextui.core.scheduler.policies import (
     Key,
     Multifactor,
     Policy,
+    Right,
     Shortest,
     account_of,
 )
-from flextui.core.scheduler.runtimes import Outlook
+from flextui.core.scheduler.runtimes import Outlook, kinds_of
 
-__all__ = ["Factor", "Key", "Ranking", "account_of"]
+__all__ = ["Factor", "Key", "Ranking", "Right", "account_of"]
 
 _GOING = frozenset({AttemptState.STARTING, AttemptState.RUNNING, AttemptState.PLACED})
 
@@ -57,10 +60,22 @@ class Ranking:
         """Equal to an earlier pass's: any two groups compare as they did then. None: unknown."""
         return self._policy.steady
 
-    def group(self, job: Job, task: Task, need: Need | None = None) -> Hashable:
+    def group(self, job: Job, task: Task) -> Hashable:
         """Tasks of one group stay in the order (ready_at, seq, index), and the key of the first
         of them stands for the group."""
         return self._policy.group(job, task)
+
+    def lane(self, job: Job, task: Task) -> Hashable:
+        """Groups of one lane stand to each other by their levels."""
+        return self._policy.lane(job, task)
+
+    def level(self, job: Job, task: Task) -> float:
+        """Where the group of a task stands in its lane."""
+        return self._policy.level(job, task)
+
+    def leans(self, job: Job) -> tuple[str, ...]:
+        """The keys of the records of run times that the level follows from."""
+        return self._policy.leans(job)
 
     def key(self, job: Job, task: Task) -> Key:
         """The smallest goes first; no two tasks have the same."""
@@ -81,9 +96,22 @@ class Ranking:
             return ()
         account = account_of(job)
         self._shares.placed(account, job, nodes)
-        if isinstance(self._policy, Multifactor):
-            self._policy.moved()
+        self._moved()
         return (account,)
+
+    def right(self, job: Job, task: Task, attempt: Attempt | None = None) -> Right:
+        """What a task has to say for the place that it wants, or for the one that it has."""
+        return self._policy.right(job, task, attempt)
+
+    def yields(self, has: Right, wants: Right) -> bool:
+        """Whether the order gives the place of one to the other."""
+        return self._policy.yields(has, wants)
+
+    def if_stopped(self, job: Job, task: Task, attempt: Attempt) -> Key:
+        """The key of a running task if it had to wait again."""
+        if job.spec.preempt == "resume":
+            task = changed(task, served_s=served_by(task, attempt, self._now.wall))
+        return self._policy.key(job, task)
 
     def may_preempt(
         self, job: Job, task: Task, victim_job: Job, victim_task: Task, victim_attempt: Attempt
@@ -93,13 +121,39 @@ class Ranking:
         Strict: at one instant nobody may, through others or directly, take the place of who may
         take theirs. Time limits and grace are the caller's.
         """
-        if not self._preemption or victim_job.spec.preempt == "never":
+        if victim_job.id == job.id or not self.may_stop(victim_job, victim_attempt):
             return False
-        if victim_attempt.stop is not None or victim_attempt.state not in _GOING:
+        has = self._policy.right(victim_job, victim_task, victim_attempt)
+        wants = self._policy.right(job, task)
+        if not self._policy.yields(has, wants):
             return False
-        if victim_job.id == job.id or victim_attempt.replaced:
+        stopped = self.if_stopped(victim_job, victim_task, victim_attempt)
+        return wants.turn or self._policy.key(job, task) < stopped
+
+    def may_stop(self, job: Job, attempt: Attempt) -> bool:
+        """Whether a running task may be made to go at all."""
+        if not self._preemption or job.spec.preempt == "never":
             return False
-        return self._policy.preempts(job, task, victim_job, victim_task, victim_attempt)
+        return attempt.stop is None and attempt.state in _GOING and not attempt.replaced
+
+    @contextmanager
+    def without(self, jobs: Iterable[Job]) -> Iterator[bool]:
+        """The order as it would be if these jobs held nothing. Yields whether that changes it."""
+        if not self._policy.fair:
+            yield False
+            return
+        held: dict[Account, float] = {}
+        for job in jobs:
+            account = account_of(job)
+            held[account] = held.get(account, 0.0) + kinds_of(job).size
+        with self._shares.without(held):
+            self._moved()
+            yield True
+        self._moved()
+
+    def _moved(self) -> None:
+        if isinstance(self._policy, Multifactor):
+            self._policy.moved()
 
     def worth(self, job: Job, task: Task, attempt: Attempt) -> float:
         """Of several that may be preempted, those with the least go first."""

@@ -9,7 +9,7 @@ last pass ended only where something has become free since. All else is stepped 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from math import inf
 
 from flextui.core.model.ids import TaskKey, attempt_id
@@ -29,7 +29,16 @@ from flextui.core.scheduler.need import MILLI
 from flextui.core.scheduler.order import Ranking
 from flextui.core.scheduler.pace import Pace
 from flextui.core.scheduler.preempt import Preempting
-from flextui.core.scheduler.queue import NONE, Account, Block, Cursor, Least, within
+from flextui.core.scheduler.queue import (
+    NONE,
+    Account,
+    Block,
+    Cursor,
+    Least,
+    Opening,
+    may_do,
+    within,
+)
 from flextui.core.scheduler.quota import UNLIMITED, Quotas
 from flextui.core.scheduler.runtimes import expected
 from flextui.core.scheduler.timeline import NOW, Slot, Use
@@ -73,14 +82,16 @@ class Placing:
         self._turns = Turns(ranking)
         self._preempting: Preempting | None = None
         if ledger.snapshot.inventory.policy.preemption:
-            self._preempting = Preempting(ledger, fleet, ranking, self.keeper, pace)
+            queue = memo.queue
+            self._preempting = Preempting(ledger, fleet, ranking, self.keeper, queue, pace)
         self._blocked: set[Kind] = set()
         """Kinds that can't start any more in this pass."""
         self._refused: set[Kind] = set()
         """Those of them that quotas refused: nobody looked for room."""
         self._placed: set[Kind] = set()
         self._headroom: dict[Account, int] = {}
-        self._grown_most: tuple[Least, Least] | None = None
+        self._openings: list[Opening] | None = None
+        self._lent: list[Opening] | None = None
         self._meeting = Meeting(ledger.snapshot)
 
     def run(self) -> Iterator[None]:
@@ -207,10 +218,11 @@ class Placing:
             few, many = block.milli
             if few > self._left(account) or block.kinds <= self._blocked:
                 return True
-            untried = self._memo.untried
+            untried, wall = self._memo.untried, self.ledger.now.wall
             known = untried is not None and block.kinds.isdisjoint(untried)
             known = known and many <= self._memo.headroom.get(account, UNLIMITED)
-            return not within(block.least, self._most(known=known, lasting=block.lasting))
+            openings = self._open(known=known)
+            return not any(may_do(openings, least, wall + lasts) for least, lasts in block.asks)
 
         return over
 
@@ -222,8 +234,8 @@ class Placing:
             kind, need = it.kind, it.need
             if kind in self._blocked or kind.milli > self._left(account):
                 return True
-            most = self._most(known=self._known(kind), lasting=kind.lasting)
-            return not within(need.least, most)
+            openings = self._open(known=self._known(kind))
+            return not may_do(openings, need.least, self.ledger.now.wall + kind.brief)
 
         return past
 
@@ -234,14 +246,13 @@ class Placing:
             return False
         return kind.milli <= self._memo.headroom.get(kind.account, UNLIMITED)
 
-    def _most(self, *, known: bool, lasting: bool) -> Least:
-        """The most that is free on any node; for kinds that are known, where more is than was."""
+    def _open(self, *, known: bool) -> list[Opening]:
+        """What may be free: on any node; for kinds that are known, where more is than was."""
         if not known:
-            return self.fleet.most
-        if self._grown_most is None:
-            rooms = [room for room in self.grown.values() if room.open]
-            self._grown_most = (_most_of(rooms, held=True), _most_of(rooms, held=False))
-        return self._grown_most[lasting]
+            return [Opening(self.fleet.most)]
+        if self._openings is None:
+            self._openings = openings_of(room for room in self.grown.values() if room.open)
+        return self._openings
 
     def _left(self, account: Account) -> int:
         """What quotas leave to an account, in thousandths of GPUs."""
@@ -261,21 +272,35 @@ class Placing:
             self._blocked.add(kind)
             self._refused.add(kind)
             return False
-        ask = self.ask_of(it)
+        ask = self._ask(it)
         if self._pace.due(2):
             yield
-        if self._known(kind) and not self._has_grown_for(ask):
-            places: list[Place] = []
-        elif kind.nodes == 1:
-            place = self.fleet.best(ask, self._beside(it.job, it))
-            places = [place] if place is not None else []
-        else:
-            places = yield from self._gang(ask, kind.nodes)
+        places = yield from self._places(it, ask)
+        if not places and kind.learns and self._may_borrow(it):
+            ask = self.ask_of(it)
+            places = yield from self._places(it, ask)
         if not places:
             self._blocked.add(kind)
             return False
         self._start(it, ask, places)
         return True
+
+    def _places(self, it: Waiting, ask: Ask) -> Generator[None, None, list[Place]]:
+        """Where it can start now."""
+        kind = it.kind
+        if self._known(kind) and not self._has_grown_for(ask):
+            return []
+        if kind.nodes > 1:
+            return (yield from self._gang(ask, kind.nodes))
+        place = self.fleet.best(ask, self._beside(it.job, it))
+        return [place] if place is not None else []
+
+    def _may_borrow(self, it: Waiting) -> bool:
+        """Whether what is kept for others may be enough for a while."""
+        if self._lent is None:
+            names = [name for name, held in self.keeper.holds.items() if held]
+            self._lent = openings_of(self.fleet.room(name) for name in names)
+        return may_do(self._lent, it.need.least, -inf)
 
     def _has_grown_for(self, ask: Ask) -> bool:
         return any(
@@ -284,7 +309,11 @@ class Placing:
         )
 
     def ask_of(self, it: Waiting) -> Ask:
-        """What a task asks for at this instant."""
+        """What a task asks for at this instant, of what is kept for others too."""
+        ask = self._ask(it)
+        return ask._replace(likely=self._likely(it)) if it.kind.learns else ask
+
+    def _ask(self, it: Waiting) -> Ask:
         kind = it.kind
         return Ask(
             kind.need,
@@ -293,8 +322,7 @@ class Placing:
             kind.user,
             kind.until(self.ledger.now.wall),
             kind.groups,
-            self._likely(it) if kind.learns and self.keeper.holds else inf,
-            it.job.id,
+            key=it.job.id,
         )
 
     def _likely(self, it: Waiting) -> float:
@@ -354,7 +382,7 @@ class Placing:
             if self._preempting is not None:
                 self._preempting.starts(placement, task)
         self._placed.add(kind)
-        self._grown_most = None
+        self._openings = self._lent = None
         self.quotas.take(kind)
         self._headroom.clear()
         self._turns.rekey(self._ranking.placed(it.job, it.need, kind.nodes))
@@ -371,29 +399,34 @@ class Placing:
             self.keeper.keep_at(it, left)
         else:
             yield from self.keeper.keep(it, self._pace)
+        self._lent = None
         if self._memo.untried is None:
             return
         for name in self._memo.holds:
             kept = self.keeper.holds.get(name)
             if kept == self._memo.holds[name] and name not in self._changed:
                 self.grown.pop(name, None)
-        self._grown_most = None
+        self._openings = None
 
 
-def _most_of(rooms: list[Room], *, held: bool) -> Least:
-    """The most that is free in one of these; without `held` less what is kept for others from
-    whoever stays for good."""
-    most = NONE
+def openings_of(rooms: Iterable[Room]) -> list[Opening]:
+    """What may be free in one of these: beside what is kept there, and until it is needed."""
+    beside: Least = NONE
+    kept: list[Opening] = []
     for room in rooms:
-        holds = [] if held else [it for it in room.gates if isinstance(it, Hold)]
-        kept = frozenset().union(*(it.gpus for it in holds))
-        free = (
-            sum(it.free_milli for it in room.devices if it.uuid not in kept),
-            min([room.free_cpus, *(it.spare_cpus for it in holds)]),
-            min([room.free_memory, *(it.spare_memory for it in holds)]),
-        )
-        most = (max(most[0], free[0]), max(most[1], free[1]), max(most[2], free[2]))
-    return most
+        holds = [it for it in room.gates if isinstance(it, Hold)]
+        free = sum(it.free_milli for it in room.devices), room.free_cpus, room.free_memory
+        if holds:
+            until = max((it.at for it in holds if not it.firm), default=-inf)
+            kept.append(Opening(free, until))
+            barred = frozenset().union(*(it.gpus for it in holds))
+            free = (
+                sum(it.free_milli for it in room.devices if it.uuid not in barred),
+                min([room.free_cpus, *(it.spare_cpus for it in holds)]),
+                min([room.free_memory, *(it.spare_memory for it in holds)]),
+            )
+        beside = (max(beside[0], free[0]), max(beside[1], free[1]), max(beside[2], free[2]))
+    return [Opening(beside), *(it for it in kept if not within(it.most, beside))]
 
 
 def use_of(placement: Placement, ask: Ask) -> Use:

@@ -74,7 +74,7 @@ def _ready(snapshot: Snapshot, now: Now, memo: Memo, pace: Pace) -> Generator[No
     memo.begin(snapshot)
     ledger = Ledger(snapshot, now, paused=suspended(snapshot, memo.lost(snapshot)))
     ranking = Ranking(snapshot, now, memo.runtimes)
-    memo.queue.begin(lambda it: ranking.group(it.job, it.task, it.need))
+    memo.queue.begin(ranking, memo.touched.runtimes if memo.touched is not None else ())
     quotas = Quotas(ledger)
     yield from reconcile(ledger, memo, pace, quotas.enforce())
     yield from Fleet.make_ahead(snapshot, memo)

@@ -35,6 +35,24 @@ class Factor(NamedTuple):
     text: str
 
 
+class Right(NamedTuple):
+    """What a task has to say for itself: for a place that it wants, or for the one that it has."""
+
+    priority: int
+    turn: bool = False
+    """It is its turn; or, where it has a place, it is being paid (`overdue`)."""
+    resumes: bool = False
+    measured: bool = False
+    """It is likely to end, and so the others count."""
+    level: int = 0
+    """Where it stands among those that are measured."""
+    left: float = 0.0
+    """GPU-seconds."""
+    limited: bool = False
+    size: float = 0.0
+    """GPUs."""
+
+
 class Policy(Protocol):
     """What an order is made of."""
 
@@ -46,14 +64,27 @@ class Policy(Protocol):
     def group(self, job: Job, task: Task) -> Hashable:
         """Tasks of one group never change places. Follows from the job and the task alone."""
 
+    def lane(self, job: Job, task: Task) -> Hashable:
+        """Groups of one lane stand to each other by their levels. Follows from the group."""
+
+    def level(self, job: Job, task: Task) -> float:
+        """Of the group in its lane. Follows from it and from the records that it leans on."""
+
+    def leans(self, job: Job) -> tuple[str, ...]:
+        """The keys of these records of run times."""
+
     def key(self, job: Job, task: Task) -> Key:
         """The smallest goes first."""
 
     def factors(self, job: Job, task: Task) -> tuple[Factor, ...]:
         """What decides, for people."""
 
-    def preempts(self, job: Job, task: Task, other: Job, victim: Task, attempt: Attempt) -> bool:
-        """Whether one may take the place of the other, as far as the order goes. Strict."""
+    def right(self, job: Job, task: Task, attempt: Attempt | None = None) -> Right:
+        """What a task has to say for itself, once for all whom it is compared with. `attempt`:
+        where it runs."""
+
+    def yields(self, has: Right, wants: Right) -> bool:
+        """Whether a place goes from one to the other, as far as the order goes. Strict."""
 
 
 def account_of(job: Job) -> tuple[str, str]:
@@ -61,15 +92,37 @@ def account_of(job: Job) -> tuple[str, str]:
     return job.project, job.owner
 
 
-def _by_priority(job: Job, other: Job) -> bool:
-    return job.priority > other.priority
+class _ByGroup:
+    """Each group in a lane of its own."""
+
+    def group(self, job: Job, task: Task) -> Hashable:
+        raise NotImplementedError
+
+    def lane(self, job: Job, task: Task) -> Hashable:
+        return self.group(job, task)
+
+    def level(self, job: Job, task: Task) -> float:
+        return 0.0
+
+    def leans(self, job: Job) -> tuple[str, ...]:
+        return ()
+
+
+class _ByPriority(_ByGroup):
+    """Only those of higher priority take a place."""
+
+    def right(self, job: Job, task: Task, attempt: Attempt | None = None) -> Right:
+        return Right(job.priority)
+
+    def yields(self, has: Right, wants: Right) -> bool:
+        return wants.priority > has.priority
 
 
 def _age_text(seconds: float) -> str:
     return f"waits for {format_duration(max(0.0, seconds))}"
 
 
-class Fifo:
+class Fifo(_ByGroup):
     """First come, first served. A task waits for those that came before it, and for no other:
     nothing that comes later moves it back."""
 
@@ -88,11 +141,14 @@ class Fifo:
     def factors(self, job: Job, task: Task) -> tuple[Factor, ...]:
         return (Factor("age", 1.0, 1.0, _age_text(self._now - task.ready_at)),)
 
-    def preempts(self, job: Job, task: Task, other: Job, victim: Task, attempt: Attempt) -> bool:
+    def right(self, job: Job, task: Task, attempt: Attempt | None = None) -> Right:
+        return Right(0)
+
+    def yields(self, has: Right, wants: Right) -> bool:
         return False
 
 
-class Multifactor:
+class Multifactor(_ByPriority):
     """`priority`: a weighted sum of own priority, age, fair share and size.
 
     Once a task has waited for `age_full`, none that came later and isn't ahead of it by
@@ -137,9 +193,6 @@ class Multifactor:
         )
         return tuple(it for it in all_factors if it.weight)
 
-    def preempts(self, job: Job, task: Task, other: Job, victim: Task, attempt: Attempt) -> bool:
-        return _by_priority(job, other)
-
     def moved(self) -> None:
         """The pass has placed something: fair shares are others."""
         self._factors.clear()
@@ -159,7 +212,7 @@ class Multifactor:
         return min(1.0, kinds_of(job).size / self._gpus)
 
 
-class FairShare:
+class FairShare(_ByPriority):
     """`fair-share`: who has the least for their weight goes first, projects before their users.
 
     What an account holds counts at once, so nobody fills a fleet in one pass while others wait,
@@ -193,9 +246,6 @@ class FairShare:
             Factor("age", 1.0, 1.0, waits),
         )
 
-    def preempts(self, job: Job, task: Task, other: Job, victim: Task, attempt: Attempt) -> bool:
-        return _by_priority(job, other)
-
 
 class Shortest:
     """`shortest`: what is likely to end soonest for what it takes goes first, own priority ahead.
@@ -223,11 +273,23 @@ class Shortest:
         whole = _class(kinds.limit * kinds.size)
         return job.priority, kinds.parts[0], whole, part_of(kinds, task.served_s)
 
-    def key(self, job: Job, task: Task) -> Key:
-        place = (task.ready_at, job.seq, task.key.index)
+    def lane(self, job: Job, task: Task) -> Hashable:
+        return job.priority
+
+    def level(self, job: Job, task: Task) -> float:
+        return self._class(job, task.served_s) if job.type == "batch" else -inf
+
+    def leans(self, job: Job) -> tuple[str, ...]:
         if job.type != "batch":
-            return (-job.priority, -1.0, *place)
-        return (-job.priority, self._class(job, task.served_s), *place)
+            return ()
+        kinds, known = kinds_of(job), self._snapshot.runtimes
+        keys = kinds.seconds if kinds.limit is None else kinds.parts
+        first = next((at for at, key in enumerate(keys) if key in known), len(keys) - 1)
+        return keys[: first + 1]
+
+    def key(self, job: Job, task: Task) -> Key:
+        level = self.level(job, task)
+        return (-job.priority, level, task.ready_at, job.seq, task.key.index)
 
     def factors(self, job: Job, task: Task) -> tuple[Factor, ...]:
         told = expected(self._snapshot.runtimes, job, task.served_s)
@@ -242,24 +304,29 @@ class Shortest:
             found.insert(0, Factor("turn", 1.0, 1.0, "has waited so long that it is its turn"))
         return tuple(found)
 
-    def preempts(self, job: Job, task: Task, other: Job, victim: Task, attempt: Attempt) -> bool:
-        resumes = other.spec.preempt == "resume"
-        if task.key in self._turns.owed:
-            return resumes and not self._turns.paid(other.id)
-        if job.priority != other.priority:
-            return _by_priority(job, other) and not self._turns.paid(other.id)
-        if not resumes or other.type != "batch" or job.type != "batch":
+    def right(self, job: Job, task: Task, attempt: Attempt | None = None) -> Right:
+        if attempt is None:
+            served, turn = task.served_s, task.key in self._turns.owed
+        else:
+            served, turn = served_by(task, attempt, self._now), self._turns.paid(job.id)
+        if job.type != "batch":
+            return Right(job.priority, turn)
+        kinds, resumes = kinds_of(job), job.spec.preempt == "resume"
+        level, left = self._class(job, served), self._left(job, served)
+        limited = kinds.limit is not None
+        return Right(job.priority, turn, resumes, True, level, left, limited, kinds.size)
+
+    def yields(self, has: Right, wants: Right) -> bool:
+        if has.turn:
             return False
-        if self._turns.paid(other.id):
+        if wants.turn:
+            return has.resumes
+        if wants.priority != has.priority:
+            return wants.priority > has.priority
+        if not has.resumes or not wants.measured or wants.level >= has.level:
             return False
-        theirs = self._left(other, served_by(victim, attempt, self._now))
-        mine = self._left(job, task.served_s)
-        if self._class(job, task.served_s) >= self._class(
-            other, served_by(victim, attempt, self._now)
-        ):
-            return False
-        sure = kinds_of(job).limit is not None and kinds_of(other).limit is not None
-        return mine * (SURE if sure else MARGIN) + COST * kinds_of(other).size < theirs
+        margin = SURE if wants.limited and has.limited else MARGIN
+        return wants.left * margin + COST * has.size < has.left
 
     def grows(self, job: Job, task: Task, attempt: Attempt) -> float:
         """The wall time at which a running job is next thought to have longer to go; never, where

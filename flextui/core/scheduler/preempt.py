@@ -14,19 +14,22 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 from math import inf
+from typing import NamedTuple
 
 from flextui.core.model.ids import attempt_id
 from flextui.core.model.state import Attempt, AttemptState, Job, Task
 from flextui.core.scheduler.ask import Ask
-from flextui.core.scheduler.capacity import Room, room_of
+from flextui.core.scheduler.capacity import FREE, Room, room_of
 from flextui.core.scheduler.decision import Placement
 from flextui.core.scheduler.feasible import Place, could_fit, fit
 from flextui.core.scheduler.fleet import Fleet
 from flextui.core.scheduler.hold import Keeper
 from flextui.core.scheduler.kind import WHOLE, Waiting
 from flextui.core.scheduler.ledger import Ledger
-from flextui.core.scheduler.order import Ranking
+from flextui.core.scheduler.need import MILLI, Need
+from flextui.core.scheduler.order import Key, Ranking, Right, account_of
 from flextui.core.scheduler.pace import Pace
+from flextui.core.scheduler.queue import Queue
 from flextui.core.scheduler.timeline import Slot
 
 TRIES = 16
@@ -34,27 +37,50 @@ TRIES = 16
 LOOKS = 20_000
 """So many running attempts are looked at for that."""
 
-AGAIN_S = 60.0
-"""What has started again isn't made to go sooner."""
-
 PREEMPTED = "preempted"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Victim:
     """Attempts that would go together: one, or the ranks of a gang."""
 
     job: Job
-    attempts: list[Attempt]
+    ranks: tuple[tuple[Task, Attempt], ...]
+    rights: tuple[Right, ...]
+    """Of each, to its place."""
     loss: float
     """GPU-seconds of work that would have to be done again."""
     standing: float
     """How well it stands in the order, where that tells those apart that lose nothing."""
 
     @property
+    def attempts(self) -> list[Attempt]:
+        return [attempt for _, attempt in self.ranks]
+
+    @property
     def worth(self) -> tuple[int, float, float, str]:
         """Who goes first is the least in this."""
-        return (self.job.priority, self.loss, self.standing, self.attempts[0].id)
+        return (self.job.priority, self.loss, self.standing, self.ranks[0][1].id)
+
+
+class Claim(NamedTuple):
+    """Who wants room."""
+
+    it: Waiting
+    ask: Ask
+    right: Right
+    key: Key
+
+
+@dataclass(slots=True)
+class Present:
+    """Who has something of a node."""
+
+    stays: list[Attempt]
+    victims: list[Victim]
+    """Who may be made to go, by some request."""
+    leaving: list[Attempt]
+    """On their way out already."""
 
 
 @dataclass(slots=True)
@@ -81,15 +107,25 @@ class Preempting:
     """Makes room, for one pass."""
 
     def __init__(
-        self, ledger: Ledger, fleet: Fleet, ranking: Ranking, keeper: Keeper, pace: Pace
+        self,
+        ledger: Ledger,
+        fleet: Fleet,
+        ranking: Ranking,
+        keeper: Keeper,
+        queue: Queue,
+        pace: Pace,
     ) -> None:
         self._started: dict[str, list[Attempt]] = {}
         """By node: what this pass starts there."""
+        self._present: dict[str, Present] = {}
+        """By node, as far as anybody asked."""
+        self._keys: dict[Victim, tuple[Key, ...]] = {}
         self._ledger = ledger
         self._snapshot = ledger.snapshot
         self._fleet = fleet
         self._ranking = ranking
         self._keeper = keeper
+        self._queue = queue
         self._pace = pace
         self._tries = TRIES
         self._looks = LOOKS
@@ -106,58 +142,164 @@ class Preempting:
             return []
         self._tries -= 1
         ask = ask._replace(likely=inf)  # nobody gives way to what would only borrow the place
+        right, key = self._ranking.right(it.job, it.task), self._ranking.key(it.job, it.task)
+        claim = Claim(it, ask, right, key)
         ways: list[Way] = []
         for room in self._fleet.rooms:
             if self._looks <= 0:
                 break
-            if not room.open or not could_fit(room, it.need) or not room.admits(it.need):
-                continue
-            way = self._way(it, ask, room)
-            if self._pace.due(10):
+            if self._pace.due(1):
                 yield
+            way = self._way(claim, room) if room.open else None
             if way is not None:
                 ways.append(way)
         ways.sort(key=_cost)
         chosen = ways[: it.kind.nodes]
-        if len(chosen) < it.kind.nodes:
+        victims = [victim for way in chosen for victim in way.victims]
+        if len(chosen) < it.kind.nodes or not self._stays_ahead(claim, victims):
             return []
-        for way in chosen:
-            for victim in way.victims:
-                self._stop(victim, f"preempted for {it.job.full_name}")
+        for victim in victims:
+            self._stop(victim, f"preempted for {it.job.full_name}")
         return [(way.room, way.slot) for way in chosen]
 
-    def _way(self, it: Waiting, ask: Ask, room: Room) -> Way | None:
-        """How the request could start there at the least cost; None: it couldn't."""
-        stays, victims = self._present(it, room)
-        if victims is None or self._tried(room, ask, stays) is None:
-            return None
-        chosen: list[Victim] = []
-        victims.sort(key=_worth)
-        left = list(victims)
-        while self._tried(room, ask, [*stays, *_attempts(left)]) is None:
-            chosen.append(left.pop(0))
-        for victim in sorted(chosen, key=_worth, reverse=True):
-            others = [one for one in chosen if one is not victim]
-            back = [one for one in victims if one not in others]
-            if self._tried(room, ask, [*stays, *_attempts(back)]) is not None:
-                chosen = others
-        remain = [one for one in victims if one not in chosen]
-        place = self._tried(room, ask, [*stays, *_attempts(remain)])
-        if place is None:
-            return None
-        if chosen and self._keeper.would_move(place.room, [*stays, *_attempts(remain)]):
-            return None
-        return Way(room, chosen, self._slot(place, ask, chosen))
+    # ── who may be made to go ──────────────────────────────────────────────────────────────────
 
-    def _slot(self, place: Place, ask: Ask, victims: list[Victim]) -> Slot:
+    def _here(self, room: Room) -> Present:
+        """Who has something of a node. Worked out once, until somebody there is made to go."""
+        known = self._present.get(room.name)
+        if known is not None:
+            return known
+        present = self._present[room.name] = Present([], [], [])
+        for key in sorted(self._snapshot.by_node.get(room.name, ())):
+            self._looks -= 1
+            self._pace.due(1)
+            attempt = self._snapshot.attempts[key]
+            if self._ledger.stopping(attempt):
+                present.leaving.append(attempt)
+            elif (victim := self._victim(attempt)) is not None:
+                present.victims.append(victim)
+            else:
+                present.stays.append(attempt)
+        present.victims.sort(key=_worth)
+        return present
+
+    def _victim(self, attempt: Attempt) -> Victim | None:
+        """Whom it would take along if it had to go; None: nobody makes it go."""
+        snapshot, ranking = self._snapshot, self._ranking
+        job, task = snapshot.jobs.get(attempt.task.job), snapshot.tasks.get(attempt.task)
+        if job is None or job.stop is not None or task is None or task.active != attempt.id:
+            return None
+        ranks = [(task, attempt)]
+        if attempt.gang:
+            tasks = (snapshot.tasks[key] for key in snapshot.by_job[job.id])
+            pairs = ((it, snapshot.attempts.get(it.active or "")) for it in tasks)
+            ranks = [(it, at) for it, at in pairs if at is not None and at.gang == attempt.gang]
+            ranks = [(it, at) for it, at in ranks if at.state.live]
+        if not all(ranking.may_stop(job, at) for _, at in ranks):
+            return None
+        rights = tuple([ranking.right(job, it, at) for it, at in ranks])
+        loss = sum(self._loss(job, at) for _, at in ranks)
+        return Victim(job, tuple(ranks), rights, loss, ranking.worth(job, task, attempt))
+
+    def _may_take(self, claim: Claim, victim: Victim) -> bool:
+        """Whether the request goes before the victim, also once that waits; and it is by right,
+        or the victim has only borrowed its place."""
+        yields, wants = self._ranking.yields, claim.right
+        for right, (_, attempt) in zip(victim.rights, victim.ranks, strict=True):
+            if not attempt.borrowed and not yields(right, wants):
+                return False
+        if victim.job is claim.it.job:
+            return False
+        return wants.turn or all(claim.key < key for key in self._stopped(victim))
+
+    def _stopped(self, victim: Victim) -> tuple[Key, ...]:
+        """Where its tasks stand once they wait."""
+        keys = self._keys.get(victim)
+        if keys is None:
+            ranks = victim.ranks
+            keys = tuple([self._ranking.if_stopped(victim.job, it, at) for it, at in ranks])
+            self._keys[victim] = keys
+        return keys
+
+    def _stays_ahead(self, claim: Claim, victims: list[Victim]) -> bool:
+        """Whether the request still goes before the victims, and before all else that it goes
+        before now, once they hold nothing. Else what they leave would be given to others, or to
+        themselves, and the next one would have to go."""
+        ranking, key = self._ranking, self._ranking.key
+        accounts = {account_of(victim.job) for victim in victims}
+        lanes = [it for it in self._queue.lanes.values() if it.account in accounts]
+        behind = [lane.first(lambda one: key(one.job, one.task) > claim.key) for lane in lanes]
+        with ranking.without({it.job.id: it.job for it in victims}.values()) as changes:
+            if not changes or claim.right.turn:
+                return True
+            others = [key(one.job, one.task) for one in behind if one is not None]
+            for victim in victims:
+                others += [ranking.if_stopped(victim.job, *rank) for rank in victim.ranks]
+            mine = key(claim.it.job, claim.it.task)
+            return all(mine < other for other in others)
+
+    def _loss(self, job: Job, attempt: Attempt) -> float:
+        if job.spec.preempt == "resume" or attempt.started_at is None:
+            return 0.0
+        ran = max(0.0, self._ledger.now.wall - attempt.started_at)
+        return ran * max(1, attempt.share or WHOLE * len(attempt.gpus)) / WHOLE
+
+    # ── on one node ────────────────────────────────────────────────────────────────────────────
+
+    def _way(self, claim: Claim, room: Room) -> Way | None:
+        """How the request could start there at the least cost; None: it couldn't."""
+        present, need, ask = self._here(room), claim.it.need, claim.ask
+        victims = [one for one in present.victims if self._may_take(claim, one)]
+        if not victims and not present.leaving and claim.it.kind.nodes == 1:
+            return None
+        if not _enough(room, need, [*_attempts(victims), *present.leaving]):
+            return None
+        if not could_fit(room, need) or not room.admits(need):
+            return None
+        others = [one for one in present.victims if one not in victims]
+        stays = [*present.stays, *_attempts(others), *self._started.get(room.name, ())]
+        if self._tried(room, ask, stays) is None:
+            return None
+        chosen = self._chosen(room, ask, victims, stays, present.leaving)
+        remain = [*stays, *_attempts(one for one in victims if one not in chosen)]
+        place = self._tried(room, ask, remain)
+        if place is None or (chosen and self._keeper.would_move(place.room, remain)):
+            return None
+        return Way(room, chosen, self._slot(place, ask, chosen, present.leaving))
+
+    def _chosen(
+        self,
+        room: Room,
+        ask: Ask,
+        victims: list[Victim],
+        stays: list[Attempt],
+        leaving: list[Attempt],
+    ) -> list[Victim]:
+        """The first by worth that make enough room, less those that needn't go."""
+        need = ask.need
+
+        def do(gone: list[Victim]) -> bool:
+            if not _enough(room, need, [*_attempts(gone), *leaving]):
+                return False
+            back = [one for one in victims if one not in gone]
+            return self._tried(room, ask, [*stays, *_attempts(back)]) is not None
+
+        count = next(number for number in range(len(victims) + 1) if do(victims[:number]))
+        chosen = victims[:count]
+        for victim in reversed(chosen):
+            others = [one for one in chosen if one is not victim]
+            if do(others):
+                chosen = others
+        return chosen
+
+    def _slot(self, place: Place, ask: Ask, victims: list[Victim], leaving: list[Attempt]) -> Slot:
         """What the request gets, and by when those in its way have gone: whoever is on his way
         out there, with his grace."""
-        snapshot, wall, room = self._snapshot, self._ledger.now.wall, place.room
+        wall, room = self._ledger.now.wall, place.room
         ends = [wall + victim.job.spec.grace for victim in victims]
-        for key in snapshot.by_node.get(room.name, ()):
-            attempt = snapshot.attempts[key]
-            job = snapshot.jobs.get(attempt.task.job)
-            if job is not None and self._ledger.stopping(attempt):
+        for attempt in leaving:
+            job = self._snapshot.jobs.get(attempt.task.job)
+            if job is not None:
                 since = attempt.stop.at if attempt.stop is not None else wall
                 ends.append(since + job.spec.grace)
         return Slot(
@@ -166,67 +308,6 @@ class Preempting:
             max(0, room.free_cpus - ask.need.cpus),
             max(0, room.free_memory - ask.need.memory),
         )
-
-    def _present(self, it: Waiting, room: Room) -> tuple[list[Attempt], list[Victim] | None]:
-        """Who has something of a node: who stays, and who could be made to go. Those that are
-        on their way out already are neither; None: nobody goes."""
-        stays, victims = list(self._started.get(room.name, ())), []
-        leaving = False
-        for key in sorted(self._snapshot.by_node.get(room.name, ())):
-            self._looks -= 1
-            attempt = self._snapshot.attempts[key]
-            if self._ledger.stopping(attempt):
-                leaving = True
-            elif self._may_take(it, attempt):
-                victims.append(self._victim(attempt))
-            else:
-                stays.append(attempt)
-        gangs = [one for one in victims if len(one.attempts) > 1]
-        if gangs and not all(self._may_take(it, at) for one in gangs for at in one.attempts):
-            stays += [at for one in gangs for at in one.attempts if at.node == room.name]
-            victims = [one for one in victims if len(one.attempts) == 1]
-        return stays, victims if victims or leaving or it.kind.nodes > 1 else None
-
-    def _may_take(self, it: Waiting, attempt: Attempt) -> bool:
-        snapshot = self._snapshot
-        job, task = snapshot.jobs.get(attempt.task.job), snapshot.tasks.get(attempt.task)
-        if job is None or task is None or task.active != attempt.id or job.id == it.job.id:
-            return False
-        if job.stop is not None or job.spec.preempt == "never":
-            return False
-        if task.attempts > 1 and self._just_began(attempt):
-            return False
-        if self._ranking.may_preempt(it.job, it.task, job, task, attempt):
-            return True
-        key = self._ranking.key
-        return attempt.borrowed and key(it.job, it.task) < key(job, task)
-
-    def _just_began(self, attempt: Attempt) -> bool:
-        """Work that has begun anew runs for a while first: what made room changes how accounts
-        stand to each other, and nobody is to take turns with others at every instant."""
-        began = attempt.started_at if attempt.started_at is not None else attempt.placed_at
-        until = began + AGAIN_S
-        if self._ledger.now.wall >= until:
-            return False
-        self._ledger.wake_wall(until)
-        return True
-
-    def _victim(self, attempt: Attempt) -> Victim:
-        job = self._snapshot.jobs[attempt.task.job]
-        attempts = [attempt]
-        if attempt.gang:
-            ranks = (self._snapshot.tasks[key] for key in self._snapshot.by_job[job.id])
-            mates = (self._snapshot.attempts.get(it.active) for it in ranks if it.active)
-            same = (it for it in mates if it is not None and it.gang == attempt.gang)
-            attempts = [it for it in same if it.state.live]
-        standing = self._ranking.worth(job, self._snapshot.tasks[attempt.task], attempt)
-        return Victim(job, attempts, sum(self._loss(job, it) for it in attempts), standing)
-
-    def _loss(self, job: Job, attempt: Attempt) -> float:
-        if job.spec.preempt == "resume" or attempt.started_at is None:
-            return 0.0
-        ran = max(0.0, self._ledger.now.wall - attempt.started_at)
-        return ran * max(1, attempt.share or WHOLE * len(attempt.gpus)) / WHOLE
 
     def _tried(self, room: Room, ask: Ask, there: Iterable[Attempt]) -> Place | None:
         """The place that the request would get if only these were there."""
@@ -238,6 +319,18 @@ class Preempting:
     def _stop(self, victim: Victim, why: str) -> None:
         for attempt in victim.attempts:
             give_way(self._ledger, attempt, why)
+            self._present.pop(attempt.node, None)
+
+
+def _enough(room: Room, need: Need, gone: list[Attempt]) -> bool:
+    """Whether as much is free once these have gone: a look before the thorough one."""
+    here = [it for it in gone if it.node == room.name]
+    if need.cpus > room.free_cpus + sum(round(it.cpus * MILLI) for it in here):
+        return False
+    if need.memory > room.free_memory + sum(it.memory_bytes for it in here):
+        return False
+    freed = {uuid for it in here for uuid in it.gpus}
+    return need.gpus <= sum(it.state == FREE or it.uuid in freed for it in room.devices)
 
 
 def as_attempt(placement: Placement, task: Task, wall: float) -> Attempt:

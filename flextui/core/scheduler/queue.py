@@ -1,8 +1,10 @@
 """Who waits for a place, kept in order from pass to pass.
 
-Tasks are in lanes. In one lane the order never changes: who has waited longest, then whose job
-was submitted first. How lanes stand to each other may change with time and use, and is for each
-pass to say (`order.Ranking`): a pass merges the lanes' heads and sorts nothing.
+Tasks are in lanes. How lanes stand to each other may change with time and use, and is for each
+pass to say (`order.Ranking`): a pass merges the lanes' heads and sorts nothing. In one lane there
+are groups, at levels that change only with the records of run times that they lean on; then a
+group moves as a whole. In one group the order never changes: who has waited longest, then whose
+job was submitted first.
 
 A lane is cut into blocks, each with the least that any task in it asks for. So a pass steps over
 whatever can't start, however many tasks that are and however different their requests.
@@ -11,27 +13,46 @@ whatever can't start, however many tasks that are and however different their re
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from itertools import islice
+from math import inf
+from typing import NamedTuple, Protocol
 
 from flextui.core.model.ids import TaskKey
+from flextui.core.model.state import Job, Task
 from flextui.core.scheduler.kind import Kind, Waiting
 from flextui.core.scheduler.pace import Pace
 
 _BLOCK = 64
 """Tasks in a block; at most twice as many."""
+_LOOKS = 256
+"""So many are looked at from the beginning of a lane to find one."""
 
 Account = tuple[str, str]
-Stand = tuple[float, int, int]
+Stand = tuple[float, float, int, int]
 """Where a task stands in its lane."""
 
 
-def stand_of(it: Waiting) -> Stand:
-    return (it.task.ready_at, it.job.seq, it.task.key.index)
+class Order(Protocol):
+    """Where tasks belong: `order.Ranking`, as far as this is concerned."""
+
+    def group(self, job: Job, task: Task) -> Hashable:
+        """Those of one group never change places."""
+
+    def lane(self, job: Job, task: Task) -> Hashable:
+        """Groups of one lane stand to each other by their levels."""
+
+    def level(self, job: Job, task: Task) -> float:
+        """The same for all of one group."""
+
+    def leans(self, job: Job) -> tuple[str, ...]:
+        """The keys of the records of run times that the level of its group follows from."""
 
 
 Least = tuple[int, int, int]
 """Thousandths of GPUs, thousandths of cores, bytes: what is asked of one node, or the most that is
 free on one. A look before the thorough one."""
+
 
 NONE: Least = (-1, -1, -1)
 """Less than anybody asks for."""
@@ -41,20 +62,32 @@ def within(least: Least, most: Least) -> bool:
     return least[0] <= most[0] and least[1] <= most[1] and least[2] <= most[2]
 
 
+class Opening(NamedTuple):
+    """What may be free for somebody."""
+
+    most: Least
+    until: float = inf
+    """Who takes it must have ended by then."""
+
+
+def may_do(openings: Sequence[Opening], least: Least, soonest: float) -> bool:
+    """Whether one of them may do for a request that has ended by then at the soonest."""
+    return any(soonest <= it.until and within(least, it.most) for it in openings)
+
+
 class Block:
     """Some tasks of a lane that follow each other."""
 
-    __slots__ = ("_kinds", "_lasting", "_least", "_milli", "items")
+    __slots__ = ("_asks", "_kinds", "_milli", "items")
 
     def __init__(self, items: list[tuple[Stand, Waiting]]) -> None:
         self.items = items
         self._forget()
 
     def _forget(self) -> None:
-        self._least: Least | None = None
+        self._asks: tuple[tuple[Least, float], ...] | None = None
         self._kinds: frozenset[Kind] | None = None
         self._milli: tuple[int, int] | None = None
-        self._lasting: bool | None = None
 
     @property
     def kinds(self) -> frozenset[Kind]:
@@ -63,18 +96,15 @@ class Block:
         return self._kinds
 
     @property
-    def least(self) -> Least:
-        if self._least is None:
-            gpus, cpus, memory = zip(*(kind.need.least for kind in self.kinds), strict=True)
-            self._least = (min(gpus), min(cpus), min(memory))
-        return self._least
-
-    @property
-    def lasting(self) -> bool:
-        """Whether all of them are."""
-        if self._lasting is None:
-            self._lasting = all(kind.lasting for kind in self.kinds)
-        return self._lasting
+    def asks(self) -> tuple[tuple[Least, float], ...]:
+        """What they ask of a node, and for each the fewest seconds that one who asks it lasts."""
+        if self._asks is None:
+            asks: dict[Least, float] = {}
+            for kind in self.kinds:
+                least, lasts = kind.need.least, kind.brief
+                asks[least] = min(lasts, asks.get(least, inf))
+            self._asks = tuple(asks.items())
+        return self._asks
 
     @property
     def milli(self) -> tuple[int, int]:
@@ -102,21 +132,21 @@ def _last(block: Block) -> Stand:
 
 
 class Lane:
-    """Tasks of one account whose order among each other never changes."""
+    """Tasks of one account, in order."""
 
-    __slots__ = ("account", "blocks", "group")
+    __slots__ = ("account", "blocks", "name")
 
-    def __init__(self, group: Hashable, account: Account) -> None:
-        self.group = group
+    def __init__(self, name: Hashable, account: Account) -> None:
+        self.name = name
         self.account = account
         self.blocks: list[Block] = []
 
-    @property
-    def first(self) -> Waiting:
-        return self.blocks[0].items[0][1]
+    def first(self, test: Callable[[Waiting], bool]) -> Waiting | None:
+        """The first that passes, as far as is looked."""
+        items = (it for block in self.blocks for _, it in block.items)
+        return next((it for it in islice(items, _LOOKS) if test(it)), None)
 
-    def add(self, it: Waiting) -> None:
-        stand = stand_of(it)
+    def add(self, stand: Stand, it: Waiting) -> None:
         if not self.blocks:
             self.blocks.append(Block([(stand, it)]))
             return
@@ -127,13 +157,30 @@ class Lane:
             items = block.items
             self.blocks[at : at + 1] = [Block(items[:_BLOCK]), Block(items[_BLOCK:])]
 
-    def remove(self, it: Waiting) -> None:
-        stand = stand_of(it)
+    def remove(self, stand: Stand) -> None:
         at = bisect_left(self.blocks, stand, key=_last)
         block = self.blocks[at]
         block.remove(stand)
         if not block.items:
             del self.blocks[at]
+
+
+class Group:
+    """Tasks of one lane that never change places."""
+
+    __slots__ = ("lane", "leans", "level", "members", "name")
+
+    def __init__(
+        self, name: tuple[Hashable, Account], lane: Lane, level: float, leans: tuple[str, ...]
+    ) -> None:
+        self.name = name
+        self.lane = lane
+        self.level = level
+        self.leans = leans
+        self.members: dict[TaskKey, Waiting] = {}
+
+    def stand(self, it: Waiting) -> Stand:
+        return (self.level, it.task.ready_at, it.job.seq, it.task.key.index)
 
 
 class Cursor:
@@ -190,8 +237,11 @@ class Queue:
         """Kinds that nobody was of before this pass."""
         self.gone_kinds: set[Kind] = set()
         """Kinds that nobody may be of any more."""
-        self._by_job: dict[str, dict[TaskKey, tuple[Waiting, Lane]]] = {}
-        self._group: Callable[[Waiting], Hashable] = lambda it: None
+        self._by_job: dict[str, dict[TaskKey, tuple[Waiting, Group]]] = {}
+        self._groups: dict[tuple[Hashable, Account], Group] = {}
+        self._leaning: dict[str, dict[Group, None]] = {}
+        """Key of a record → the groups whose level follows from it."""
+        self._order: Order | None = None
 
     def __len__(self) -> int:
         return sum(map(len, self._by_job.values()))
@@ -202,10 +252,13 @@ class Queue:
             for it, _ in entries.values():
                 yield it
 
-    def begin(self, group: Callable[[Waiting], Hashable]) -> None:
-        """A pass begins; `group` tells which lane a task belongs in."""
-        self._group = group
+    def begin(self, order: Order, learned: Iterable[str]) -> None:
+        """A pass begins. `learned`: the keys of records that have changed since the last."""
+        self._order = order
         self.looked, self.new_kinds, self.gone_kinds = {}, set(), set()
+        for key in learned:
+            for group in list(self._leaning.get(key, ())):
+                self._move(order, group)
 
     def get(self, key: TaskKey) -> Waiting | None:
         entry = self._by_job.get(key.job, {}).get(key)
@@ -224,7 +277,7 @@ class Queue:
         if known is None and not waiting:
             return
         before = known or {}
-        after: dict[TaskKey, tuple[Waiting, Lane]] = {}
+        after: dict[TaskKey, tuple[Waiting, Group]] = {}
         for it in waiting:
             self.looked[it.task.key] = it
             old = before.get(it.task.key)
@@ -233,23 +286,23 @@ class Queue:
         for it in waiting:
             if it.task.key not in after:
                 after[it.task.key] = (it, self._add(it))
-        for it, lane in before.values():
-            self._remove(it, lane)
+        for it, group in before.values():
+            self._remove(it, group)
         if after:
             self._by_job[job] = after
         else:
             self._by_job.pop(job, None)
 
-    def _add(self, it: Waiting) -> Lane:
+    def _add(self, it: Waiting) -> Group:
         same = self.by_kind.get(it.kind)
         if same is None:
             same = self.by_kind[it.kind] = {}
             self.new_kinds.add(it.kind)
         same[it.task.key] = it
-        return self._enter(it, self._group(it))
+        return self._enter(it)
 
-    def _remove(self, it: Waiting, lane: Lane) -> None:
-        self._leave(it, lane)
+    def _remove(self, it: Waiting, group: Group) -> None:
+        self._leave(it, group)
         same = self.by_kind[it.kind]
         if same.get(it.task.key) is it:
             del same[it.task.key]
@@ -257,15 +310,59 @@ class Queue:
                 del self.by_kind[it.kind]
                 self.gone_kinds.add(it.kind)
 
-    def _enter(self, it: Waiting, group: Hashable) -> Lane:
-        account = it.kind.account
-        lane = self.lanes.get((group, account))
+    def _enter(self, it: Waiting) -> Group:
+        order, account = self._order, it.kind.account
+        assert order is not None
+        name = (order.group(it.job, it.task), account)
+        group = self._groups.get(name)
+        if group is None:
+            lane = self._lane(order.lane(it.job, it.task), account)
+            level, leans = order.level(it.job, it.task), order.leans(it.job)
+            group = self._groups[name] = Group(name, lane, level, leans)
+            self._lean(group)
+        group.members[it.task.key] = it
+        group.lane.add(group.stand(it), it)
+        return group
+
+    def _leave(self, it: Waiting, group: Group) -> None:
+        lane = group.lane
+        lane.remove(group.stand(it))
+        if group.members.get(it.task.key) is it:
+            del group.members[it.task.key]
+        if not group.members:
+            del self._groups[group.name]
+            self._unlean(group)
+        if not lane.blocks:
+            del self.lanes[(lane.name, lane.account)]
+
+    def _lane(self, name: Hashable, account: Account) -> Lane:
+        lane = self.lanes.get((name, account))
         if lane is None:
-            lane = self.lanes[(group, account)] = Lane(group, account)
-        lane.add(it)
+            lane = self.lanes[(name, account)] = Lane(name, account)
         return lane
 
-    def _leave(self, it: Waiting, lane: Lane) -> None:
-        lane.remove(it)
-        if not lane.blocks:
-            del self.lanes[(lane.group, lane.account)]
+    def _move(self, order: Order, group: Group) -> None:
+        """Give a group the level that it has now."""
+        one = next(iter(group.members.values()))
+        leans, level = order.leans(one.job), order.level(one.job, one.task)
+        if leans != group.leans:
+            self._unlean(group)
+            group.leans = leans
+            self._lean(group)
+        if level != group.level:
+            for it in group.members.values():
+                group.lane.remove(group.stand(it))
+            group.level = level
+            for it in group.members.values():
+                group.lane.add(group.stand(it), it)
+
+    def _lean(self, group: Group) -> None:
+        for key in group.leans:
+            self._leaning.setdefault(key, {})[group] = None
+
+    def _unlean(self, group: Group) -> None:
+        for key in group.leans:
+            same = self._leaning[key]
+            del same[group]
+            if not same:
+                del self._leaning[key]
