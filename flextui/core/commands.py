@@ -268,7 +268,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class WhoAmI:
-    """→ {"user","uid","groups","admin","core"}."""
+    """→ {"user","uid","groups","admin","core","projects" (one's own),"volumes"}."""
 
 
 @dataclass(frozen=True, slots=True)

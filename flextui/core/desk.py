@@ -277,12 +277,15 @@ class Desk:
     # ── core ───────────────────────────────────────────────────────────────────────────────────
 
     async def _whoami(self, command: WhoAmI, who: Identity) -> dict[str, Any]:
+        inventory = self.engine.inventory
         return {
             "user": who.user,
             "uid": who.uid,
             "groups": list(who.groups),
             "admin": self.admin(who),
             "core": self.facts.core,
+            "projects": list(inventory.projects_of(who.user, who.groups)),
+            "volumes": list(inventory.volumes),
         }
 
     async def _shutdown(self, command: Shutdown, who: Identity) -> dict[str, Any]:

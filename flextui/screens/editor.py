@@ -1,124 +1,346 @@
-"""Write a job, see mistakes as you type and where it would go, submit it."""
+"""Write a job, or change one that lives: mistakes as you type, where it would go now, what an edit
+would restart. Nothing is lost: a text stays a draft until it has been handed in."""
 
 from __future__ import annotations
 
-import time
+import asyncio
+import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.widgets import Static, TextArea
+from textual.timer import Timer
+from textual.widgets import TextArea
 
-from flextui.core.commands import CommandError, Plan, Source, Submit
-from flextui.core.model.problems import BadInput
-from flextui.screens.format import safe_lines
-from flextui.screens.fields.why import text_lines
+from flextui.core.commands import CommandError, Plan, Revise, Show, Source, Submit, WhoAmI
+from flextui.screens.apply import Apply, Painted
+from flextui.screens.editing.context import context, field_at
+from flextui.screens.editing.drafts import Draft
+from flextui.screens.editing.external import NoEditor, Scratch, editor_command
+from flextui.screens.editing.preview import job_lines, plan_lines
+from flextui.screens.editing.problems import Mistake, mistakes, mistakes_of, problem_lines
+from flextui.screens.editing.review import field_lines, unified
+from flextui.screens.editing.schema import spec_schema
+from flextui.screens.editing.suggest import Choice, known, suggest
+from flextui.screens.editing.templates import EXAMPLE
+from flextui.screens.format import Span
 from flextui.screens.keys import Bound, Key
 from flextui.screens.place import Place
+from flextui.screens.templates import Templates
 from flextui.screens.trail import Location
+from flextui.screens.widgets.choices import Choices
+from flextui.screens.widgets.yamlarea import YamlArea
 
 if TYPE_CHECKING:
     from flextui.app import FlextuiApp
 
-EXAMPLE = """\
-# An example, ready to submit: press Ctrl-s.
-name: hello
-run: |
-  echo "hello from $(hostname), task $FLEXTUI_TASK, GPUs: ${CUDA_VISIBLE_DEVICES:-none}"
-  for i in $(seq 1 20); do echo "step $i of 20"; sleep 1; done
-resources: {cpus: 1}
-time_limit: 10m
-"""
+CHECK_S = 0.15
+"""After the last letter, before the text is looked at."""
+KEEP_S = 1.0
+"""After the last letter, before a draft is written down."""
+IN_THREAD = 20_000
+"""Characters above which reading a text would be felt."""
+LIVE_PLAN = 200_000
+"""Characters above which no plan is made while one types."""
+
+OFFERED = (
+    Key("take", "tab", "write what is offered first", "take", typing=True),
+    Key("step-in", "ctrl+n", "into the list", "offer(1)", typing=True),
+    Key("put-away", "escape", "put the list away", "put_away", typing=True),
+)
+"""A list of words stands beside the cursor, and one goes on writing."""
+CHOOSING = (
+    Key("take", "enter, tab", "write it", "take", typing=True),
+    Key("next", "down, ctrl+n", "the one below", "offer(1)", typing=True),
+    Key("previous", "up, ctrl+p", "the one above", "offer(-1)", typing=True),
+    Key("put-away", "escape", "put the list away", "put_away", typing=True),
+)
+"""One has stepped into it."""
 
 
 class Editor(Place):
-    """The text on the left, on the right its problems or where it would go now."""
+    """The text on the left; on the right what is wrong with it, or what it would do."""
 
     NAME = "editor"
     USES = ()
     KEYS: ClassVar[tuple[Key, ...]] = (
-        Key("submit", "ctrl+s", "submit", short="submit", command="submit FILE", acts=True,
+        Key("submit", "ctrl+s", "submit, or look at what an edit changes and apply it",
+            short="submit", command="submit FILE", acts=True, typing=True),
+        Key("complete", "ctrl+n", "what may be written here", "offer(1)", short="complete",
             typing=True),
+        Key("next-mistake", "f8, alt+e", "to the next mistake", short="next mistake", typing=True),
+        Key("template", "ctrl+t", "begin with a template", short="templates", typing=True),
+        Key("external", "ctrl+g, f4", "in your own editor ($VISUAL, $EDITOR)", short="$EDITOR",
+            command="edit JOB", typing=True),
         Key("side", "ctrl+o", "to the plan and back", short="to the plan", typing=True),
+        Key("revert", "f5", "throw the draft away: what runs, or the example", short="revert",
+            typing=True),
+        Key("undo-text", "ctrl+z", "undo", "text_undo", typing=True),
+        Key("redo-text", "ctrl+y", "redo", "text_redo", typing=True),
     )  # fmt: skip
-    HELP = "A job spec in YAML. What is wrong shows at its line as you type."
+    HELP = (
+        "A job spec in YAML. What is wrong is marked at its line as you type; beside it stands "
+        "where the job would go now, or why it would wait. What is written here is kept until it "
+        "is handed in, also when the terminal is lost."
+    )
     DEFAULT_CSS = """
-    Editor #text { width: 3fr; border: none; padding: 0; }
+    Editor { layers: base popup; }
+    Editor #left { width: 3fr; }
+    Editor #text { height: 1fr; border: none; padding: 0; }
+    Editor #hint { height: 1; padding: 0 1; background: $surface; text-wrap: nowrap;
+                   text-overflow: ellipsis; }
     Editor #side { width: 2fr; padding: 0 1; border-left: tall $surface-lighten-2; }
-    Editor #verdict { height: auto; text-style: bold; margin-bottom: 1; }
     Editor.narrow #row { layout: vertical; }
-    Editor.narrow #text { width: 1fr; height: 2fr; }
+    Editor.narrow #left { width: 1fr; height: 2fr; }
     Editor.narrow #side { width: 1fr; height: 1fr; border: none; }
     """
 
+    @classmethod
+    def chains(cls) -> list[tuple[str, ...]]:
+        """The keys of an open list go before those of the text."""
+        return [("editor", "everywhere"), ("offered",), ("choosing",)]
+
+    @property
+    def chain(self) -> tuple[str, ...]:
+        kind = "choosing" if self._choices.entered else "offered"
+        return (kind, *super().chain) if self._choices.open and self.writing else super().chain
+
     def __init__(self, location: Location, app: FlextuiApp) -> None:
-        job = app.view.jobs.get(location[1])
-        super().__init__(location, f"edit ▸ {job['name'] if job else location[1] or 'new job'}")
-        self._draft = location[1]
+        self._job = location[1]
+        job = app.view.jobs.get(self._job)
+        super().__init__(location, f"edit ▸ {job['name'] if job else self._job or 'new job'}")
+        self._draft = app.drafts.get(self._job) or Draft(EXAMPLE, EXAMPLE)
         self._valid = False
-        self._text = TextArea(
-            app.drafts.get(self._draft, EXAMPLE), id="text", show_line_numbers=True,
-            tab_behavior="indent",
-        )  # fmt: skip
-        self._text.cursor_blink = False
-        self._verdict = Static(id="verdict", markup=False)
-        self._outcome = Static(id="plan", markup=False)
+        self._mistakes: list[Mistake] = []
+        self._theirs: list[list[Span]] = []
+        """What somebody else has changed in the job meanwhile."""
+        self._plan: dict[str, Any] = {}
+        self._projects: tuple[str, ...] = ()
+        self._volumes: tuple[str, ...] = ()
+        self._checking: Timer | None = None
+        self._keeping: Timer | None = None
+        self._written: str | None = None
+        """What was written by a choice: no list opens for it by itself."""
+        self._text = YamlArea(self._draft.text)
+        self._hint = Painted(id="hint")
+        self._side = Painted(id="plan")
+        self._choices = Choices()
 
     def content(self) -> ComposeResult:
         with Horizontal(id="row"):
-            yield self._text
-            with VerticalScroll(id="side"), Vertical():
-                yield self._verdict
-                yield self._outcome
+            with Vertical(id="left"):
+                yield self._text
+                yield self._hint
+            with VerticalScroll(id="side"):
+                yield self._side
+        yield self._choices
 
-    def home_focus(self) -> TextArea:
+    def home_focus(self) -> YamlArea:
         return self._text
 
     def on_mount(self) -> None:
         super().on_mount()
         self.set_class(self.app.size.width < 100, "narrow")
         self._check()
+        self._ask_names()
 
     def on_resize(self) -> None:
         self.set_class(self.app.size.width < 100, "narrow")
+        self._choices.close()
+
+    def on_unmount(self) -> None:
+        self.app.drafts.flush()
+
+    # ── the text changes ──
 
     @on(TextArea.Changed, "#text")
     def _changed(self) -> None:
-        self.app.drafts[self._draft] = self._text.text
-        self._check()
+        text = self._text.text
+        if text != self._draft.text:
+            self._keep(text)
+        if self._checking is not None:
+            self._checking.stop()
+        self._checking = self.set_timer(CHECK_S, self._check)
+        self._offer_by_itself()
+
+    @on(TextArea.SelectionChanged, "#text")
+    def _moved(self) -> None:
+        if self._choices.open and self._here() is None:
+            self._choices.close()
+        self._tell_here()
+
+    def _keep(self, text: str) -> None:
+        self._draft = Draft(text, self._draft.origin, self._draft.base)
+        self.app.drafts.put(self._job, self._draft)
+        if self._keeping is None:
+            self._keeping = self.set_timer(KEEP_S, self._write_down)
+
+    def _write_down(self) -> None:
+        self._keeping = None
+        before = self.app.drafts.trouble
+        self.app.drafts.flush()
+        if (trouble := self.app.drafts.trouble) and trouble != before:
+            self.app.tell(trouble, bad=True)
+
+    # ── looking at it ──
 
     @work(exclusive=True, group="check")
     async def _check(self) -> None:
-        from flextui.core.model.spec import read_specs  # slow to import: not before it is needed
+        text = self._text.text
+        found = await self._read(text)
+        self._show_mistakes(found)
+        if found:
+            self._plan = {}
+        elif len(text) > LIVE_PLAN:
+            self._plan = {}
+            self._side_shows([[Span("too long for a plan while you type", "dim")]])
+        else:
+            await self._ask_plan(text)
 
-        text = self.home_focus().text
-        try:
-            specs = read_specs(text, "editor")
-        except BadInput as bad:
-            self._valid = False
-            count = len(bad.problems)
-            self._say(f"✗ {count} problem{'s' if count > 1 else ''}", problems_text(bad))
+    async def _read(self, text: str) -> list[Mistake]:
+        """What is wrong with the text in itself."""
+        return await asyncio.to_thread(mistakes, text) if len(text) > IN_THREAD else mistakes(text)
+
+    async def _ask_plan(self, text: str) -> None:
+        """Have the core tell what it would do."""
+        client = self.app.client
+        if client is None:
+            self._side_shows([[Span("the core is out of reach: your text is kept", "warn")]])
             return
-        self._valid = True
-        names = ", ".join(spec.name for spec in specs)
-        self._say(f"✓ valid: {names}", "asking where it would go …")
-        await self._plan(text, names)
+        command = Plan((Source("editor", text),), self._job if self._live else None)
+        try:
+            answer = await client.call(command)
+        except CommandError as error:
+            self._plan = {}
+            self._show_mistakes(mistakes_of(error), said=error.text)
+            return
+        except ConnectionError as error:
+            self._side_shows([[Span(f"the core went away ({error}): your text is kept", "warn")]])
+            return
+        self._plan = answer
+        self._show_plan()
 
-    async def _plan(self, text: str, names: str) -> None:
+    @property
+    def _live(self) -> bool:
+        """Whether this is an edit of a job that lives."""
+        job = self.app.view.jobs.get(self._job)
+        return job is not None and job["ended_at"] is None
+
+    def _show_mistakes(self, found: list[Mistake], said: str = "") -> None:
+        self._mistakes = found
+        self._valid = not found and not said
+        self._text.mark((it.row, it.column) for it in found)
+        self._tell_here()
+        if found or said:
+            self._side_shows(problem_lines(found) or [[Span(said, "bad")]])
+
+    def _show_plan(self) -> None:
+        """What it would do, and for an edit what it changes in the text."""
+        now = self.app.now()
+        lines = plan_lines(self._plan, self.app.view.nodes, now)
+        if self._draft.base and self._draft.changed:
+            lines += [[], *([it] for it in unified(self._draft.origin, self._draft.text))]
+        self._side_shows(lines)
+
+    def _side_shows(self, lines: list[list[Span]]) -> None:
+        self._side.show([self._verdict(), *self._theirs, [], *lines])
+
+    def _verdict(self) -> list[Span]:
+        if self._mistakes:
+            count = len(self._mistakes)
+            head = Span(f"✗ {count} mistake{'s' if count > 1 else ''}", "bad")
+        else:
+            head = Span("● valid" if self._valid else "◌ reading …", "ok" if self._valid else "dim")
+        if not self._draft.base or not self._live:
+            return [head]
+        to = self._draft.base + 1 if self._draft.changed else self._draft.base
+        arrow = f" → {to}" if to != self._draft.base else ""
+        return [head, Span(f"  rev {self._draft.base}{arrow}", "bold")]
+
+    # ── at the cursor ──
+
+    def _here(self) -> Any:
+        return context(self._text.lines, *self._text.cursor_location)
+
+    def _tell_here(self) -> None:
+        """The line below the text: the mistake of this line, else what the field means."""
+        row, column = self._text.cursor_location
+        wrong = next((it for it in self._mistakes if it.row == row), None)
+        if wrong is not None:
+            self._hint.show([[Span(f"✗ {wrong.text}", "bad")]])
+            return
+        path = field_at(self._text.lines, row, column)
+        schema = spec_schema()
+        found = schema.field(path) if path else None
+        while found is None and len(path) > 1:
+            path = path[:-1]
+            found = schema.field(path)
+        self._hint.show([[Span(found.line if found else "", "dim")]])
+
+    def _offer_by_itself(self) -> None:
+        """While a word is written: what it may become, unless there is nothing to say."""
+        at = self._here() if self.writing else None
+        if at is None or not self._text.selection.is_empty:
+            self._choices.close()
+            return
+        values = not at.naming and not at.typed and at.path[-1:] in _ASK_AT_ONCE
+        if (at.typed or values) and at.typed != self._written:
+            self._offer(at, enter=False)
+        else:
+            self._choices.close()
+        self._written = None
+
+    def _offer(self, at: Any, *, enter: bool) -> None:
+        found = suggest(at, spec_schema(), self._known())
+        if not enter and [it.word for it in found] == [at.typed]:
+            found = []
+        self._choices.offer(found, self._text.cursor_screen_offset, self.app.size, enter=enter)
+
+    def _known(self) -> Any:
+        view = self.app.view
+        return known(view.nodes.values(), view.jobs.values(), self._projects, self._volumes)
+
+    @work(exclusive=True, group="names")
+    async def _ask_names(self) -> None:
+        """Projects and volumes: the view has none of them."""
         client = self.app.client
         if client is None:
             return
         try:
-            answer = await client.call(Plan((Source("editor", text),)))
-        except (CommandError, ConnectionError) as error:
-            self._say(f"✓ valid: {names}", str(error))
+            said = await client.call(WhoAmI())
+        except (CommandError, ConnectionError):
             return
-        self._say(f"✓ valid: {names}", plan_text(answer))
+        self._projects = tuple(said.get("projects") or ())
+        self._volumes = tuple(said.get("volumes") or ())
 
-    def _say(self, verdict: str, text: str) -> None:
-        self._verdict.update(verdict)
-        self._outcome.update(safe_lines(text))
+    def action_offer(self, by: int) -> None:
+        """Open the list, or go through it."""
+        at = self._here()
+        if self._choices.open:
+            self._choices.step(by)
+        elif at is not None:
+            self._offer(at, enter=True)
+            if not self._choices.open:
+                self.app.tell("nothing in particular belongs here")
+
+    def action_take(self) -> None:
+        chosen, at = self._choices.chosen, self._here()
+        self._choices.close()
+        if chosen is not None and at is not None:
+            self._write(chosen, at)
+
+    def _write(self, chosen: Choice, at: Any) -> None:
+        self._written = None if chosen.tail else chosen.word
+        row, column = self._text.cursor_location
+        rest = self._text.lines[row][column:]
+        tail = "" if rest.lstrip().startswith(":") else chosen.tail
+        self._text.put(chosen.word + tail, at.start)
+
+    def action_put_away(self) -> None:
+        self._choices.close()
+
+    # ── other keys ──
 
     def action_side(self) -> None:
         side = self.query_one("#side")
@@ -128,56 +350,144 @@ class Editor(Place):
         """There is no list here."""
 
     def offers(self, bound: Bound) -> bool:
-        return super().offers(bound) and bound.key.name not in ("filter", "goto", "help")
+        quiet = ("filter", "goto", "help") if self.writing else ("filter",)
+        if bound.key.name == "next-mistake" and not self._mistakes:
+            return False
+        if bound.key.name == "revert" and not self._draft.changed:
+            return False
+        return super().offers(bound) and bound.key.name not in quiet
 
-    def action_submit(self) -> None:
-        if not self._valid:
-            self.app.tell("mend the problems first; nothing was submitted", bad=True)
+    def action_next_mistake(self) -> None:
+        places = sorted((it.row, it.column) for it in self._mistakes)
+        if not places:
+            self.app.tell("nothing is wrong with the text")
             return
-        self._submit()
+        here = self._text.cursor_location
+        to = next((it for it in places if it > here), places[0])
+        self._text.move_cursor(to)
+        self.set_focus(self._text)
+
+    def action_text_undo(self) -> None:
+        self._text.undo()
+
+    def action_text_redo(self) -> None:
+        self._text.redo()
+
+    def action_template(self) -> None:
+        def chosen(text: str | None) -> None:
+            if text is not None:
+                self._text.replace_all(text)
+
+        self.app.push_screen(Templates(), chosen)
+
+    def action_revert(self) -> None:
+        """What the draft was made from. It can be undone."""
+        self._text.replace_all(self._draft.origin)
+        self._theirs = []
+
+    @work(exclusive=True, group="external")
+    async def action_external(self) -> None:
+        """The user's own editor in this terminal, and back with what it wrote."""
+        scratch = Scratch(self._text.text, self._job or "job")
+        try:
+            command = editor_command(os.environ)
+            status = await self.app.hand_over([*command, str(scratch.path)])
+            if status is None:
+                raise NoEditor("this terminal can't be handed over")
+            text = scratch.read()
+            if status != 0:
+                self.app.tell(f"{command[0]} ended with {status}", bad=True)
+        except NoEditor as error:
+            self.app.tell(str(error), bad=True)
+        else:
+            if text != self._text.text:
+                self._text.replace_all(text)
+        finally:
+            scratch.done()
+
+    # ── handing in ──
 
     @work(exclusive=True, group="submit")
-    async def _submit(self) -> None:
-        command = Submit((Source("editor", self._text.text),))
-        answer = await self.app.act.call(command, "submit")
-        if answer is None:
-            return  # that was told, and the text is kept
-        jobs = answer["jobs"]
-        self.app.drafts.pop(self._draft, None)
-        self.app.tell("submitted " + ", ".join(f"{j['name']} ({j['id']})" for j in jobs))
+    async def action_submit(self) -> None:
+        text = self._text.text
+        self._show_mistakes(await self._read(text))
+        if self._mistakes:
+            self.action_next_mistake()
+            self.app.tell("mend what is wrong first; nothing was submitted", bad=True)
+            return
+        await self._ask_plan(text)
+        jobs = self._plan.get("jobs") or []
+        if not self._valid or (not jobs and self.app.client is None):
+            self.app.tell("nothing was submitted; your text is kept", bad=True)
+        elif any(it.get("action") == "revise" for it in jobs) or self._live:
+            await self._ask_and_apply(text, jobs)
+        else:
+            await self._submit(text)
+
+    async def _ask_and_apply(self, text: str, jobs: list[dict[str, Any]]) -> None:
+        """Show what it changes in what runs; on a yes, do it."""
+        if all(it.get("action") == "unchanged" for it in jobs):
+            self.app.tell("it says what runs already; nothing was changed")
+            return
+        effects = [line for job in jobs for line in self._effects(job)]
+        names = ", ".join(
+            f"{it['name']} rev {it['revision']} → {it['to']}" for it in jobs if "to" in it
+        )
+        diff = unified(self._draft.origin, text) if self._draft.base else []
+        if await self.app.push_screen_wait(Apply(f"Apply {names}?", effects, diff)):
+            await (self._revise(text) if self._live else self._submit(text))
+
+    def _effects(self, job: dict[str, Any]) -> list[list[Span]]:
+        fields = [[it] for it in field_lines(job.get("diff") or ())]
+        return [*job_lines(job, self.app.view.nodes, self.app.now()), [], *fields]
+
+    async def _submit(self, text: str) -> None:
+        answer = await self.app.act.call(Submit((Source("editor", text),)), "submit", self._refused)
+        if answer is not None:
+            self._handed_in(answer["jobs"], "submitted")
+
+    async def _revise(self, text: str) -> None:
+        command = Revise(self._job, Source("editor", text), self._draft.base)
+        answer = await self.app.act.call(command, "edit", self._refused)
+        if answer is not None:
+            self._handed_in([answer["job"]], "changed")
+        else:
+            await self._look_for_theirs()
+
+    def _handed_in(self, jobs: list[dict[str, Any]], word: str) -> None:
+        self.app.drafts.drop(self._job)
+        self.app.tell(f"{word} " + ", ".join(f"{it['name']} ({it['id']})" for it in jobs))
         self.app.go_up()
         if len(jobs) == 1:
             self.app.open_job(jobs[0]["id"])
 
+    def _refused(self, error: CommandError) -> None:
+        """At its place, where it has one. The text stays."""
+        found = mistakes_of(error)
+        if found:
+            self._show_mistakes(found)
+            self._text.move_cursor((found[0].row, found[0].column))
 
-def problems_text(bad: BadInput) -> str:
-    """Each problem at its line and column, with the mend."""
-    parts = []
-    for problem in bad.problems:
-        text = f"{problem.line}:{problem.column}  {problem.message}"
-        if problem.expected:
-            text += f"\n      expected {problem.expected}"
-        if problem.nearest:
-            text += f"\n      did you mean {problem.nearest!r}?"
-        parts.append(text)
-    return "\n".join(parts)
+    async def _look_for_theirs(self) -> None:
+        """If somebody else has changed the job meanwhile: show it, and go on from there."""
+        client = self.app.client
+        if client is None:
+            return
+        try:
+            doc = await client.call(Show(self._job))
+        except (CommandError, ConnectionError):
+            return
+        if doc["revision"] == self._draft.base:
+            return
+        theirs = self.app.text_of(doc)
+        head = f"rev {doc['revision']} came meanwhile; submitting again goes over it:"
+        changes = unified(self._draft.origin, theirs)
+        self._theirs = [[], [Span(head, "warn")], *([it] for it in changes)]
+        self._draft = Draft(self._draft.text, theirs, doc["revision"])
+        self.app.drafts.put(self._job, self._draft)
+        self._show_plan()
 
 
-def plan_text(answer: dict[str, Any]) -> str:
-    """Where each task would go now, or why it would wait."""
-    lines: list[str] = []
-    for job in answer.get("jobs", []):
-        lines.append(f"{job['name']}: {job.get('action', 'new')}")
-        for task in job.get("tasks", []):
-            lines += task_lines(task)
-        lines += [f"  ! {warning}" for warning in job.get("warnings", [])]
-    return "\n".join(lines)
-
-
-def task_lines(task: dict[str, Any]) -> list[str]:
-    """One task of a plan."""
-    if task.get("node"):
-        gpus = f", {len(task['gpus'])} GPUs" if task.get("gpus") else ""
-        return [f"  now would go to {task['node']}{gpus}"]
-    lines = [f"  would wait: {task.get('reason') or task.get('summary', '')}"]
-    return lines + [f"    {line}" for line in text_lines(task.get("why") or task, 60, time.time())]
+_ASK_AT_ONCE = (("gpu_model",), ("node",), ("project",), ("volumes",), ("type",), ("on",),
+                ("then",), ("placement",), ("preempt",))  # fmt: skip
+"""Fields whose values are few: they are offered before a letter is written."""

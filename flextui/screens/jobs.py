@@ -36,7 +36,7 @@ class Jobs(Place):
         Key("scale", "c", "set how many replicas a service has", command="scale JOB 3", acts=True),
         Key("hold", "H", "hold back, or release", command="hold JOB...", acts=True),
         Key("enter-it", "x", "a shell in a running attempt", short="shell", command="exec JOB"),
-        Key("edit", "e", "edit and submit again", short="edit", command="submit FILE"),
+        Key("edit", "e", "change it, or submit it again", short="edit", command="edit JOB"),
         Key("group", "t", "group by project, user, node, state", short="group"),
         Key("yank", "y", "yank the name"),
         *sort_keys(jobs.FIELDS),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from flextui.screens.listing import Layout
 
@@ -30,6 +31,8 @@ class Look:
     """(place, key's name) → chords, of the config."""
     layouts: Mapping[str, Layout] = field(default_factory=dict)
     """List → how it is laid out at first."""
+    drafts: Path | None = None
+    """The folder in which texts are kept that aren't handed in yet; None: in memory alone."""
     problems: tuple[str, ...] = ()
     """Mistakes in the config, each with its place."""
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from textual.theme import BUILTIN_THEMES
 
+from flextui.screens.apply import Apply
 from flextui.screens.columns import Columns
 from flextui.screens.commands import FIELDS as COMMAND_FIELDS
 from flextui.screens.commands import Commands
 from flextui.screens.config import Known
 from flextui.screens.confirm import Confirm
-from flextui.screens.editor import Editor
+from flextui.screens.editor import CHOOSING, OFFERED, Editor
 from flextui.screens.events import Events
 from flextui.screens.fields import events, gpus, jobs, nodes, placing, queue, revisions
 from flextui.screens.fields import problems as problem_fields
@@ -40,6 +41,7 @@ from flextui.screens.problems import Problems
 from flextui.screens.prompt import Prompt
 from flextui.screens.queue import Queue
 from flextui.screens.revisions import RevisionList
+from flextui.screens.templates import Templates
 from flextui.screens.trail import Location
 from flextui.screens.widgets.filterbar import FILTER_KEYS
 from flextui.screens.widgets.grid import LIST_KEYS
@@ -57,7 +59,7 @@ _PLACES = (
 )  # fmt: skip
 PLACES: dict[str, type[Place]] = {it.NAME: it for it in _PLACES}
 PROMPTS: dict[str, type[Prompt[Any]]] = {
-    it.NAME: it for it in (Confirm, Number, Leave, Naming, GoTo, Columns, Help)
+    it.NAME: it for it in (Confirm, Number, Leave, Naming, GoTo, Columns, Help, Apply, Templates)
 }
 _MAKERS: dict[str, Callable[[Location, FlextuiApp], Place]] = {it.NAME: it for it in _PLACES}
 
@@ -72,6 +74,8 @@ def keys() -> dict[str, tuple[Key, ...]]:
         "placed": PLACED_KEYS,
         "picture": PICTURE_KEYS,
         "sheet": SHEET_KEYS,
+        "offered": OFFERED,
+        "choosing": CHOOSING,
         "list": LIST_KEYS,
         "map": MAP_KEYS,
         "filter": FILTER_KEYS,

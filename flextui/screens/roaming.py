@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from textual import work
@@ -11,6 +12,7 @@ from flextui.core.commands import CommandError, ListEvents, LogRequest, Revision
 from flextui.screens import places
 from flextui.screens.act import Actions
 from flextui.screens.commandline import Line, line
+from flextui.screens.editing.drafts import Draft, Drafts
 from flextui.screens.format import safe_lines
 from flextui.screens.goto import GoTo
 from flextui.screens.help import Help
@@ -48,8 +50,8 @@ class Roaming(Outside):
         self.reach = Reach(self)  # type: ignore[arg-type]
         self.trail = Trail()
         self.memory: dict[Location, dict[str, str]] = {}
-        self.drafts: dict[str, str] = {}
-        """What was written and not submitted, by the editor's location."""
+        self.drafts = Drafts(look.drafts)
+        """What was written and not handed in, by the editor's location."""
         self._typed: list[str] = []
         self._layouts: dict[str, Layout] = dict(look.layouts)
 
@@ -151,7 +153,7 @@ class Roaming(Outside):
 
     @work(exclusive=True, group="edit")
     async def edit_job(self, job_id: str) -> None:
-        """Open the spec of a job, to submit it again."""
+        """Open the spec of a job: to change it, or once it has ended to submit it again."""
         if self.client is None:
             self.tell("no core is in reach", bad=True)
             return
@@ -160,8 +162,18 @@ class Roaming(Outside):
         except (CommandError, ConnectionError) as error:
             self.tell(str(error), bad=True)
             return
-        self.drafts.setdefault(job_id, spec_text(doc["spec"]))
+        base = doc.get("revision", 0) if not doc.get("ended_at") else 0
+        draft, text = self.drafts.get(job_id), self.text_of(doc)
+        if draft is None or not draft.changed:
+            self.drafts.put(job_id, Draft(text, text, base))
+        elif draft.base != base and base:
+            self.tell(f"your draft is of revision {draft.base}, revision {base} runs by now")
         self.open("editor", job_id)
+
+    @staticmethod
+    def text_of(doc: Mapping[str, Any]) -> str:
+        """The spec of a job as it holds now, as an editor shows it."""
+        return spec_text(doc["spec"], doc)
 
     def _looked(self, said: Line | None) -> None:
         if said is not None:

@@ -147,7 +147,7 @@ async def test_the_editor_says_what_is_wrong_and_keeps_the_text() -> None:
         assert isinstance(app.screen, Editor)
         area = app.screen.query_one("#text", TextArea)
         area.text = "name: x\nrun: true\nresorces: {gpus: 1}\n"
-        await until(pilot, lambda: "problem" in str(app.screen.query_one("#verdict").render()))
+        await until(pilot, lambda: "1 mistake" in str(app.screen.query_one("#plan").render()))
         assert "resources" in str(app.screen.query_one("#plan").render())
         await pilot.press("ctrl+s")
         assert not [c for c in client.asked if isinstance(c, Submit)]
@@ -158,7 +158,7 @@ async def test_the_editor_says_what_is_wrong_and_keeps_the_text() -> None:
 async def test_the_example_is_ready_to_submit() -> None:
     async with running() as (app, pilot, client, _):
         await pilot.press("n")
-        await until(pilot, lambda: "valid" in str(app.screen.query_one("#verdict").render()))
+        await until(pilot, lambda: "valid" in str(app.screen.query_one("#plan").render()))
         await pilot.press("ctrl+s")
         await until(pilot, lambda: any(isinstance(c, Submit) for c in client.asked))
         await until(pilot, lambda: isinstance(app.screen, Job))

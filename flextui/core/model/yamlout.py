@@ -61,7 +61,7 @@ def spec_text(spec: Mapping[str, Any], now: Mapping[str, Any] | None = None) -> 
     spec = {**spec, **{it: now[it] for it in ("priority", "count") if now and it in now}}
     plain = f"name: {spec['name']}\ntype: {spec.get('type', 'batch')}\nrun: 'true'\n"
     defaults = read_specs(plain, "defaults")[0].to_json()
-    if spec["type"] != "batch":
+    if spec.get("type", "batch") != "batch":
         del defaults["type"]
     return written(_differing(spec, defaults))
 

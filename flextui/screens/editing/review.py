@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -40,6 +39,8 @@ def _common(before: Sequence[str], after: Sequence[str]) -> tuple[int, int]:
 
 
 def _unified(a: Sequence[str], b: Sequence[str], offset: int, context: int) -> Iterator[Span]:
+    import difflib  # slow to import: not before the first paint
+
     groups = difflib.SequenceMatcher(None, a, b).get_grouped_opcodes(context)
     for group in groups:
         yield Span(f"@ line {group[0][3] + 1 + offset}", "accent")
