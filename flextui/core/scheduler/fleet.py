@@ -24,7 +24,7 @@ from flextui.core.scheduler.need import Need
 from flextui.core.scheduler.rank import Rank
 
 _NONE: frozenset[str] = frozenset()
-_STEP = 16
+_STEP = 8
 """So many rooms are made ahead between two pauses: about a millisecond."""
 _NO_REPLICAS: Mapping[str, int] = MappingProxyType({})
 
@@ -50,22 +50,33 @@ class Kept:
         """Bytes of a shareable device → how many have so much."""
         self._made: list[Room] = []
         """Made ahead of the next `refresh`."""
+        self._seen: Snapshot | None = None
+        """The state that `make_ahead` has looked at in full."""
 
-    def make_ahead(self, snapshot: Snapshot) -> Iterator[None]:
-        """Make rooms that aren't there yet in small steps: `refresh` makes them all at once."""
+    def make_ahead(self, snapshot: Snapshot, nodes: Collection[str] | None) -> Iterator[None]:
+        """What `refresh` would do at once with these nodes, in small steps."""
         if self.inventory is not None and self.inventory is not snapshot.inventory:
             return
         self.inventory = snapshot.inventory
-        if len(self.rooms) == len(snapshot.nodes):
-            return  # one that has just taken another's place is made by `refresh`
-        for order, name in enumerate(snapshot.nodes):
-            if name in self.rooms or (room := self._see(snapshot, name, again=False)) is None:
-                continue
-            room.order = order
-            self.index.put(room, fresh=True)
-            self._made.append(room)
-            if len(self._made) % _STEP == 0:
+        known = [*(snapshot.nodes if nodes is None else nodes), *self.dirty]
+        if len(self.rooms) < len(snapshot.nodes):
+            for order, name in enumerate(snapshot.nodes):
+                if name not in self.rooms and (room := self._see(snapshot, name, again=False)):
+                    room.order = order
+                    self._ahead(room)
+                    if len(self._made) % _STEP == 0:
+                        yield
+        for at, name in enumerate(dict.fromkeys(known)):
+            room = self._see(snapshot, name, again=False)
+            if room is not None:
+                self._ahead(room)
+            if room is not None or at % (8 * _STEP) == 0:
                 yield
+        self._seen = snapshot
+
+    def _ahead(self, room: Room) -> None:
+        self.index.put(room, fresh=True)
+        self._made.append(room)
 
     def refresh(self, snapshot: Snapshot, nodes: Iterable[str] | None) -> list[Room]:
         """Look at these nodes, and at rooms taken from; None: at all. Returns rooms made anew."""
@@ -73,6 +84,9 @@ class Kept:
         self.inventory = snapshot.inventory
         everything = again or nodes is None
         names = [*snapshot.nodes, *self.rooms] if everything else [*(nodes or ()), *self.dirty]
+        if self._seen is snapshot:
+            names = [name for name in self.rooms if name not in snapshot.nodes]
+        self._seen = None
         self.dirty.clear()
         fresh = []
         for name in dict.fromkeys(names):
@@ -146,7 +160,8 @@ class Fleet:
         if memo.fleet is None:
             memo.fleet = Kept()
         kept: Kept = memo.fleet
-        yield from kept.make_ahead(snapshot)
+        touched = memo.touched
+        yield from kept.make_ahead(snapshot, None if touched is None else touched.nodes)
 
     def __init__(self, snapshot: Snapshot, memo: Memo | None = None) -> None:
         kept = memo.fleet if memo is not None else None

@@ -6,7 +6,7 @@ earlier one decided. What ends up as it was before isn't a change.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from flextui.core.model.ids import TaskKey
@@ -34,6 +34,7 @@ class Ledger:
         self._tasks: dict[TaskKey, Task] = {}
         self._jobs: dict[str, Job] = {}
         self._new: dict[str, list[TaskKey]] = {}
+        self._loud: dict[str, None] = {}
         self._kills: dict[str, tuple[Kill, str]] = {}
         self._give_ups: dict[str, tuple[GiveUp, str]] = {}
         self._starting: dict[TaskKey, str] = {}
@@ -70,9 +71,9 @@ class Ledger:
         return self._starting.get(key)
 
     @property
-    def changed_jobs(self) -> list[str]:
+    def changed_jobs(self) -> Iterable[str]:
         """Jobs of which this pass has changed or placed a task, each once."""
-        return list(dict.fromkeys(key.job for key in (*self._tasks, *self._starting)))
+        return self._loud.keys()
 
     @property
     def loud(self) -> tuple[str, ...]:
@@ -90,6 +91,7 @@ class Ledger:
         if before is None and task.key not in self._tasks:
             self._new.setdefault(task.key.job, []).append(task.key)
         self._tasks[task.key] = task
+        self._loud[task.key.job] = None
 
     def put_job(self, job: Job) -> None:
         self._jobs[job.id] = job
@@ -106,6 +108,7 @@ class Ledger:
     def place(self, placement: Placement) -> None:
         self.placements.append(placement)
         self._starting[placement.task] = placement.node
+        self._loud[placement.task.job] = None
 
     def wake_wall(self, at: float) -> None:
         self._wall = at if self._wall is None else min(self._wall, at)

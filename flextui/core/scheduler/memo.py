@@ -7,6 +7,7 @@ and found anew.
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from flextui.core.scheduler.tell import Told
     from flextui.core.scheduler.timeline import Timeline
 
+_READ = 4096
+"""So many entries of the journal are read between two pauses."""
 _FUTURES = 256
 """So many requests' futures are remembered."""
 
@@ -70,12 +73,12 @@ class Memo:
 
     # ── a pass begins and ends ─────────────────────────────────────────────────────────────────
 
-    def begin(self, snapshot: Snapshot) -> None:
-        journal, mark = snapshot.journal, self._mark
-        self.touched = None
-        if journal is not None and journal is self._journal and mark is not None:
-            self.touched = journal.between(mark, snapshot.mark)
-        self._journal, self._mark = journal, None
+    def begin(self, snapshot: Snapshot) -> Iterator[None]:
+        """Read what changed: in steps, for after a burst that is much."""
+        journal, mark, same = snapshot.journal, self._mark, snapshot.journal is self._journal
+        self._journal, self._mark, self.touched = journal, None, None
+        if journal is not None and same and mark is not None:
+            self.touched = yield from _told(journal, mark, snapshot.mark)
         if self.touched is None:
             self._forget()
 
@@ -147,3 +150,17 @@ class Memo:
             lost = node is not None and node.status is NodeStatus.LOST
             (self._lost.add if lost else self._lost.discard)(name)
         return self._lost
+
+
+def _told(journal: Journal, start: int, end: int) -> Generator[None, None, Changed | None]:
+    """What the journal tells, read bit by bit; None: it doesn't know."""
+    parts = []
+    for at in range(start, end, _READ) or (start,):
+        part = journal.between(at, min(at + _READ, end))
+        if part is None:
+            return None
+        parts.append(part)
+        yield
+    if len(parts) == 1:
+        return parts[0]
+    return Changed(*(frozenset().union(*bits) for bits in zip(*parts, strict=True)))

@@ -273,7 +273,7 @@ class Placing:
             self._refused.add(kind)
             return False
         ask = self._ask(it)
-        if self._pace.due(2):
+        if self._pace.due(10 + 0.3 * len(self.grown)):
             yield
         places = yield from self._places(it, ask)
         if not places and kind.learns and self._may_borrow(it):

@@ -54,9 +54,10 @@ def plan_steps(
             memo.restless.add(key)
     for key in dict.fromkeys((*ledger.looked, *ledger.changed_jobs)):
         roll_up(ledger, ledger.job(key))
-        if pace.due(0.3):
+        if pace.due(0.6):
             yield
     memo.end(snapshot, ledger.loud)
+    yield
     return ledger.decision()
 
 
@@ -71,14 +72,17 @@ def place_steps(
 
 def _ready(snapshot: Snapshot, now: Now, memo: Memo, pace: Pace) -> Generator[None, None, Placing]:
     """Up to where places are given: every task that wants one is in the queue."""
-    memo.begin(snapshot)
+    yield from memo.begin(snapshot)
     ledger = Ledger(snapshot, now, paused=suspended(snapshot, memo.lost(snapshot)))
     ranking = Ranking(snapshot, now, memo.runtimes)
     memo.queue.begin(ranking, memo.touched.runtimes if memo.touched is not None else ())
     quotas = Quotas(ledger)
     yield from reconcile(ledger, memo, pace, quotas.enforce())
     yield from Fleet.make_ahead(snapshot, memo)
-    return Placing(ledger, memo, Fleet(snapshot, memo), ranking, quotas, pace)
+    fleet = Fleet(snapshot, memo)
+    if pace.due(len(fleet.fresh)):
+        yield
+    return Placing(ledger, memo, fleet, ranking, quotas, pace)
 
 
 def placed_before(snapshot: Snapshot, key: TaskKey, now: Now) -> Generator[None, None, Placing]:

@@ -90,6 +90,11 @@ class Block:
         self._milli: tuple[int, int] | None = None
 
     @property
+    def new(self) -> bool:
+        """Nobody has asked yet what is in it."""
+        return self._kinds is None
+
+    @property
     def kinds(self) -> frozenset[Kind]:
         if self._kinds is None:
             self._kinds = frozenset(it.kind for _, it in self.items)
@@ -212,15 +217,15 @@ class Cursor:
         blocks = self.lane.blocks
         while self._block < len(blocks):
             block = blocks[self._block]
+            units = 20.0 if block.new else 3.0
             if not over(block):
                 items = block.items
                 while self._at < len(items):
                     if not past(items[self._at][1]):
                         return
                     self._at += 1
-                if pace.due(4):
-                    yield
-            elif pace.due(0.1):
+                units += 4
+            if pace.due(units):
                 yield
             self._block, self._at = self._block + 1, 0
 

@@ -7,7 +7,7 @@ found of the others still stands: a look that changed nothing would change nothi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 
 from flextui.core.model.ids import TaskKey
@@ -38,7 +38,8 @@ def reconcile(
 ) -> Iterator[None]:
     """Bring the jobs along, and the memo's queue with them. `stopped`: jobs that this pass has
     stopped already."""
-    for key in _to_look_at(ledger, memo, stopped):
+    keys = yield from _to_look_at(ledger, memo, pace, stopped)
+    for key in keys:
         known = ledger.snapshot.jobs.get(key)
         if known is None or known.state.ended:
             memo.forget(key)
@@ -57,7 +58,9 @@ def reconcile(
         ledger.wake_wall(at)
 
 
-def _to_look_at(ledger: Ledger, memo: Memo, stopped: Iterable[str]) -> list[str]:
+def _to_look_at(
+    ledger: Ledger, memo: Memo, pace: Pace, stopped: Iterable[str]
+) -> Generator[None, None, list[str]]:
     """The jobs that may need something, in the order of their submission."""
     snapshot, touched = ledger.snapshot, memo.touched
     jobs = snapshot.jobs
@@ -78,6 +81,8 @@ def _to_look_at(ledger: Ledger, memo: Memo, stopped: Iterable[str]) -> list[str]
         if moved:
             found |= memo.everywhere
         keys = list(found)
+    if pace.due(len(keys) / 20):
+        yield
     keys.sort(key=lambda key: job.seq if (job := jobs.get(key)) is not None else 0)
     return keys
 

@@ -8,7 +8,7 @@ what is kept there changed.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from math import inf
 
 from flextui.core.model.ids import TaskKey
@@ -87,11 +87,12 @@ def tell(ledger: Ledger, memo: Memo, placing: Placing, pace: Pace) -> Iterator[N
         it = queue.get(key)
         if it is None or key in known.front or ledger.starting_on(key) is not None:
             continue
-        reason = known.back.get(it.kind)
+        reason, units = known.back.get(it.kind), 0.6
         if reason is None:
             reason = known.back[it.kind] = _back_reason(ledger, placing, known, it.kind)
+            units = 6.0
         _put(ledger, it, reason)
-        if pace.due(0.3):
+        if pace.due(units):
             yield
 
 
@@ -166,13 +167,17 @@ def _changed(
         if kind not in queue.by_kind:
             known.forget(kind)
     stale: dict[Kind, None] = {}
+    others: Collection[Kind] = ()
     for room in placing.changed:
         totals = _totals(room)
         if known.totals.get(room.name) != totals:
             known.totals[room.name] = totals
             known.alike.set(room)
             stale.update(dict.fromkeys(known.witnessed.get(room.name, ())))
-            stale.update(dict.fromkeys(known.without))
+            others = known.without
+        if pace.due(2):
+            yield
+    stale.update(dict.fromkeys(others))
     for account in placing.quotas.unsettled(known.headroom, known.by_account):
         stale.update(dict.fromkeys(known.by_account.get(account, ())))
     found = []
@@ -181,7 +186,7 @@ def _changed(
         if known.back.get(kind) != reason:
             known.back[kind] = reason
             found.append(kind)
-        if pace.due():
+        if pace.due(6):
             yield
     if placing.quotas.any:
         accounts = known.by_account
