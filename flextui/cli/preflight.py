@@ -22,9 +22,9 @@ from flextui.core.adapters import paths
 from flextui.core.adapters.fleet import Fleet
 from flextui.core.adapters.store import SqliteStore
 from flextui.core.client import CoreInfo
-from flextui.core.commands import Check, Command, CommandError, LogRequest
+from flextui.core.commands import Check, Command, CommandError, LogRequest, ShellRequest
 from flextui.core.identity import own_identity
-from flextui.core.model.docs import CheckDoc, Delta, EventDoc, LogEvent
+from flextui.core.model.docs import CheckDoc, Delta, EventDoc, LogEvent, ShellEvent, ShellInput
 from flextui.core.model.inventory import NodeSpec
 from flextui.core.model.problems import nearest
 from flextui.core.ports import CoreIdentity, Loaded
@@ -56,6 +56,12 @@ class PreflightClient:
         yield
 
     async def events(self, *, after: int | None = None) -> AsyncIterator[EventDoc]:
+        raise no_core()
+        yield
+
+    async def shell(
+        self, request: ShellRequest, inputs: AsyncIterator[ShellInput]
+    ) -> AsyncIterator[ShellEvent]:
         raise no_core()
         yield
 

@@ -36,6 +36,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "operate": ("drain", "undrain", "cordon", "uncordon", "takeover", "declare-lost"),
     "reserve": ("reserve", "unreserve", "reservations"),
     "check": ("check",),
+    "shell": ("shell", "exec"),
     "events": ("events",),
     "history": ("history",),
     "revisions": ("revisions",),

@@ -26,10 +26,18 @@ from flextui.core.commands import (
     ListJobs,
     LogRequest,
     Revisions,
+    ShellRequest,
     Show,
     Usage,
 )
-from flextui.core.model.docs import Delta, EventDoc, JobDoc, LogEvent
+from flextui.core.model.docs import (
+    Delta,
+    EventDoc,
+    JobDoc,
+    LogEvent,
+    ShellEvent,
+    ShellInput,
+)
 from flextui.core.ports import EventQuery, StoreError
 from flextui.core.usage_view import query_of, usage_view
 
@@ -97,6 +105,12 @@ class StoredClient:
         yield
 
     async def events(self, *, after: int | None = None) -> AsyncIterator[EventDoc]:
+        raise no_core()
+        yield
+
+    async def shell(
+        self, request: ShellRequest, inputs: AsyncIterator[ShellInput]
+    ) -> AsyncIterator[ShellEvent]:
         raise no_core()
         yield
 

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from flextui.core.commands import Command, LogRequest
-from flextui.core.model.docs import Delta, EventDoc, LogEvent
+from flextui.core.commands import Command, LogRequest, ShellRequest
+from flextui.core.model.docs import Delta, EventDoc, LogEvent, ShellEvent, ShellInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,5 +47,10 @@ class Client(Protocol):
 
     def events(self, *, after: int | None = None) -> AsyncIterator[EventDoc]:
         """New events as they happen; with `after`, stored ones first."""
+
+    def shell(
+        self, request: ShellRequest, inputs: AsyncIterator[ShellInput]
+    ) -> AsyncIterator[ShellEvent]:
+        """Run a program on a node until it ends or the iteration does; `inputs` are for it."""
 
     async def close(self) -> None: ...

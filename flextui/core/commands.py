@@ -367,6 +367,22 @@ class LogRequest:
     search: LogSearch | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ShellRequest:
+    """A program on a node, or in a running attempt of a job: its folder, environment and GPUs."""
+
+    node: str = ""
+    job: str = ""
+    task: int = -1
+    """-1: the first that runs."""
+    argv: tuple[str, ...] = ()
+    """Empty: the account's shell."""
+    term: str = ""
+    """The kind of terminal that it talks to; empty: none, but three plain streams."""
+    columns: int = 80
+    lines: int = 24
+
+
 ErrorCode = Literal["input", "permission", "failed", "unreachable"]
 
 

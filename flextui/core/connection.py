@@ -10,11 +10,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from typing import Any, cast
 
 from flextui.core import wire
 from flextui.core.client import Client, CoreInfo
 from flextui.core.commands import CommandError
+from flextui.core.model.docs import ShellInput
 from flextui.core.wire import Message, WireError
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,8 @@ class Connection:
         self._sending = asyncio.Lock()
         self._open: dict[int, asyncio.Task[None]] = {}
         self._credit: dict[int, asyncio.Semaphore] = {}
+        self._inputs: dict[int, asyncio.Queue[ShellInput]] = {}
+        """What programs are told; who sends more than was taken breaks the rules."""
         self._calls = asyncio.Semaphore(MAX_CALLS)
 
     async def serve(self) -> None:
@@ -91,7 +94,11 @@ class Connection:
                     self._begin(key, self._call(client, key, message))
                 case "open":
                     self._credit[key] = asyncio.Semaphore(wire.WINDOW)
+                    if message.get("stream") == "shell":
+                        self._inputs[key] = asyncio.Queue(2 * wire.WINDOW)
                     self._begin(key, self._stream(client, key, message))
+                case "input":
+                    self._tell(key, message.get("value"))
                 case "more":
                     self._more(key, message.get("n"))
                 case "cancel":
@@ -114,6 +121,15 @@ class Connection:
     def _end(self, key: int) -> None:
         self._open.pop(key, None)
         self._credit.pop(key, None)
+        self._inputs.pop(key, None)
+
+    def _tell(self, key: int, value: object) -> None:
+        inputs = self._inputs.get(key)
+        if inputs is None:
+            return
+        if inputs.full() or not isinstance(value, dict):
+            raise WireError("more input than the program has taken, or none at all")
+        inputs.put_nowait(cast(ShellInput, value))
 
     def _more(self, key: int, number: object) -> None:
         credit = self._credit.get(key)
@@ -142,7 +158,8 @@ class Connection:
     async def _stream(self, client: Client, key: int, message: Message) -> None:
         credit = self._credit[key]
         try:
-            async with contextlib.aclosing(_opened(client, message)) as items:
+            inputs = self._inputs.get(key)
+            async with contextlib.aclosing(_opened(client, message, inputs)) as items:
                 async for item in items:
                     await credit.acquire()
                     await self._send({"t": "item", "id": key, "value": item})
@@ -186,7 +203,9 @@ class Connection:
                 await self._send({"t": "refused", "text": f"protocol error: {text}"})
 
 
-async def _opened(client: Client, message: Message) -> AsyncGenerator[Any, None]:
+async def _opened(
+    client: Client, message: Message, inputs: asyncio.Queue[ShellInput] | None
+) -> AsyncGenerator[Any, None]:
     """The items of the stream that a request opens."""
     args = message.get("args") or {}
     if not isinstance(args, dict):
@@ -200,8 +219,16 @@ async def _opened(client: Client, message: Message) -> AsyncGenerator[Any, None]
         case "events":
             after = args.get("after")
             stream = client.events(after=after if type(after) is int else None)
+        case "shell" if inputs is not None:
+            stream = client.shell(wire.shell_request_of(args), _taken(inputs))
         case other:
             raise WireError(f"there is no stream {other!r:.40}")
     async with contextlib.aclosing(stream):
         async for item in stream:
             yield item
+
+
+async def _taken(inputs: asyncio.Queue[ShellInput]) -> AsyncGenerator[ShellInput, None]:
+    """Inputs as they come in."""
+    while True:
+        yield await inputs.get()

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from flextui.core import view
 from flextui.core.client import CoreInfo
-from flextui.core.commands import Command, CommandError, LogRequest
+from flextui.core.commands import Command, CommandError, LogRequest, ShellRequest
 from flextui.core.desk import Desk
 from flextui.core.feed import Watcher
 from flextui.core.logs import log_events
-from flextui.core.model.docs import Delta, EventDoc, LogEvent
+from flextui.core.model.docs import Delta, EventDoc, LogEvent, ShellEvent, ShellInput
 from flextui.core.model.state import Identity
 from flextui.core.ports import EventQuery, StoreError
+from flextui.core.shells import shell_events
 
 FRAME_S = 0.25
 """A view that changes all the time is sent this often."""
@@ -110,6 +111,14 @@ class EmbeddedClient:
 
     async def logs(self, request: LogRequest) -> AsyncGenerator[LogEvent, None]:
         async with contextlib.aclosing(log_events(self._desk, request, self._who)) as events:
+            async for event in events:
+                yield event
+
+    async def shell(
+        self, request: ShellRequest, inputs: AsyncIterator[ShellInput]
+    ) -> AsyncGenerator[ShellEvent, None]:
+        shell = shell_events(self._desk, request, self._who, inputs)
+        async with contextlib.aclosing(shell) as events:
             async for event in events:
                 yield event
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Protocol
+from typing import Literal, Protocol
 
 from flextui.core.events import NodeEvent
 from flextui.core.model.docs import CheckDoc, EventDoc, JobDoc, LogEvent, RevisionDoc
@@ -126,6 +126,45 @@ class CoreIdentity:
     adopt: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Something to run on a node for somebody who sits there."""
+
+    argv: tuple[str, ...] = ()
+    """Empty: a shell of the account's own."""
+    attempt: str = ""
+    """The running attempt whose folder and environment it has; empty: as after a login."""
+    term: str = ""
+    """Kind of terminal; empty: none."""
+    columns: int = 80
+    lines: int = 24
+
+
+class RunningProgram(Protocol):
+    """A program that was started; over when it is closed."""
+
+    def output(self) -> AsyncIterator[tuple[Literal["out", "err"], bytes]]:
+        """What it writes, until it ends. Raises ConnectionError when the link breaks."""
+
+    async def write(self, data: bytes) -> None:
+        """To its stdin; waits while it doesn't read."""
+
+    def end_input(self) -> None:
+        """Its stdin is at its end."""
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Its terminal has another size."""
+
+    def signal(self, name: str) -> None:
+        """Send it a signal, such as INT."""
+
+    async def wait(self) -> int:
+        """Its exit status, a signal N as 128+N. Raises ConnectionError when the link broke."""
+
+    async def close(self) -> None:
+        """End it, if it hasn't ended."""
+
+
 class NodeSession(Protocol):
     """The lasting link to one node. It connects, reconnects and reports until closed.
 
@@ -144,6 +183,9 @@ class NodeSession(Protocol):
 
     async def check(self) -> list[CheckDoc]:
         """Preflight: link, host key, Python, driver, disk, clock, cgroups. Never raises."""
+
+    async def run(self, program: Program) -> RunningProgram:
+        """Start a program, on a connection of its own. Raises ConnectionError."""
 
     def retry_now(self) -> None:
         """Don't wait for the backoff (an operator asked)."""

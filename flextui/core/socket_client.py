@@ -5,15 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Mapping,
+)
 from pathlib import Path
 from typing import Any, Self
 
 from flextui import __version__
 from flextui.core import wire
 from flextui.core.client import CoreInfo
-from flextui.core.commands import Command, CommandError, LogRequest
-from flextui.core.model.docs import Delta, EventDoc, LogEvent
+from flextui.core.commands import Command, CommandError, LogRequest, ShellRequest
+from flextui.core.model.docs import Delta, EventDoc, LogEvent, ShellEvent, ShellInput
 from flextui.core.wire import Message, WireError
 
 HELLO_S = 10.0
@@ -117,6 +124,24 @@ class SocketClient:
             async for item in items:
                 yield item
 
+    async def shell(
+        self, request: ShellRequest, inputs: AsyncIterator[ShellInput]
+    ) -> AsyncGenerator[ShellEvent, None]:
+        credit = asyncio.Semaphore(wire.WINDOW)
+
+        async def feed(key: int) -> None:
+            async for it in inputs:
+                await credit.acquire()
+                await self._send({"t": "input", "id": key, "value": it})
+
+        args = dataclasses.asdict(request)
+        async with contextlib.aclosing(self._stream("shell", args, feed)) as items:
+            async for item in items:
+                if item["kind"] == "taken":
+                    credit.release()
+                else:
+                    yield item
+
     async def events(self, *, after: int | None = None) -> AsyncGenerator[EventDoc, None]:
         async with contextlib.aclosing(self._stream("events", {"after": after})) as items:
             async for item in items:
@@ -135,13 +160,21 @@ class SocketClient:
 
     # ── the connection ─────────────────────────────────────────────────────────────────────────
 
-    async def _stream(self, stream: str, args: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
+    async def _stream(
+        self,
+        stream: str,
+        args: Mapping[str, Any],
+        feed: Callable[[int], Coroutine[Any, Any, None]] | None = None,
+    ) -> AsyncGenerator[Any, None]:
         key = self._next()
+        feeding: asyncio.Task[None] | None = None
         queue: asyncio.Queue[Message | None] = asyncio.Queue()
         self._streams[key] = queue
         taken = 0
         try:
             await self._send({"t": "open", "id": key, "stream": stream, "args": dict(args)})
+            if feed is not None:
+                feeding = asyncio.get_running_loop().create_task(feed(key))
             while True:
                 message = await queue.get()
                 if message is None:
@@ -156,6 +189,9 @@ class SocketClient:
                     await self._send({"t": "more", "id": key, "n": taken})
                     taken = 0
         finally:
+            if feeding is not None:
+                feeding.cancel()
+                await asyncio.gather(feeding, return_exceptions=True)
             self._streams.pop(key, None)
             if self._broken is None:
                 self._writer.write(wire.encode({"t": "cancel", "id": key}))

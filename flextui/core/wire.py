@@ -4,9 +4,11 @@ First each side says hello; a core that speaks no common version, or serves anot
 the client asked for, refuses by name. Then the client sends requests with an id of its choice:
 
     {"t":"call","id":1,"name":"Stop","args":{"jobs":["j7"]}}    → result | error
-    {"t":"open","id":2,"stream":"watch"|"logs"|"events","args":{…}} → item…, then end | error
+    {"t":"open","id":2,"stream":"watch"|"logs"|"events"|"shell","args":{…}}
+                                                                → item…, then end | error
     {"t":"more","id":2,"n":16}                                  n more items may be sent
     {"t":"cancel","id":2}
+    {"t":"input","id":2,"value":{…}}            for a stream "shell": what its program is told
 
 A stream sends at most `WINDOW` items ahead of what the client has taken, so a reader that is slow
 on one stream holds up neither the others nor the core. Unknown fields are ignored.
@@ -23,7 +25,7 @@ from typing import Any
 
 from flextui.core import commands
 from flextui.core.client import CoreInfo
-from flextui.core.commands import Command, CommandError, LogRequest, Offset
+from flextui.core.commands import Command, CommandError, LogRequest, Offset, ShellRequest
 
 VERSION = 1
 OLDEST = 1
@@ -87,6 +89,12 @@ def command_of(message: Mapping[str, Any]) -> Command:
 def log_request_of(args: object) -> LogRequest:
     """The request of a log stream. Raises `WireError`."""
     request: LogRequest = record_of(LogRequest, args)
+    return request
+
+
+def shell_request_of(args: object) -> ShellRequest:
+    """The request of a shell stream. Raises `WireError`."""
+    request: ShellRequest = record_of(ShellRequest, args)
     return request
 
 

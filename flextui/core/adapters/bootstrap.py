@@ -111,11 +111,17 @@ def remote_command(python: str | None = None) -> str:
     Single quotes around text without quotes, `!`, backslash or newline mean the same in sh, bash,
     zsh, fish, csh and tcsh.
     """
+    return find_python(f'-ISc "{_READ}" flextui-agent', python)
+
+
+def find_python(arguments: str, python: str | None) -> str:
+    """A command that runs the first Python found with these arguments, which have no quotes but
+    double ones."""
     lacking = f"{python}, which the inventory names, is not there" if python else "no python3"
     script = (
         f"for p in {python or _PYTHONS}; do "
         'case "$p" in /*) ;; *) p=$(command -v "$p") ;; esac; '
-        f'[ -x "$p" ] && exec "$p" -ISc "{_READ}" flextui-agent; done; '
+        f'[ -x "$p" ] && exec "$p" {arguments}; done; '
         f'echo "flextui: {lacking}; PATH=$PATH" >&2; exit {EXIT_NO_PYTHON}'
     )
     return f"exec /bin/sh -c '{script}'"

@@ -18,7 +18,7 @@ from flextui.core.adapters.transport import Finding, Transport
 from flextui.core.adapters.zipapp import AgentZip, agent_zip
 from flextui.core.events import NodeEvent
 from flextui.core.model.inventory import Defaults, NodeSpec
-from flextui.core.ports import CoreIdentity
+from flextui.core.ports import CoreIdentity, Program, RunningProgram
 
 if TYPE_CHECKING:
     from flextui.core.adapters.ssh import SshTransports
@@ -108,6 +108,11 @@ class _SshNode:
         if self._transport is None:
             self._transport = (await asyncio.shield(self._ssh)).of(self._node)
         return await self._transport.open(turn)
+
+    async def run(self, turn: Turn, program: Program, core_id: str) -> RunningProgram:
+        if self._transport is None:
+            self._transport = (await asyncio.shield(self._ssh)).of(self._node)
+        return await self._transport.run(turn, program, core_id)
 
     def findings(self) -> list[Finding]:
         return self._transport.findings() if self._transport is not None else []

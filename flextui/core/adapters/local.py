@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pwd
 import sys
 from typing import Any, cast
 
 from flextui.agent import procs, root
 from flextui.core.adapters.bootstrap import local_argv
+from flextui.core.adapters.enter import entering, local_entry
 from flextui.core.adapters.failure import LinkFailure
+from flextui.core.adapters.local_program import LocalProgram
 from flextui.core.adapters.pacer import Turn
 from flextui.core.adapters.stream import ByteStream
 from flextui.core.adapters.transport import Finding
+from flextui.core.ports import Program, RunningProgram
 
 
 class LocalTransport:
@@ -37,6 +41,9 @@ class LocalTransport:
             raise LinkFailure("python", f"{self._argv[0]}: {error.strerror}", "python") from error
         return stream
 
+    async def run(self, turn: Turn, program: Program, core_id: str) -> RunningProgram:
+        return await LocalProgram.start(_argv(program, core_id, self._argv[0]), program)
+
     def findings(self) -> list[Finding]:
         return [Finding("reach", True, "this machine")]
 
@@ -46,6 +53,13 @@ class LocalTransport:
 
     async def close(self) -> None:
         return None
+
+
+def _argv(program: Program, core_id: str, python: str) -> list[str]:
+    if program.attempt:
+        code = entering(program.attempt, core_id, program.argv, program.term)
+        return local_entry(code, python)
+    return list(program.argv) or [pwd.getpwuid(os.getuid()).pw_shell or "/bin/sh", "-l"]
 
 
 class Pipes(asyncio.SubprocessProtocol):

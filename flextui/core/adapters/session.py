@@ -34,7 +34,15 @@ from flextui.core.events import (
     StartRefused,
 )
 from flextui.core.model.docs import CheckDoc, LogEvent
-from flextui.core.ports import AbandonAttempt, CoreIdentity, Effect, LogAsk, StartAttempt
+from flextui.core.ports import (
+    AbandonAttempt,
+    CoreIdentity,
+    Effect,
+    LogAsk,
+    Program,
+    RunningProgram,
+    StartAttempt,
+)
 
 log = logging.getLogger(__name__)
 
@@ -147,6 +155,13 @@ class NodeLink:
         except (TimeoutError, ConnectionError) as error:
             text = str(error) or f"the agent didn't answer within {CHECK_S:.0f} s"
             return failed_rows(self._name, LinkFailure("closed", text))
+
+    async def run(self, program: Program) -> RunningProgram:
+        try:
+            async with self._setup.pacer.turn() as turn:
+                return await self._transport.run(turn, program, self._identity.core_id)
+        except LinkFailure as failure:
+            raise ConnectionError(failure.text) from failure
 
     def retry_now(self) -> None:
         self._backoff.reset()

@@ -6,6 +6,7 @@ One connection per (host, account); it serves one channel, the agent's, and ends
 from __future__ import annotations
 
 import asyncio
+import shlex
 import signal as signals
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,17 @@ import asyncssh
 
 from flextui.core.adapters import ssh_errors
 from flextui.core.adapters.bootstrap import remote_command
+from flextui.core.adapters.enter import entering, remote_entry
 from flextui.core.adapters.pacer import DIAL_TURN_S, Pacer, Turn
 from flextui.core.adapters.ssh_dial import at
 from flextui.core.adapters.ssh_login import Client, Login
 from flextui.core.adapters.ssh_pool import SshPool
+from flextui.core.adapters.ssh_program import SshProgram, started
 from flextui.core.adapters.ssh_route import Hop
 from flextui.core.adapters.stream import ByteStream
 from flextui.core.adapters.transport import Finding
 from flextui.core.model.inventory import Defaults, NodeSpec
+from flextui.core.ports import Program, RunningProgram
 
 SESSION_S = 15.0
 WINDOW = 512 * 1024
@@ -75,6 +79,29 @@ class SshTransport:
             connection.abort()
             raise
         return stream
+
+    async def run(self, turn: Turn, program: Program, core_id: str) -> RunningProgram:
+        await turn.take(DIAL_TURN_S)
+        hop = await self._pool.route(self._node)
+        connection, _, login = await self._pool.connect(hop, turn)
+        command = None
+        if program.attempt:
+            code = entering(program.attempt, core_id, program.argv, program.term)
+            command = remote_entry(code, self._node.python)
+        elif program.argv:
+            command = shlex.join(program.argv)
+        try:
+            async with asyncio.timeout(SESSION_S):
+                return SshProgram(connection, await started(connection, command, program))
+        except TimeoutError:
+            connection.abort()
+            raise ssh_errors.stalled(login.who, "shell", SESSION_S) from None
+        except (asyncssh.Error, OSError) as error:
+            connection.abort()
+            raise ssh_errors.of_session(login.who, error) from error
+        except BaseException:
+            connection.abort()
+            raise
 
     def findings(self) -> list[Finding]:
         return self._findings

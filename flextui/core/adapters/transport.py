@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from flextui.core.adapters.pacer import Turn
 from flextui.core.adapters.stream import ByteStream
+from flextui.core.ports import Program, RunningProgram
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,9 @@ class Transport(Protocol):
 
         Raises LinkFailure.
         """
+
+    async def run(self, turn: Turn, program: Program, core_id: str) -> RunningProgram:
+        """Start a program, on a connection of its own. Raises LinkFailure."""
 
     def findings(self) -> list[Finding]:
         """What the last successful open() found out about the way."""

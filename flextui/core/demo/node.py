@@ -33,6 +33,8 @@ from flextui.core.ports import (
     AckAttempts,
     Effect,
     LogAsk,
+    Program,
+    RunningProgram,
     SearchRequest,
     SpotsRequest,
     StartAttempt,
@@ -245,6 +247,9 @@ class DemoNode:
             self._tell(AttemptReported(self.name, run.record(self._world.now)))
 
     # ── questions ──────────────────────────────────────────────────────────────────────────────
+
+    async def run(self, program: Program) -> RunningProgram:
+        raise ConnectionError("it is simulated: there is nothing to log in to")
 
     async def tail(self, request: LogAsk) -> AsyncGenerator[LogEvent, None]:
         if self.machine.down is not None:

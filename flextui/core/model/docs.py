@@ -363,6 +363,29 @@ class ProblemDoc(TypedDict):
     attempt: str | None
 
 
+class ShellEvent(TypedDict):
+    """What a program says, how much of its input it took, or its end."""
+
+    kind: Literal["open", "out", "err", "taken", "exit", "lost"]
+    b64: NotRequired[str]
+    """bytes that it wrote"""
+    status: NotRequired[int]
+    """its exit status, a signal N as 128+N"""
+    text: NotRequired[str]
+    """where it runs (open); why the connection broke (lost)"""
+
+
+class ShellInput(TypedDict):
+    """What a program is told. Each is answered by one `taken`."""
+
+    kind: Literal["data", "size", "signal", "end"]
+    b64: NotRequired[str]
+    columns: NotRequired[int]
+    lines: NotRequired[int]
+    name: NotRequired[str]
+    """of a signal: INT, TERM …"""
+
+
 class Delta(TypedDict):
     """A change of the view since the last one; the first holds everything (`full`)."""
 
