@@ -129,6 +129,8 @@ class ListQueue:
     "waiting"}: what waits for a place, in the order in which it gets one."""
 
     limit: int = 100
+    forecast: bool = True
+    """Whether `expected` is told, which takes longer; without it is null."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,6 +183,8 @@ class Desk:
     async def _list_queue(self, command: ListQueue, who: Identity) -> dict[str, Any]:
         snapshot, now = self.engine.snapshot, self.engine.now()
         limit = min(max(command.limit, 1), 10_000)
+        if not command.forecast:
+            return await self._leisure.beside(queue_view.line_view(snapshot, now, limit))
         return await self._leisure.answer(
             ("queue", limit), lambda: queue_view.queue_view(snapshot, now, limit)
         )
@@ -190,9 +192,10 @@ class Desk:
     async def _list_placement(self, command: ListPlacement, who: Identity) -> dict[str, Any]:
         job = self.find(command.job, who) if command.job else None
         snapshot, now = self.engine.snapshot, self.engine.now()
+        if job is None:
+            return await self._leisure.beside(placement_view.placement_view(snapshot, None, now))
         return await self._leisure.answer(
-            ("placement", job.id if job else ""),
-            lambda: placement_view.placement_view(snapshot, job, now),
+            ("placement", job.id), lambda: placement_view.placement_view(snapshot, job, now)
         )
 
     async def _plan(self, command: Plan, who: Identity) -> dict[str, Any]:

@@ -18,6 +18,15 @@ from flextui.core.scheduler.promise import promised
 from flextui.core.scheduler.reasons import asked
 
 
+def line_view(snapshot: Snapshot, now: Now, limit: int) -> Generator[None, None, dict[str, Any]]:
+    """The same as `queue_view` without a look ahead: nobody's start is told."""
+    future = Future(snapshot, now)
+    yield from future.look()
+    line = yield from line_of(future)
+    rows = [_row(line, place, it, None) for place, it in enumerate(line.items[:limit])]
+    return {"queue": rows, "waiting": len(line), "looked_until": iso(now.wall)}
+
+
 def queue_view(snapshot: Snapshot, now: Now, limit: int) -> Generator[None, None, dict[str, Any]]:
     """The first of the queue, so many; and how many there are. A gang is one of them."""
     future = Future(snapshot, now)
@@ -35,7 +44,7 @@ def queue_view(snapshot: Snapshot, now: Now, limit: int) -> Generator[None, None
     return {"queue": rows, "waiting": len(line), "looked_until": _until(forecast)}
 
 
-def _row(line: Line, place: int, it: Waiting, expected: Expected) -> dict[str, Any]:
+def _row(line: Line, place: int, it: Waiting, expected: Expected | None) -> dict[str, Any]:
     job, task = it.job, it.task
     return {
         "position": place + 1,

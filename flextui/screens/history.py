@@ -4,11 +4,13 @@ came since."""
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
-from flextui.core.commands import CommandError, History
+from flextui.core.commands import History
 from flextui.core.model.docs import HistoryDoc, PastDoc
 from flextui.screens.fields.charts import merged
+from flextui.screens.inquiry import Inquiry
 
 if TYPE_CHECKING:
     from flextui.app import FlextuiApp
@@ -22,34 +24,28 @@ class Pasts:
     """Of the nodes that were looked at, by name."""
 
     def __init__(self, app: FlextuiApp) -> None:
-        self._app = app
         self._known: dict[str, PastDoc] = {}
-        self._asked: dict[str, float] = {}
+        self._asking = Inquiry(app, app)
+        self._due: dict[str, float] = {}
+        """Node → when to ask again (monotonic)."""
 
     def of(self, node: str) -> PastDoc | None:
-        """What is known now; asks for more if it is time, and draws when that comes."""
-        if time.monotonic() - self._asked.get(node, -ASK_S) >= ASK_S:
-            self._asked[node] = time.monotonic()
-            self._app.run_worker(self._ask(node), group=f"past {node}", exclusive=True)
-        return self._known.get(node)
+        """What is known now; asks for more if it is time."""
+        known = self._known.get(node)
+        if time.monotonic() >= self._due.get(node, 0.0):
+            asked = History(node, after=known["until"] if known else 0)
+            self._asking.ask(node, asked, partial(self._take, node), every=ASK_S)
+        return known
 
     def forget(self) -> None:
         """Another core may be asked from now on."""
         self._known.clear()
-        self._asked.clear()
+        self._due.clear()
 
-    async def _ask(self, node: str) -> None:
-        client, known = self._app.client, self._known.get(node)
-        if client is None:
-            return
-        try:
-            answer = await client.call(History(node, after=known["until"] if known else 0))
-        except (CommandError, ConnectionError):
-            return
+    def _take(self, node: str, answer: dict[str, Any]) -> None:
+        self._due[node] = time.monotonic() + ASK_S
         past = cast(HistoryDoc, answer).get("past")
         if past is not None:
-            self._known.pop(node, None)
-            self._known[node] = merged(known, past)
+            self._known[node] = merged(self._known.pop(node, None), past)
             for name in list(self._known)[:-KEPT]:
-                del self._known[name], self._asked[name]
-            self._app.changed()
+                del self._known[name]

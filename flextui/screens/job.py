@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import on
@@ -12,7 +12,7 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
 
-from flextui.core.commands import Command, CommandError, History, Show, Why
+from flextui.core.commands import History, Show, Why
 from flextui.core.model.docs import HistoryDoc, JobDoc
 from flextui.screens import format as fmt
 from flextui.screens.fields import charts, timeline, why
@@ -20,6 +20,7 @@ from flextui.screens.fields.jobs import ATTEMPTS, tries
 from flextui.screens.fields.yamltext import coloured
 from flextui.screens.fleet import SIGNS
 from flextui.screens.format import Cell, Span
+from flextui.screens.inquiry import Inquiry
 from flextui.screens.keys import Key
 from flextui.screens.listing import Filter
 from flextui.screens.sections import Sectioned
@@ -31,8 +32,6 @@ from flextui.screens.widgets.grid import Grid, sort_keys
 if TYPE_CHECKING:
     from flextui.app import FlextuiApp
 
-ASK_S = {"why": 1.0, "use": 5.0, "spec": 2.0, "show": 5.0}
-"""How often the core is asked at most."""
 ATTEMPT_KEYS = sort_keys(ATTEMPTS)
 
 
@@ -81,7 +80,7 @@ class Job(Sectioned):
         job = app.view.jobs.get(self.job_id)
         title = f"jobs ▸ {job['name'] if job else self.job_id}"
         super().__init__(location, title, app, location[2] if len(location) > 2 else "")
-        self._asked: dict[str, float] = {}
+        self._asking = Inquiry(app, self)
         self._stored: JobDoc | None = None
         self._answer: dict[str, Any] = {}
         self._past: HistoryDoc | None = None
@@ -118,7 +117,7 @@ class Job(Sectioned):
         job = self.doc
         if job is None:
             self._facts.update(f"asking for {self.job_id} …")
-            self._ask("show", Show(self.job_id))
+            self._ask_show()
             self._tabs.show((), "")
             return
         now = self.app.now()
@@ -126,7 +125,7 @@ class Job(Sectioned):
         self._table.sync(tries(job), now, self.pattern)
         self._grid.show()
         if waits(job):
-            self._ask("why", Why(self.job_id))
+            self._ask_why()
         elif self.listed:
             self._explain(last_words(job))
         self.draw_sections(view)
@@ -139,11 +138,11 @@ class Job(Sectioned):
             self._draw_timeline(job, view, now)
             return
         if self.section == "use":
-            self._ask("use", History(job=self.job_id))
+            self._asking.ask("use", History(job=self.job_id), self._take_use, every=5.0)
             lines = charts.job_lines(self._past, width, 2 if self.size.height < 36 else 3)
         elif self.section == "spec":
             if self._spec[0] != _version(job):
-                self._ask("spec", Show(self.job_id))
+                self._asking.ask("spec", Show(self.job_id), self._take_spec, every=1.0)
             lines = self._spec[1] or [(Span("asking the core …", "dim"),)]
         else:
             lines = self._why_lines(job, width, now)
@@ -182,36 +181,30 @@ class Job(Sectioned):
 
     # ── what only the core knows ──
 
-    def _ask(self, what: str, command: Command) -> None:
-        if time.monotonic() - self._asked.get(what, -1e9) < ASK_S[what]:
-            return
-        self._asked[what] = time.monotonic()
-        self.run_worker(self._call(what, command), group=what, exclusive=True)
+    def _ask_why(self) -> None:
+        self._asking.ask("why", Why(self.job_id), self._take_why, every=1.0)
 
-    async def _call(self, what: str, command: Command) -> None:
-        client = self.app.client
-        try:
-            if client is None:
-                raise ConnectionError("no core is in reach")
-            answer = await client.call(command)
-        except (CommandError, ConnectionError) as error:
-            self._asked.pop(what, None)
-            if what == "show":
-                self._facts.update(fmt.safe_lines(f"{self.job_id}: {error}"))
-            return
-        if what == "why":
-            self._answer = answer
-            lines = why.page(answer, None, self.page_width, self.app.now())
-            self._explain("\n".join(fmt.plain(line) for line in lines))
-        elif what == "use":
-            self._past = cast(HistoryDoc, answer)
-        else:
-            self._take_spec(cast(JobDoc, answer), stored=what == "show")
-        self.app.changed()
+    def _take_why(self, answer: dict[str, Any]) -> None:
+        self._answer = answer
+        lines = why.page(answer, None, self.page_width, self.app.now())
+        self._explain("\n".join(fmt.plain(line) for line in lines))
 
-    def _take_spec(self, doc: JobDoc, *, stored: bool) -> None:
+    def _ask_show(self) -> None:
+        """Of a job that ended long ago."""
+
+        def missing(text: str) -> None:
+            self._facts.update(fmt.safe_lines(f"{self.job_id}: {text}"))
+
+        take = partial(self._take_spec, stored=True)
+        self._asking.ask("show", Show(self.job_id), take, every=60.0, failed=missing)
+
+    def _take_use(self, answer: dict[str, Any]) -> None:
+        self._past = cast(HistoryDoc, answer)
+
+    def _take_spec(self, answer: dict[str, Any], *, stored: bool = False) -> None:
         from flextui.screens.roaming import spec_text
 
+        doc = cast(JobDoc, answer)
         text = spec_text(doc["spec"], doc)
         self._spec = (_version(doc), coloured(text), text)
         if stored:

@@ -3,19 +3,19 @@ became of its link."""
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import on, work
+from textual import on
 from textual.app import ComposeResult
 from textual.widget import Widget
 from textual.widgets import Static
 
-from flextui.core.commands import CommandError, ListEvents
+from flextui.core.commands import ListEvents
 from flextui.core.model.docs import EventDoc, NodeDoc
 from flextui.screens import format as fmt
 from flextui.screens.fields import charts, gpus, link, nodes
 from flextui.screens.fleet import SIGNS
+from flextui.screens.inquiry import Inquiry
 from flextui.screens.keys import Key
 from flextui.screens.sections import Sectioned
 from flextui.screens.table import Table
@@ -73,7 +73,7 @@ class Node(Sectioned):
         self.node_name = location[1]
         super().__init__(location, f"fleet ▸ {self.node_name}", app)
         self._events: list[EventDoc] = []
-        self._asked = -ASK_S
+        self._asking = Inquiry(app, self)
         self._gpus = Table(DEVICES, layout=app.layout("devices"))
         self._processes = Table(gpus.PROCESSES, layout=app.layout("processes"))
         self._facts = Static(id="facts", markup=False)
@@ -118,23 +118,13 @@ class Node(Sectioned):
             past = self.app.history.of(self.node_name)
             lines = charts.node_lines(node, past, width, 2 if self.size.height < 50 else 3)
         else:
-            if time.monotonic() - self._asked >= ASK_S:
-                self._asked = time.monotonic()
-                self._ask_events()
+            query = ListEvents(node=self.node_name, limit=EVENTS)
+            self._asking.ask("events", query, self._take_events, every=ASK_S)
             lines = link.lines(node, self._events, width, self.app.now())
         self._sheet.show(len(lines), lambda at: lines[at])
 
-    @work(exclusive=True, group="link")
-    async def _ask_events(self) -> None:
-        client = self.app.client
-        if client is None:
-            return
-        try:
-            answer = await client.call(ListEvents(node=self.node_name, limit=EVENTS))
-        except (CommandError, ConnectionError):
-            return
+    def _take_events(self, answer: dict[str, Any]) -> None:
         self._events = answer["events"]
-        self.app.changed()
 
     @on(Grid.Opened, "#gpus")
     def _open(self, event: Grid.Opened) -> None:

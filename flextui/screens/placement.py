@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from textual import on, work
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
 from textual.events import Resize
 from textual.widgets import Static
 
-from flextui.core.commands import CommandError, ListPlacement
+from flextui.core.commands import ListPlacement
 from flextui.core.model.docs import EndDoc, JobDoc, PlacementDoc
 from flextui.screens import format as fmt
 from flextui.screens.fields import picture, placing
 from flextui.screens.fields.picture import Codes, Scene
+from flextui.screens.inquiry import Inquiry
 from flextui.screens.keys import Key
 from flextui.screens.listing import Filter
 from flextui.screens.place import Place
@@ -95,8 +95,7 @@ class Placement(Place):
         super().__init__(location, "placement")
         self._codes = Codes()
         self._doc: PlacementDoc | None = None
-        self._asked = -ASK_S
-        self._asked_of = ""
+        self._asking = Inquiry(app, self)
         self._found = 0
         self._table = Table(placing.FIELDS, order=placing.order, layout=app.layout("placement"))
         self._grid = Holders(self._table, kind="placed", empty="no job holds a GPU", id="placed")
@@ -147,14 +146,7 @@ class Placement(Place):
         self._table.sync(docs, now, self.pattern)
         self._grid.show("nothing matches the filter" if docs else "no job holds or wants a GPU")
         self._draw()
-        of = self._waiting_job()
-        if time.monotonic() - self._asked >= ASK_S or of != self._asked_of:
-            self._asked, self._asked_of = time.monotonic(), of
-            self._ask(of)
-
-    def _waiting_job(self) -> str:
-        job = self.chosen
-        return job["id"] if job is not None and placing.waits_for_gpus(job) else ""
+        self._ask()
 
     def _draw(self) -> None:
         view, chosen = self.app.view, self.chosen
@@ -173,7 +165,13 @@ class Placement(Place):
     def _tell_wants(self, chosen: JobDoc | None) -> None:
         wants = self._doc["wants"] if self._doc is not None else None
         text = ""
-        if wants is not None and chosen is not None and wants["id"] == chosen["id"]:
+        if (
+            chosen is not None
+            and placing.waits_for_gpus(chosen)
+            and (wants is None or wants["id"] != chosen["id"])
+        ):
+            text = "asking what it waits for …"
+        elif wants is not None and chosen is not None and wants["id"] == chosen["id"]:
             lines = placing.wants_lines(
                 wants, self.app.view.jobs.values(), self._ends, self.app.now()
             )
@@ -192,16 +190,19 @@ class Placement(Place):
         scene = Scene(picture.holdings(self.app.view.jobs.values()), self._codes)
         self._about.update(fmt.safe(picture.about(*under, scene, left)))
 
-    @work(exclusive=True, group="placement")
-    async def _ask(self, job: str) -> None:
-        client = self.app.client
-        if client is None:
-            return
-        try:
-            self._doc = cast(PlacementDoc, await client.call(ListPlacement(job)))
-        except (CommandError, ConnectionError):
-            return
-        self.app.changed()
+    def _ask(self) -> None:
+        """When things end, at once; and what the chosen job waits for, once that is worked out."""
+        chosen = self.chosen
+        job = chosen["id"] if chosen is not None and placing.waits_for_gpus(chosen) else ""
+        self._asking.ask("ends", ListPlacement(), self._take, every=ASK_S)
+        if job:
+            self._asking.ask("wants", ListPlacement(job), self._take, every=ASK_S)
+
+    def _take(self, answer: dict[str, Any]) -> None:
+        doc = cast(PlacementDoc, answer)
+        if doc["wants"] is None and self._doc is not None:
+            doc = {**doc, "wants": self._doc["wants"]}
+        self._doc = doc
 
     # ── what is under the cursors ──
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import on, work
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.events import Resize
 
-from flextui.core.commands import CommandError, ListQueue, Why
+from flextui.core.commands import ListQueue, Why
 from flextui.screens.fields import queue, why
 from flextui.screens.format import Span
+from flextui.screens.inquiry import Inquiry
 from flextui.screens.keys import Key
 from flextui.screens.place import Place
 from flextui.screens.table import Table
@@ -69,9 +70,10 @@ class Queue(Place):
         super().__init__(location, "queue")
         self._answer: dict[str, Any] = {}
         self._rows: dict[str, queue.Row] = {}
-        self._why: dict[str, Any] | None = None
-        self._asked = 0.0
+        self._why: tuple[str | None, dict[str, Any]] = (None, {})
+        """The job that was asked about, and the answer."""
         self._revision = -1
+        self._asking = Inquiry(app, self)
         self._table = Table(
             queue.FIELDS, order=queue.order, groups=queue.GROUPS, layout=app.layout("queue")
         )
@@ -98,10 +100,7 @@ class Queue(Place):
     # ── drawing ──
 
     def show_view(self, view: View) -> None:
-        since = time.monotonic() - self._asked
-        if since >= (ASK_S if view.revision != self._revision else IDLE_S):
-            self._asked, self._revision = time.monotonic(), view.revision
-            self._ask()
+        self._ask(view)
         self._table.sync(self._rows, self.app.now(), self.pattern)
         empty = "nothing matches the filter" if self._rows else "nothing waits for a place"
         self._grid.show(empty if self._answer else None)
@@ -113,12 +112,14 @@ class Queue(Place):
 
     def _tell(self) -> None:
         """The reason of the one under the cursor."""
-        if self._panel.has_class("hidden") or self._why is None:
+        if self._panel.has_class("hidden"):
             return
         job = self.app.view.jobs.get(self._job or "")
         width = PANEL - 3 if self._both.has_class("wide") else self.app.size.width - 3
-        lines = why.page(self._why, job, width, self.app.now())
-        lines = lines or [(Span("it doesn't wait any more", "dim"),)]
+        known, told = self._why
+        lines = why.page(told, job, width, self.app.now()) if known == self._job else []
+        words = "it doesn't wait any more" if known == self._job else "asking the core …"
+        lines = lines or [(Span(words if self._job else "", "dim"),)]
         self._panel.show(len(lines), lambda at: lines[at])
 
     @property
@@ -126,25 +127,35 @@ class Queue(Place):
         row = self._table.doc(self._grid.cursor_key or "")
         return row["id"] if row else None
 
-    @work(exclusive=True, group="queue")
-    async def _ask(self) -> None:
-        client = self.app.client
-        if client is None:
-            return
-        try:
-            self._answer = await client.call(ListQueue(LIMIT))
-            self._rows = queue.rows(self._answer)
-            self.app.changed()
-            if self._job is not None and not self._panel.has_class("hidden"):
-                self._why = await client.call(Why(self._job))
-                self._tell()
-        except (CommandError, ConnectionError):
-            return
+    def _ask(self, view: View) -> None:
+        """The order at once; when each starts as soon as that is worked out."""
+        if view.revision != self._revision:
+            self._revision = view.revision
+            self._asking.ask("order", ListQueue(LIMIT, False), self._take, every=ASK_S)
+            self._asking.ask("starts", ListQueue(LIMIT), self._take, every=ASK_S)
+        else:
+            self._asking.ask("starts", ListQueue(LIMIT), self._take, every=IDLE_S)
+        job = self._job
+        if job is not None and not self._panel.has_class("hidden"):
+            self._asking.ask("why", Why(job), partial(self._explained, job), every=ASK_S)
+
+    def _explained(self, job: str, answer: dict[str, Any]) -> None:
+        self._why = job, answer
+        self._tell()
+
+    def _take(self, answer: dict[str, Any]) -> None:
+        """A newer queue; starts that it doesn't tell are those that were told before."""
+        rows = queue.rows(answer)
+        for key, row in rows.items():
+            if row["expected"] is None and key in self._rows:
+                row["expected"] = self._rows[key]["expected"]
+        self._answer, self._rows = answer, rows
 
     @on(Grid.Moved, "#queue")
     def _another(self) -> None:
         if not self._panel.has_class("hidden"):
-            self._ask()
+            self._tell()
+            self._ask(self.app.view)
 
     @on(Grid.Opened, "#queue")
     def _open(self, event: Grid.Opened) -> None:
@@ -155,7 +166,6 @@ class Queue(Place):
 
     def action_why(self) -> None:
         self._panel.toggle_class("hidden")
-        self._asked = 0.0
         self.refresh_view()
 
     @property

@@ -100,7 +100,7 @@ async def test_the_past_is_asked_for_once_and_then_only_what_is_new() -> None:
         asked = [it for it in client.asked if type(it).__name__ == "History"]
         assert [it.after for it in asked] == [0]  # type: ignore[union-attr]
         until_ = history(asked[0], list(fleet_delta()["nodes"].values()))["past"]["until"]  # type: ignore[arg-type]
-        app.history._asked.clear()
+        app.history._due.clear()
         app.draw()
         await until(pilot, lambda: len([it for it in client.asked
                                         if type(it).__name__ == "History"]) == 2)  # fmt: skip

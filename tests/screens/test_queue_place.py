@@ -26,10 +26,10 @@ def test_a_row_tells_each_factor_and_when_it_starts_with_how_sure() -> None:
     assert cells["size"] == "–"
     assert cells["starts"].startswith("◑ ")
     assert cells["starts"].endswith("likely")
-    row = {**row, "expected": None}
-    assert (
-        plain(next(it for it in queue.FIELDS if it.name == "starts").cell(row, NOW)) == "? unknown"
-    )
+    starts = next(it for it in queue.FIELDS if it.name == "starts")
+    assert plain(starts.cell({**row, "expected": None}, NOW)) == "…"
+    nobody = {**answers.EXPECTED, "at": None, "sureness": "unknown"}
+    assert plain(starts.cell({**row, "expected": nobody}, NOW)) == "? unknown"
 
 
 def test_why_is_told_with_every_factor_and_tasks_alike_are_told_once() -> None:

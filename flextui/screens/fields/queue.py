@@ -43,9 +43,10 @@ def _total(row: Row) -> float:
 
 def _expected(row: Row, now: float) -> Cell:
     told = row["expected"]
-    sign = SURENESS[told["sureness"] if told else "unknown"]
-    at = _start(row)
-    if told is None or at is None:
+    if told is None:
+        return cell("…", "dim")
+    sign, at = SURENESS[told["sureness"]], _start(row)
+    if at is None:
         return (sign, Span("unknown", "warn"))
     words = start_text(at, now)
     return (sign, Span(f"{words}, {told['sureness']}", "warn" if sign.role == "warn" else ""))
