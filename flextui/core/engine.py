@@ -14,8 +14,8 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from flextui.core.backlog import Backlog
 from flextui.core.commands import CommandError
@@ -41,7 +41,7 @@ from flextui.core.ports import (
     Store,
     StoreError,
 )
-from flextui.core.reduce.decisions import apply_decision
+from flextui.core.reduce.decisions import apply_steps
 from flextui.core.reduce.fold import fold
 from flextui.core.reduce.nodes import restart_loss_timers
 from flextui.core.restore import first_hour, restored
@@ -51,11 +51,15 @@ from flextui.core.scheduler.plan import plan_steps
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 TURN_ITEMS = 200
 TURN_S = 0.01
 """Folding stops here and goes on in the next turn: bounds how long the loop is held."""
 BREATHE_S = 0.005
 """A pass lets the loop go on with other things so often."""
+SENT = 20
+"""So many effects are sent between two pauses."""
 RETRY_COMMIT_S = 5.0
 RETRY_PLAN_S = 5.0
 PRUNE_EVERY_S = 3600.0
@@ -213,7 +217,7 @@ class Engine:
             if changes.events:
                 self.last_event = changes.events[-1]["seq"]
         self._publish(draft)
-        self._carry_out(draft.effects, draft.orders)
+        await self._breathing(self._carry_out(draft.effects, draft.orders))
         for ask, answer in answers:
             _reply(ask, answer, self.snapshot)
 
@@ -268,7 +272,7 @@ class Engine:
             decision = await self._decide(draft)
             if decision is None:
                 return True
-            apply_decision(draft, decision)
+            await self._breathing(apply_steps(draft, decision))
         except Exception:
             log.exception("planning")
             self._deadlines.failed(RETRY_PLAN_S)
@@ -277,19 +281,25 @@ class Engine:
         return True
 
     async def _decide(self, draft: Draft) -> Decision | None:
-        """A pass, which lets the loop breathe now and then: what comes meanwhile waits in the
-        mailbox. None if the core ends: the next one decides."""
+        """A pass. None if the core ends: the next one decides."""
         steps = plan_steps(draft.freeze(self.snapshot.revision + 1), draft.now, self._memo)
+        return await self._breathing(steps, lambda: self._stopping)
+
+    async def _breathing(
+        self, steps: Generator[None, None, T], ends: Callable[[], bool] = lambda: False
+    ) -> T | None:
+        """What the steps return. The loop breathes now and then: what comes meanwhile waits in the
+        mailbox. None if they are broken off, for it ends."""
         breath = time.monotonic() + BREATHE_S
         while True:
             try:
                 next(steps)
             except StopIteration as done:
-                decision: Decision = done.value
-                return decision
+                value: T = done.value
+                return value
             if time.monotonic() > breath:
                 await asyncio.sleep(0)
-                if self._stopping:
+                if ends():
                     steps.close()
                     return None
                 breath = time.monotonic() + BREATHE_S
@@ -334,8 +344,10 @@ class Engine:
 
     def _carry_out(
         self, effects: Sequence[tuple[str, Effect]], orders: Sequence[SessionOrder]
-    ) -> None:
-        self._links.send(effects)
+    ) -> Generator[None, None, None]:
+        for at in range(0, len(effects), SENT):
+            self._links.send(effects[at : at + SENT])
+            yield
         for order in orders:
             known = self.inventory.node(order.node) is not None
             self._links.order(order, self.snapshot.nodes[order.node] if known else None)
@@ -398,7 +410,7 @@ class Engine:
             return
         self.last_event = self._counters.event - 1
         effects, orders = self._backlog.release()
-        self._carry_out(effects, orders)
+        await self._breathing(self._carry_out(effects, orders))
         self._deadlines.plan_within(0.0)
         self.feed.publish((), ())
 
@@ -408,8 +420,7 @@ class Engine:
             _refuse(item, CommandError("failed", f"nothing was changed: {self.read_only}"))
         draft, _, _ = self._fold(facts(items), now, settled)
         self._backlog.hold(draft)
-        leases = [it for it in draft.effects if isinstance(it[1], GrantLease)]
-        self._carry_out(leases, ())
+        self._links.send([it for it in draft.effects if isinstance(it[1], GrantLease)])
         self._publish(draft)
 
 

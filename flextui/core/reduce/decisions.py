@@ -6,7 +6,7 @@ A placement that doesn't is dropped and said: planning again is cheap, a double 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import replace
 
 from flextui.core.draft import Draft
@@ -20,22 +20,40 @@ from flextui.core.reduce.starts import start_effect
 from flextui.core.scheduler.decision import Decision, GiveUp, Placement
 from flextui.core.scheduler.loss import FENCE_MARGIN_S
 
+SLICE, FEW = 100, 10
+"""So many records, and starts, are written between two pauses."""
 MIN_LEASE_S = 10.0
 """Shorter leases would end workloads at every reconnect."""
 
 
 def apply_decision(draft: Draft, decision: Decision) -> None:
     """Write a decision into the draft; effects go out after the commit."""
-    for job in decision.jobs:
+    for _ in apply_steps(draft, decision):
+        pass
+
+
+def apply_steps(draft: Draft, decision: Decision) -> Generator[None, None, None]:
+    """The same in steps of about a millisecond."""
+    for at, job in enumerate(decision.jobs):
         _put_job(draft, job)
-    draft.put_tasks(decision.tasks)
-    for owed in decision.kills:
+        if at % SLICE == SLICE - 1:
+            yield
+    for at in range(0, len(decision.tasks), 2 * SLICE):
+        draft.put_tasks(decision.tasks[at : at + 2 * SLICE])
+        yield
+    for at, owed in enumerate(decision.kills):
         attempt = draft.attempts.get(owed.attempt)
         if attempt is not None:
             kill(draft, attempt, owed.stop)
-    for give_up in decision.give_ups:
+        if at % SLICE == SLICE - 1:
+            yield
+    for at, give_up in enumerate(decision.give_ups):
         _give_up(draft, give_up)
-    for together in _gangs(decision.placements):
+        if at % SLICE == SLICE - 1:
+            yield
+    for at, together in enumerate(_gangs(decision.placements)):
+        if at % FEW == FEW - 1:
+            yield
         if refusal := recheck(draft, together):
             key = together[0].task
             node = together[0].node
