@@ -122,14 +122,19 @@ def _pieces(update: CompositorUpdate) -> Iterable[tuple[int, int, Strip]] | None
             (left, y, Strip.join(strips)) for y, strips in enumerate(update.strips, update.region.y)
         ]
     if isinstance(update, ChopsUpdate):
-        lines = dict.fromkeys(y for y, _, _ in update.spans)
-        return [
-            (x, y, strip)
-            for y in lines
-            for x, strip in update.chops[y].items()
-            if strip is not None
-        ]
+        return list(_chopped(update))
     return None
+
+
+def _chopped(update: ChopsUpdate) -> Iterator[tuple[int, int, Strip]]:
+    """The parts of the lines that were drawn anew. What else is in a line may be the empty ground
+    under widgets that weren't asked."""
+    for y, begin, end in update.spans:
+        for x, strip in update.chops[y].items():
+            if strip is None or x >= end or x + strip.cell_length <= begin:
+                continue
+            start = max(x, begin)
+            yield start, y, strip.crop(start - x, min(end, x + strip.cell_length) - x)
 
 
 def _cells(strip: Strip) -> list[CellStyle]:

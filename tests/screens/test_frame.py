@@ -98,6 +98,18 @@ def test_nothing_is_sent_for_what_is_there_and_little_for_little() -> None:
     assert sent(frame.changes(whole(second), (WIDTH, HEIGHT))) == "\x1b[3;10H\x1b[31m2\x1b[0m"
 
 
+def test_of_a_line_only_what_was_drawn_anew_is_looked_at() -> None:
+    """Beside it Textual leaves the ground under widgets that it didn't ask."""
+    frame, screen = Frame(), Screen()
+    lines = [strip([("left|right", STYLES[0])])] * HEIGHT
+    screen.feed(sent(frame.changes(whole(lines), (WIDTH, HEIGHT))))
+    ground, fresh = Strip([Segment(" " * 6)], 6), Strip([Segment("RIGHT ", STYLES[0])], 6)
+    chops: list[dict[int, Strip | None]] = [{0: ground, 6: fresh}] * HEIGHT
+    update = ChopsUpdate(chops, [(1, 6, WIDTH)], [[6, WIDTH]] * HEIGHT)  # type: ignore[arg-type]
+    screen.feed(sent(frame.changes(update, (WIDTH, HEIGHT))))
+    assert ["".join(it) for it in screen.cells] == ["xleft|right ", "xleft|RIGHT ", "xleft|right "]
+
+
 def test_after_a_resize_or_a_redraw_all_is_sent() -> None:
     frame = Frame()
     lines = [strip([("abc", STYLES[1])])] * HEIGHT

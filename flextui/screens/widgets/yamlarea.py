@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from flextui.app import FlextuiApp
 
 ROLES = ("comment", "key", "text", "mark", "alias", "number", "word")
-HIGHEST_PASTE = 2 << 20
-"""Characters; nothing longer is a spec, and a terminal may send anything."""
 _OPENS = re.compile(r":\s*(?:[|>][-+0-9]*)?\s*$|[{\[]\s*$")
 Mark = tuple[int, int]
 """Line and column of a mistake, from 0."""
@@ -144,6 +142,15 @@ class YamlArea(TextArea):
         self.replace(text, (0, 0), self.document.end, maintain_selection_offset=False)
         self.move_cursor((0, 0))
         self.history.checkpoint()
+        self.refresh()
+
+    def undo(self) -> None:
+        super().undo()
+        self.refresh()
+
+    def redo(self) -> None:
+        super().redo()
+        self.refresh()
 
 
 def next_indent(before: str) -> str:
