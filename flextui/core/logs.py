@@ -50,7 +50,9 @@ async def log_events(
         for attempt in attempts:
             if request.node not in ("", attempt["node"]):
                 continue
-            tail = _tail_request(attempt["id"], replace(request, follow=False))
+            tail = _tail_request(attempt["id"], request)
+            if begun := _begun(request, attempt["id"]):
+                tail = replace(tail, start=begun, last_lines=None)
             piece = reader.read(attempt["node"], tail)
             async with contextlib.aclosing(piece) as events:
                 async for event in events:

@@ -166,6 +166,12 @@ def _why(text: str) -> tuple[str, ...]:
     return ("--why", text) if text else ()
 
 
+def logs_line(words: Sequence[str]) -> Line:
+    """The command line that follows a selection of jobs, tasks, attempts and nodes (`@gpu1`)."""
+    nodes = [part for it in words if it.startswith("@") for part in ("--node", it[1:])]
+    return Line(("logs", "-f", *nodes, *(it for it in words if not it.startswith("@"))))
+
+
 def _logs(request: LogRequest) -> tuple[str, ...]:
     words = ["-f"] if request.follow else []
     if request.last_lines is not None:

@@ -1,151 +1,235 @@
-"""Logs of one job, live: all its tasks merged, at the tail at once."""
+"""Logs of any selection of jobs, tasks, attempts and nodes, merged in time order.
+
+The end is there at once and followed; further up, around a time or a hit, windows are read page by
+page from where the logs lie (`logs_window`). Searching happens there too (`logs_search`).
+"""
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on, work
+from textual import on
 from textual.app import ComposeResult
 from textual.widgets import Static
 
-from flextui.core.commands import CommandError, LogRequest
-from flextui.core.model.docs import LogEvent
+from flextui.core.logbook import times
+from flextui.core.logbook.lines import Line
 from flextui.screens.keys import Key
-from flextui.screens.listing import Filter
+from flextui.screens.logs_out import Out
 from flextui.screens.place import Place
 from flextui.screens.trail import Location
-from flextui.screens.widgets.logview import LONGEST, LogLine, LogView
+from flextui.screens.view import View
+from flextui.screens.widgets.logview import LogView
 
 if TYPE_CHECKING:
     from flextui.app import FlextuiApp
 
-LAST_LINES = 2000
+_STREAMS: tuple[tuple[str, ...], ...] = (("out", "err"), ("out",), ("err",))
+_STREAM_WORDS = {("out", "err"): "", ("out",): "stdout", ("err",): "stderr"}
+_CONTEXTS = (0, 1, 3, 5, 10, 20)
+SLIDER = 9
 
 
-class LineCutter:
-    """Turns pieces of bytes of several streams into whole lines, each kept to a bound."""
-
-    def __init__(self) -> None:
-        self._open: dict[tuple[str, str], str] = {}
-
-    def feed(self, event: LogEvent) -> list[LogLine]:
-        """The lines that this event completes."""
-        origin, stream = event["attempt"], event["stream"]
-        if event["kind"] == "gap":
-            lost = event["to"] - event["at"]
-            text = f"── gap: {lost:,} bytes dropped by rotation ──"
-            return [*self.flush(origin, stream), LogLine(origin, "note", text)]
-        if event["kind"] == "notice":
-            return [LogLine(origin, "note", f"── {event['text']} ──")]
-        if event["kind"] == "eof":
-            return self.flush(origin, stream)
-        text = event["text"]
-        if "b64" in event:
-            text = base64.b64decode(event["b64"]).decode("utf-8", "replace")
-        *whole, rest = (self._open.pop((origin, stream), "") + text).split("\n")
-        self._open[origin, stream] = rest[:LONGEST]
-        return [LogLine(origin, stream, line[:LONGEST].rstrip("\r")) for line in whole]
-
-    def flush(self, origin: str, stream: str) -> list[LogLine]:
-        """What is left of streams that ended without a newline; `stream` empty means all."""
-        keys = [k for k in self._open if k[0] == origin and stream in ("", k[1])]
-        rests = [(k, self._open.pop(k)) for k in keys]
-        return [LogLine(k[0], k[1], rest) for k, rest in rests if rest]
-
-
-class Logs(Place):
-    """Follow, scroll, filter."""
+class Logs(Out, Place):
+    """Follow, scroll, look for, jump, mark, take out."""
 
     NAME = "logs"
     USES = ("pager",)
     KEYS: ClassVar[tuple[Key, ...]] = (
-        Key("origins", "o", "show where lines are from, or not", short="origins"),
-        Key("stream", "w", "both streams, stdout, stderr", short="stream"),
-        Key("yank", "y", "yank what is shown", short="yank all"),
+        Key("next-hit", "n", "the next line that was found", "hit(1)", short="next"),
+        Key("previous-hit", "N", "the one before", "hit(-1)"),
+        Key("only", "&", "only what was found, or all lines with it marked", short="only/all"),
+        Key("more-context", "+, =", "more lines around what was found", "context(1)"),
+        Key("less-context", "-", "fewer lines around what was found", "context(-1)"),
+        Key("next-error", "e", "the next error", "error(1)", short="error"),
+        Key("previous-error", "E", "the error before", "error(-1)"),
+        Key("jump", "T", "jump to a time", short="time"),
+        Key("last", "L", "the last minutes or lines, whichever is more", short="last"),
+        Key("stamps", "t", "times local, UTC, relative, off", short="stamps"),
+        Key("wrap", "w", "wrap long lines, or not", short="wrap"),
+        Key("pretty", "p", "lay JSON out, or not"),
+        Key("stream", "s", "both streams, stdout, stderr"),
+        Key("origins", "o", "show where lines are from, or not"),
+        Key("attempts", "a", "all attempts, or the newest of each task"),
+        Key("mark", "m", "mark this line; a second one: the time between", short="mark"),
+        Key("yank", "y", "yank this line, or those between the marks"),
+        Key("yank-all", "Y", "yank all lines that are loaded"),
+        Key("save", "S", "save to a file: all of it, or from mark to mark", short="save"),
+        Key("pager", "v", "open what is loaded in $PAGER", short="$PAGER"),
     )
-    HELP = "The log of every task, merged. Scrolling up stops following; G follows again."
-    DEFAULT_CSS = (
-        "Logs #bar { height: 1; padding: 0 1; color: $foreground-muted; background: $surface; }"
+    HELP = (
+        "What is printed, merged in time order; at the end at once, and followed. Scrolling up "
+        "stops following and nothing moves; G follows again. / shows only lines that match, with "
+        "+ and - lines around them; & shows all lines around the same place. A pattern without "
+        "capitals ignores case; !pattern shows all but that."
     )
+    LEGEND = ("✗ error  ▴ warning  e stderr  a b marks  ▸ goes on to the right",)
+    DEFAULT_CSS = """
+    Logs #bar { height: 1; padding: 0 1; color: $foreground-muted; background: $surface; }
+    """
 
     def __init__(self, location: Location, app: FlextuiApp) -> None:
-        _, job_id, attempt = location
-        job = app.view.jobs.get(job_id)
-        super().__init__(location, f"{job['name'] if job else job_id} ▸ logs")
-        self._job = job_id
-        self._attempt = attempt or None
-        self._streams: tuple[str, ...] = ("out", "err")
-        self._ended = False
+        _, what, *rest = location
+        words = tuple((rest[0] if rest and rest[0] else what).split(","))
+        super().__init__(location, f"{title(words, app.view)} ▸ logs")
+        self.begin(words)
         self._log_bar = Static(id="bar", markup=False)
-        self._log = LogView(id="log")
 
     def content(self) -> ComposeResult:
         yield self._log_bar
-        yield self._log
+        yield self.log_view
 
     def home_focus(self) -> LogView:
-        return self._log
+        return self.log_view
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.home_focus().origins = self._attempt is None
-        self._follow()
+        self.open_tail()
 
-    @work(exclusive=True)
-    async def _follow(self) -> None:
-        client = self.app.client
-        if client is None:
-            return
-        cutter = LineCutter()
-        request = LogRequest(
-            self._job, attempt=self._attempt, streams=self._streams,
-            last_lines=LAST_LINES, follow=True,
-        )  # fmt: skip
-        self._ended = False
-        try:
-            async for event in client.logs(request):
-                if lines := cutter.feed(event):
-                    self.home_focus().add(lines)
-                    self._bar()
-        except (CommandError, ConnectionError) as error:
-            self.home_focus().add([LogLine("", "note", f"── {error} ──")])
-        self._ended = True
-        self._bar()
-
-    @on(LogView.FollowChanged)
-    def _bar(self) -> None:
-        view = self.home_focus()
-        mode = "ended" if self._ended else "follow" if view.following else "paused, G follows"
-        streams = {("out", "err"): "stdout+stderr", ("out",): "stdout", ("err",): "stderr"}
-        found = f" · {view.count} lines match /{self.pattern}/" if self.pattern else ""
-        what = self._attempt or "all tasks"
-        self._log_bar.update(
-            f"{what} · {streams[self._streams]} · {mode} · {view.count} lines{found}"
-        )
+    def show_view(self, view: View) -> None:
+        self.chosen_changed()
+        self.draw_bar()
 
     def filter_changed(self) -> None:
-        wanted = Filter(self.pattern)
-        self.home_focus().search(None if wanted.empty else wanted.regex, inverse=wanted.inverse)
-        self.refresh_view()
-        self._bar()
+        self.look_for(self.pattern)
+        self.draw_bar()
 
     def found(self) -> str:
-        if not self.pattern:
+        return self.search_words()
+
+    # ── the bar ──
+
+    @on(LogView.FollowChanged)
+    @on(LogView.Moved)
+    def draw_bar(self) -> None:
+        """Where one is in the log, in words and as a place between its beginning and now."""
+        left = " · ".join(filter(None, (
+            self.what_words(), self.follow_words(), _STREAM_WORDS[self.streams],
+            self.search_words(), self.mark_words(), self.trouble,
+        )))  # fmt: skip
+        right = self._slider()
+        room = max(0, self.size.width - 2 - len(right))
+        self._log_bar.update(f"{left[:room]:<{room}}{right}" if room > 20 else left)
+
+    def _slider(self) -> str:
+        line = self.log_view.cursor_line
+        if line is None or not line.at:
             return ""
-        words = f"{self._log.count:,} of {self._log.total:,} lines"
-        return f"{words}, as plain text" if Filter(self.pattern).literal else words
+        now = self.app.clock() * 1000
+        begin = min((it.began for it in self.chosen.origins.values() if it.began), default=line.at)
+        share = min(1.0, max(0.0, (line.at - begin) / max(1.0, now - begin)))
+        share = 1.0 if self.log_view.following else share
+        at = round(share * (SLIDER - 1))
+        kind = "utc" if self.log_view.manner.stamps == "utc" else "local"
+        same = times.day(line.at, kind) == times.day(now, kind)
+        when = ("" if same else times.day(line.at, kind) + " ") + times.stamp(line.at, kind, 0)[:8]
+        return f" {when} ◂{'─' * at}●{'─' * (SLIDER - 1 - at)}▸ now"
+
+    def what_words(self) -> str:
+        """How much of what is shown."""
+        origins = self.chosen.origins.values()
+        tasks = {(it.job, it.task) for it in origins}
+        nodes = {it.node for it in origins}
+        jobs = {it.job for it in origins}
+        if len(self.chosen.origins) == 1:
+            (only,) = origins
+            words = f"{only.attempt} on {only.node}"
+        else:
+            parts = [count(len(jobs), "job")] if len(jobs) > 1 else []
+            parts += [count(len(tasks), "task"), count(len(self.chosen.origins), "attempt")]
+            words = ", ".join([*parts, f"{count(len(nodes), 'node')}"])
+        if self.chosen.older:
+            words += f" ({self.chosen.older} older: a)"
+        if self.chosen.left_out:
+            words += f" ({self.chosen.left_out} jobs left out)"
+        return words
+
+    def mark_words(self) -> str:
+        """What the marks say."""
+        marks = self.marked
+        if not marks:
+            return ""
+        here = self.log_view.cursor_line
+        other = marks[1] if len(marks) > 1 else here
+        if other is None or not other.at or not marks[0].at:
+            return "marked a"
+        word = "a to b" if len(marks) > 1 else "a to here"
+        between = times.span(abs(other.at - marks[0].at) / 1000)
+        return f"{word} {'' if other.at >= marks[0].at else '-'}{between}"
+
+    # ── how lines are drawn ──
+
+    def action_stamps(self) -> None:
+        manner = self.log_view.manner
+        manner.stamps = times.STAMPS[(times.STAMPS.index(manner.stamps) + 1) % len(times.STAMPS)]
+        self.app.tell(f"times: {manner.stamps}")
+        self._restyled()
+
+    def action_wrap(self) -> None:
+        manner = self.log_view.manner
+        manner.wrap, manner.shift = not manner.wrap, 0
+        self._restyled()
+
+    def action_pretty(self) -> None:
+        manner = self.log_view.manner
+        manner.pretty = not manner.pretty
+        self.app.tell("JSON laid out" if manner.pretty else "JSON as it is")
+        self._restyled()
 
     def action_origins(self) -> None:
-        view = self.home_focus()
-        view.origins = not view.origins
-        view.refresh()
+        manner = self.log_view.manner
+        manner.origins = not manner.origins
+        self._restyled()
+
+    def _restyled(self) -> None:
+        self.log_view.restyle()
+        self.draw_bar()
 
     def action_stream(self) -> None:
-        order: list[tuple[str, ...]] = [("out", "err"), ("out",), ("err",)]
-        self._streams = order[(order.index(self._streams) + 1) % 3]
-        self._log.clear()
-        self._follow()
+        self.streams = _STREAMS[(_STREAMS.index(self.streams) + 1) % len(_STREAMS)]
+        self.app.tell(f"streams: {_STREAM_WORDS[self.streams] or 'stdout and stderr'}")
+        self.open_tail()
 
-    def action_yank(self) -> None:
-        self.app.yank(self.home_focus().text(), what="the log as shown")
+    def action_attempts(self) -> None:
+        self.every = not (self.every if self.every is not None else not self.chosen.older)
+        self.app.tell("all attempts" if self.every else "the newest attempt of each task")
+        self.open_tail()
+
+    # ── marks ──
+
+    def action_mark(self) -> None:
+        line = self.log_view.cursor_line
+        if line is None:
+            return
+        self.log_view.pause()
+        marks: list[Line] = [] if len(self.marked) == 2 else self.marked
+        self.marked = [it for it in marks if it.key != line.key]
+        if len(self.marked) == len(marks):
+            self.marked.append(line)
+        names = zip(self.marked, "ab", strict=False)
+        self.log_view.manner.marks = {it.key: name for it, name in names}
+        self._restyled()
+
+    def action_context(self, step: int) -> None:
+        at = _CONTEXTS.index(self.context) + step
+        self.context = _CONTEXTS[max(0, min(at, len(_CONTEXTS) - 1))]
+        self.app.tell(f"{self.context} lines around what was found")
+        self.context_changed()
+
+
+def count(number: int, noun: str) -> str:
+    """`1 job`, `3 jobs`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def title(words: tuple[str, ...], view: View) -> str:
+    """What a selection is called on the top line."""
+    word = words[0]
+    if word.startswith("@"):
+        name = word[1:]
+    else:
+        job = view.jobs.get(word.partition(".")[0])
+        name = (job["name"] if job else word.partition(".")[0]) + word[
+            len(word.partition(".")[0]) :
+        ]
+    return f"{name} +{len(words) - 1}" if len(words) > 1 else name

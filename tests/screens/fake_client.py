@@ -33,6 +33,7 @@ from flextui.core.model.docs import (
 )
 from flextui.screens.setup import Setup
 from tests.screens import answers
+from tests.screens.fake_log import FakeLog
 
 GIB = 1 << 30
 START = "2026-11-23T12:00:00Z"
@@ -160,7 +161,7 @@ def fleet_delta() -> Delta:
                 "uncordon gpu4:3", "uncordon", node="gpu4", gpu="3",
                 touches="gpu4 has one H100 80GB HBM3 less", next="when it is well again"),
         problem("foreign:gpu2:carol", "notice", "gpu2 GPU 0: carol: jupyter 31GiB, no job",
-                "gpus gpu2", "node", node="gpu2", gpu="0", touches="1 GPUs blocked",
+                "gpus gpu2", "node", node="gpu2", gpu="0", touches="1 GPU blocked",
                 next="see the process; talk to its owner"),
     ]  # fmt: skip
     return {
@@ -187,7 +188,9 @@ class FakeClient:
         self.asked: list[Command] = []
         self.deltas: asyncio.Queue[Delta] = asyncio.Queue()
         self.deltas.put_nowait(fleet_delta())
-        self.lines = [f"step {n} of 40" for n in range(40)] + ["ERROR: overflow", "done"]
+        self.log = FakeLog("j1.0.1", "gpu1")
+        for text in [*(f"step {n} of 40" for n in range(40)), "ERROR: overflow", "done"]:
+            self.log.print(text)
         self.info = CoreInfo("0.1.0", 1, "lab@head", 1, "vision-lab", "", True, "alice", True)
 
     async def call(self, command: Command) -> dict[str, Any]:
@@ -219,10 +222,8 @@ class FakeClient:
             yield await self.deltas.get()
 
     async def logs(self, request: LogRequest) -> AsyncIterator[LogEvent]:
-        text = "\n".join(self.lines) + "\n"
-        yield {"kind": "data", "attempt": "j1.0.1", "node": "gpu1", "stream": "out", "at": 0,
-               "to": len(text), "text": text}  # fmt: skip
-        await asyncio.Event().wait()
+        async for event in self.log.events(request):
+            yield event
 
     async def events(self, *, after: int | None = None) -> AsyncIterator[EventDoc]:
         await asyncio.Event().wait()

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from flextui.core.model.terminal import neutralise
 from flextui.screens import format as fmt
-from flextui.screens.logs import LineCutter
 
 
 def test_sizes_and_ages_are_short() -> None:
@@ -54,25 +53,3 @@ def test_titles_clipboards_and_cursor_moves_are_taken_out() -> None:
     evil = "a\x1b]52;c;aGk=\x07b\x1b[2Jc\x1b]0;title\x1b\\d\x1b[31mred\x1b[0m\x9b5A\rX"
     assert neutralise(evil) == "abcd\x1b[31mred\x1b[0m^MX"
     assert neutralise(evil, colours=False) == "abcdred^MX"
-
-
-def test_pieces_of_log_become_whole_lines() -> None:
-    cutter = LineCutter()
-
-    def data(text: str) -> object:
-        return {"kind": "data", "attempt": "j1.0.1", "node": "n", "stream": "out", "at": 0,
-                "to": 0, "text": text}  # fmt: skip
-
-    assert [line.text for line in cutter.feed(data("a\nb"))] == ["a"]  # type: ignore[arg-type]
-    assert [line.text for line in cutter.feed(data("c\n"))] == ["bc"]  # type: ignore[arg-type]
-    assert cutter.feed(data("rest")) == []  # type: ignore[arg-type]
-    end = {
-        "kind": "eof",
-        "attempt": "j1.0.1",
-        "node": "n",
-        "stream": "",
-        "at": 0,
-        "to": 0,
-        "text": "",
-    }
-    assert [line.text for line in cutter.feed(end)] == ["rest"]  # type: ignore[arg-type]

@@ -55,7 +55,12 @@ def test_keys_are_shown_as_people_say_them() -> None:
 
 def test_no_default_key_is_claimed_twice_in_one_place() -> None:
     keymap = Keymap(places.keys())
-    assert [clash for chain in places.chains() for clash in keymap.clashes(chain)] == []
+    found = [clash for chain in places.chains() for clash in keymap.clashes(chain)]
+    meant = {("logs", "next-hit", "new-job")}  # n and N go through hits in every pager
+    assert [
+        it for it in found
+        if (it.winner.place, it.winner.key.name, it.loser.key.name) not in meant
+    ] == []  # fmt: skip
 
 
 def test_no_default_key_is_one_that_tmux_and_screen_take() -> None:

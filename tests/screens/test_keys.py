@@ -13,10 +13,8 @@ from flextui.screens.goto import GoTo
 from flextui.screens.help import Help
 from flextui.screens.job import Job
 from flextui.screens.jobs import Jobs
-from flextui.screens.logs import Logs
 from flextui.screens.node import Node
 from flextui.screens.widgets.grid import Grid
-from flextui.screens.widgets.logview import LogView
 from tests.screens.fake_client import FakeClient
 from tests.screens.kit import running, until
 
@@ -122,23 +120,6 @@ async def test_a_pending_job_says_why_it_waits() -> None:
         text = str(app.screen.query_one("#reasons").render())
         assert "7 of 8 usable: GPU3 XID 79" in text
         assert "with 7 GPUs instead of 8: now" in text
-
-
-async def test_logs_follow_until_one_scrolls_up_and_G_follows_again() -> None:
-    async with running(size=(80, 20)) as (app, pilot, _, _):
-        app.open_logs("j1")
-        await pilot.pause()
-        log = app.screen.query_one("#log", LogView)
-        await until(pilot, lambda: log.count == 42)
-        assert isinstance(app.screen, Logs)
-        assert log.following
-        assert log.scroll_offset.y == log.max_scroll_y > 0
-        await pilot.press("k")
-        assert not log.following
-        await pilot.press("G")
-        assert log.following
-        await pilot.press("slash", *"overflow", "enter")
-        assert log.count == 1
 
 
 async def test_the_editor_says_what_is_wrong_and_keeps_the_text() -> None:

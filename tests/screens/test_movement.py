@@ -185,16 +185,6 @@ async def test_the_filter_says_what_it_finds_and_when_it_is_no_regex() -> None:
         await until(pilot, lambda: "0 of 4, as plain text" in shown(app))
 
 
-async def test_logs_are_filtered_by_regex_and_inverse() -> None:
-    async with running() as (app, pilot, _, _):
-        await pilot.press("2", "l")
-        await until(pilot, lambda: app.screen.query_one("#log").count == 42)  # type: ignore[attr-defined]
-        await pilot.press("/", *"!step", "enter")
-        await until(pilot, lambda: "2 of 42 lines" in shown(app))
-        await pilot.press("escape")
-        assert app.screen.query_one("#log").count == 42  # type: ignore[attr-defined]
-
-
 # ── lists ──────────────────────────────────────────────────────────────────────────────────────
 
 

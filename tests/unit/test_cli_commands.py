@@ -356,7 +356,7 @@ def test_a_gap_is_told_on_stderr(core: FakeCore, capfd: Captured) -> None:
 def test_lines_of_several_tasks_stay_whole(core: FakeCore, capfd: Captured) -> None:
     core.jobs = [RUNNING | {"tasks": [task(0, "running", []), task(1, "running", [])]}]  # type: ignore[list-item]
     core.log = [piece("a1 "), piece("b1\nb2", attempt="j1.1.1"), piece("a2\n")]
-    assert run(["logs", "train"], core.connect) == 0
+    assert run(["logs", "-f", "train"], core.connect) == 0
     assert capfd.readouterr().out == "b1\na1 a2\nb2\n"
 
 

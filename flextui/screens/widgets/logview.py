@@ -1,76 +1,70 @@
 """A log as it is read: opens at its tail, follows, and never moves under one who scrolls up.
 
-Lines are kept raw up to a bound and styled only when they come into view.
+What is in view hangs on a line, not on a number of rows: whatever comes before or after it, it
+stays where it is. Only the rows in view are made.
 """
 
 from __future__ import annotations
 
 import re
-from collections import deque
-from functools import lru_cache
-from typing import ClassVar, NamedTuple
+from collections.abc import Sequence
+from typing import ClassVar
 
-from rich.segment import Segment
 from rich.style import Style
-from rich.text import Text
-from textual.geometry import Size
+from textual import events
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widget import Widget
 
-from flextui.core.model.terminal import neutralise
+from flextui.core.logbook.lines import Line
 from flextui.screens.keys import Key
+from flextui.screens.widgets.logpaint import LogPaint, Manner
 from flextui.screens.widgets.roles import role_style
 
 PAGER_KEYS = (
     Key("follow", "G, end", "to the end, and follow", "focused.tail", short="follow"),
     Key("down", "j, down", "down", "focused.by(1)"),
     Key("up-line", "k, up", "up; stops following", "focused.by(-1)", short="scroll up"),
-    Key("top", "g, home", "top", "focused.top"),
+    Key("top", "g, home", "to the beginning", "focused.top"),
     Key("half-down", "ctrl+d", "half a page down", "focused.half(1)"),
     Key("half-up", "ctrl+u", "half a page up", "focused.half(-1)"),
     Key("page-down", "pagedown, space, ctrl+f", "a page down", "focused.half(2)"),
     Key("page-up", "pageup, b", "a page up", "focused.half(-2)"),
-)
-
-KEPT_LINES = 50_000
-LONGEST = 4_096
-"""Characters of a line that are kept; a 10 MB line shows its beginning."""
-
-
-class LogLine(NamedTuple):
-    """`origin` is the task or attempt; `stream` out, err, or note for the viewer's own words."""
-
-    origin: str
-    stream: str
-    text: str
+    Key("right", "l, right", "to the right, where lines are longer than the screen",
+        "focused.shift(1)"),
+    Key("left", "h, left", "back to the left", "focused.shift(-1)"),
+)  # fmt: skip
+_ROLES = (
+    "err", "note", "stamp", "hit", "error", "warning", "debug", "mark", "cursor",
+    *(f"origin{n}" for n in range(6)),
+)  # fmt: skip
+WHEEL = 3
 
 
-@lru_cache(maxsize=4096)
-def styled(text: str) -> Text:
-    """The line with its own SGR colours."""
-    return Text.from_ansi(text) if "\x1b" in text else Text(text)
+class LogView(Widget, can_focus=True):
+    """Lines of a list that others own; they tell of what changed in it."""
 
-
-class LogView(ScrollView, can_focus=True):
-    """Movement as in less; G follows again."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "log--err", "log--note", "log--origin", "log--hit", "log--alarm", "log--warning",
-    }  # fmt: skip
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"log--{role}" for role in _ROLES}
     DEFAULT_CSS = """
     LogView {
-        height: 1fr; scrollbar-size-vertical: 1; background: transparent;
+        height: 1fr; background: transparent;
         & .log--err { color: $text-warning; }
         & .log--note { color: $foreground-muted; text-style: italic; }
-        & .log--origin { color: $text-primary; }
+        & .log--stamp { color: $foreground-muted; }
         & .log--hit { background: $warning; color: $background; }
-        & .log--alarm { color: $text-error; }
+        & .log--error { color: $text-error; }
         & .log--warning { color: $text-warning; }
+        & .log--debug { color: $foreground-muted; }
+        & .log--mark { color: $text-accent; text-style: bold reverse; }
+        & .log--cursor { background: $boost; text-style: bold; }
+        & .log--origin0 { color: $text-primary; }
+        & .log--origin1 { color: $text-success; }
+        & .log--origin2 { color: $text-accent; }
+        & .log--origin3 { color: $text-secondary; }
+        & .log--origin4 { color: $text-warning; }
+        & .log--origin5 { color: $foreground; }
     }
     """
-    _ALARM = re.compile(r"\b(error|fatal|critical|exception|traceback|panic)\b", re.IGNORECASE)
-    _WARNING = re.compile(r"\bwarn(ing)?\b", re.IGNORECASE)
 
     class FollowChanged(Message):
         """Following began or stopped."""
@@ -79,155 +73,359 @@ class LogView(ScrollView, can_focus=True):
             super().__init__()
             self.following = following
 
+    class Edge(Message):
+        """An end of what is loaded is near; `up` or down."""
+
+        can_replace_same: ClassVar[bool] = True
+
+        def __init__(self, up: bool) -> None:
+            super().__init__()
+            self.up = up
+
+        def can_replace(self, message: Message) -> bool:
+            """One word about an end is enough."""
+            return isinstance(message, LogView.Edge) and message.up == self.up
+
+    class Wanted(Message):
+        """The very beginning (`top`) or the very end is to be shown."""
+
+        def __init__(self, top: bool) -> None:
+            super().__init__()
+            self.top = top
+
+    class Moved(Message):
+        """Another line is at the top, or under the cursor."""
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._lines: deque[LogLine] = deque(maxlen=KEPT_LINES)
-        self._shown: list[int] | None = None
-        self._dropped = 0
-        self._pattern: re.Pattern[str] | None = None
-        self._inverse = False
-        self._styles: dict[str, Style] = {}
+        self.manner = Manner()
+        self.lines: list[Line] = []
+        """Those that can be scrolled to now."""
         self.following = True
-        self.origins = False
-        """Whether each line says where it is from."""
+        self._top = 0
+        """The line at the top, where it isn't followed, and which of its rows."""
+        self._row = 0
+        self.cursor = 0
+        """The line that is marked, yanked and looked from."""
+        self._open: list[Line] = []
+        self._styles: dict[str, Style] = {}
+        self._cache: dict[tuple[tuple[str, str, int], str, int], list[Strip]] = {}
+        self._visible: list[tuple[Line, int]] = []
+        self._stale = True
 
-    # ── content ──
+    # ── what it shows ──
 
     @property
     def count(self) -> int:
         """Lines that can be scrolled to."""
-        return len(self._lines) if self._shown is None else len(self._shown)
+        return len(self.lines)
 
     @property
-    def total(self) -> int:
-        """Lines that are kept, those that the filter hides too."""
-        return len(self._lines)
+    def top_line(self) -> Line | None:
+        """The line at the top."""
+        self._lay()
+        return self._visible[0][0] if self._visible else None
 
-    def add(self, lines: list[LogLine]) -> None:
-        """Append lines; those over the bound leave at the top without moving what is read."""
-        before = len(self._lines)
-        self._lines.extend(lines)
-        dropped = before + len(lines) - len(self._lines)
-        self._dropped += dropped
-        gone = dropped
-        if self._shown is not None:
-            first = self._dropped
-            kept = [n for n in self._shown if n >= first]
-            gone = len(self._shown) - len(kept)
-            start = first + len(self._lines) - len(lines)
-            kept += [start + i for i, line in enumerate(lines) if self._fits(line)]
-            self._shown = kept
-        self._resized(gone)
-
-    def clear(self) -> None:
-        """Forget every line and follow."""
-        self._lines.clear()
-        self._dropped = 0
-        self._shown = None if self._pattern is None else []
-        self.following = True
-        self._resized()
-
-    def _resized(self, gone: int = 0) -> None:
-        self.virtual_size = Size(self.size.width, self.count)
+    @property
+    def cursor_line(self) -> Line | None:
+        """The line that keys are about."""
+        if not self.lines:
+            return None
         if self.following:
-            self._to_tail()
-        elif gone:
-            self.scroll_to(y=max(0, self.scroll_offset.y - gone), animate=False, immediate=True)
+            return self.lines[-1]
+        return self.lines[max(0, min(self.cursor, len(self.lines) - 1))]
+
+    def show(self, lines: list[Line], at: int | None = None, *, centre: bool = False) -> None:
+        """Show a list from now on: at its end and following, or with the cursor on a line."""
+        self.lines = lines
+        if at is None:
+            self._set_following(True)
+        else:
+            self._set_following(False)
+            self.cursor = max(0, min(at, len(lines) - 1))
+            self._top, self._row = self.cursor, 0
+            if centre:
+                self._back(self.size.height // 3)
+        self.changed()
+
+    def changed(self, *, above: int = 0, open_lines: Sequence[Line] = ()) -> None:
+        """The list has changed; `above` lines were put before the one at the top (or taken)."""
+        self._top = max(0, self._top + above)
+        self.cursor = max(0, self.cursor + above)
+        self._open = list(open_lines)
+        self._stale = True
         self.refresh()
 
-    def _to_tail(self) -> None:
-        # Now, so that a burst of lines never shows another place; and again when the layout
-        # knows the new height, without which the first lines of all would stay at their top.
-        self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
-        self.scroll_end(animate=False, immediate=False, x_axis=False)
+    def inserted(self, at: int, before: Line | None) -> None:
+        """From index `at` on the list is another; what was at the top and under the cursor stays
+        there. `before`: the line under the cursor until now."""
+        if self.following:
+            self.changed()
+            return
+        if before is not None and at <= self.cursor:
+            shift = _index(self.lines, before, at) - self.cursor
+            self._top, self.cursor = self._top + shift, self.cursor + shift
+        self._stale = True
+        self.refresh()
 
-    def on_resize(self) -> None:
-        """A follower stays at the tail whatever the size."""
-        self._resized()
+    def restyle(self) -> None:
+        """The manner has changed."""
+        self._cache.clear()
+        self._stale = True
+        self.refresh()
 
-    def search(self, pattern: re.Pattern[str] | None, *, inverse: bool = False) -> None:
-        """Show only lines that match (or don't); None shows all."""
-        self._pattern, self._inverse = pattern, inverse
-        if pattern is None:
-            self._shown = None
-        else:
-            first = self._dropped
-            self._shown = [first + i for i, line in enumerate(self._lines) if self._fits(line)]
-        self._resized()
+    def find(self, line: tuple[str, str, int]) -> int | None:
+        """The index of a line by its key, None if it isn't loaded."""
+        return next((n for n in range(len(self.lines) - 1, -1, -1) if self.lines[n].key == line),
+                    None)  # fmt: skip
 
-    def _fits(self, line: LogLine) -> bool:
-        assert self._pattern is not None
-        return bool(self._pattern.search(line.text)) != self._inverse
+    def text(self, lines: Sequence[Line] | None = None) -> str:
+        """Lines as they are saved and yanked: as the workload wrote them."""
+        return "\n".join(line.text for line in (self.lines if lines is None else lines))
 
-    def text(self) -> str:
-        """Everything shown, for the clipboard or a file."""
-        return "\n".join(self._line_at(y).text for y in range(self.count))
+    # ── layout: which rows are in view ──
 
-    def _line_at(self, y: int) -> LogLine:
-        return self._lines[y if self._shown is None else self._shown[y] - self._dropped]
+    def _lay(self) -> None:
+        if not self._stale:
+            return
+        self._stale = False
+        height, width = self.size.height, self.size.width
+        if self.following:
+            self._visible = self._from_end(height, width)
+            return
+        count = len(self.lines)
+        self._top = max(0, min(self._top, count - 1))
+        found: list[tuple[Line, int]] = []
+        at, row = self._top, self._row
+        while len(found) < height and at < count:
+            line = self.lines[at]
+            rows = self._count(line, width)
+            found += [(line, n) for n in range(min(row, rows - 1), rows)]
+            at, row = at + 1, 0
+        if len(found) < height and self._top > 0:
+            found = self._from_end(height, width, with_open=False)
+            if found:
+                self._top, self._row = _index(self.lines, found[0][0], 0), found[0][1]
+        self._visible = found[:height]
 
-    # ── drawing ──
+    def _from_end(
+        self, height: int, width: int, *, with_open: bool = True
+    ) -> list[tuple[Line, int]]:
+        found: list[tuple[Line, int]] = []
+        lines = [*self.lines[-height:], *(self._open if with_open else ())]
+        for line in reversed(lines):
+            rows = self._count(line, width)
+            found += [(line, n) for n in range(rows - 1, -1, -1)]
+            if len(found) >= height:
+                break
+        return found[:height][::-1]
+
+    def _count(self, line: Line, width: int) -> int:
+        manner = self.manner
+        if not manner.wrap and not manner.pretty:
+            return 1
+        return len(self._rows(line, width))
+
+    def _rows(self, line: Line, width: int) -> list[Strip]:
+        key = (line.key, line.text, width)
+        rows = self._cache.get(key)
+        if rows is None or self.manner.stamps == "relative":
+            if len(self._cache) > 2000:
+                self._cache.clear()
+            paint = LogPaint(self.manner, self.app.console, self._roles())
+            rows = self._cache[key] = paint.rows(line, width, self.app.clock())  # type: ignore[attr-defined]
+        return rows
+
+    def _roles(self) -> dict[str, Style]:
+        if not self._styles:
+            self._styles = {role: role_style(self, f"log--{role}") for role in _ROLES}
+        return self._styles
 
     def render_line(self, y: int) -> Strip:
+        self._lay()
         width = self.size.width
-        index = int(self.scroll_offset.y) + y
-        if index >= self.count:
+        if y >= len(self._visible):
             return Strip.blank(width, self.rich_style)
-        line = self._line_at(index)
-        segments: list[Segment] = []
-        if self.origins and line.origin:
-            segments.append(Segment(f"{line.origin:<8} ", self._role("origin")))
-        segments += self._body(line)
-        strip = Strip(segments).crop(int(self.scroll_offset.x)).adjust_cell_length(width)
+        line, row = self._visible[y]
+        rows = self._rows(line, width)
+        strip = rows[min(row, len(rows) - 1)]
+        if not self.following and line is self.cursor_line:
+            strip = strip.apply_style(self._roles()["cursor"])
         return strip.apply_style(self.rich_style)
-
-    def _body(self, line: LogLine) -> list[Segment]:
-        if line.stream == "note":
-            return [Segment(line.text, self._role("note"))]
-        text = styled(neutralise(line.text.expandtabs(8))).copy()
-        if self._ALARM.search(line.text):
-            text.stylize_before(self._role("alarm"))
-        elif self._WARNING.search(line.text):
-            text.stylize_before(self._role("warning"))
-        elif line.stream == "err":
-            text.stylize_before(self._role("err"))
-        if self._pattern is not None and not self._inverse:
-            text.highlight_regex(self._pattern, self._role("hit"))
-        return [s for s in text.render(self.app.console) if s.text != "\n"]
-
-    def _role(self, name: str) -> Style:
-        if name not in self._styles:
-            self._styles[name] = role_style(self, f"log--{name}")
-        return self._styles[name]
 
     def notify_style_update(self) -> None:
         self._styles.clear()
+        self._cache.clear()
         super().notify_style_update()
+
+    def on_resize(self) -> None:
+        """Rows may be others now; the line at the top stays."""
+        self._row = 0
+        self._stale = True
 
     # ── movement ──
 
-    def watch_scroll_y(self, old: float, new: float) -> None:
-        super().watch_scroll_y(old, new)
-        if new < old and new < self.max_scroll_y:
-            self._set_following(False)
-
     def _set_following(self, following: bool) -> None:
         if following != self.following:
+            if not following:
+                self._lay()
+                first = self._visible[0] if self._visible else None
+                self._top = _index(self.lines, first[0], 0) if first else 0
+                self._row = first[1] if first else 0
+                self.cursor = len(self.lines) - 1
             self.following = following
+            self._stale = True
             self.post_message(self.FollowChanged(following))
 
-    def action_by(self, lines: int) -> None:
-        if lines < 0:
+    def pause(self) -> None:
+        """Stay here."""
+        self._set_following(False)
+
+    def _back(self, rows: int) -> None:
+        """The top so many rows up."""
+        while rows > 0 and (self._row or self._top):
+            step = min(rows, self._row)
+            self._row, rows = self._row - step, rows - step
+            if rows and self._top:
+                self._top -= 1
+                self._row = self._count(self.lines[self._top], self.size.width)
+
+    def _forth(self, rows: int) -> None:
+        """The top so many rows down, as far as there are any."""
+        while rows > 0 and self._top < len(self.lines):
+            left = self._count(self.lines[self._top], self.size.width) - self._row
+            if rows < left:
+                self._row += rows
+                return
+            rows -= left
+            if self._top == len(self.lines) - 1:
+                return
+            self._top, self._row = self._top + 1, 0
+
+    def _scroll(self, rows: int) -> None:
+        if self.following:
+            if rows > 0:
+                return
             self._set_following(False)
-        self.scroll_to(y=self.scroll_offset.y + lines, animate=False, immediate=True)
+        (self._forth if rows > 0 else self._back)(abs(rows))
+        self._stale = True
+        self._told()
+
+    def _told(self) -> None:
+        """It moved: draw, and say so when an end is near."""
+        self._stale = True
+        self._lay()
+        height = max(1, self.size.height)
+        if self._top < 3 * height:
+            self.post_message(self.Edge(True))
+        if not self.following and len(self.lines) - self._top < 4 * height:
+            self.post_message(self.Edge(False))
+        self.post_message(self.Moved())
+        self.refresh()
+
+    def _keep_cursor(self) -> None:
+        """The cursor stays among the lines in view."""
+        self._lay()
+        if self._visible:
+            first = self._top
+            last = _index(self.lines, self._visible[-1][0], first)
+            self.cursor = max(first, min(self.cursor, last))
+
+    def go(self, index: int) -> None:
+        """The cursor on a line, scrolled into view."""
+        self._set_following(False)
+        self.cursor = max(0, min(index, len(self.lines) - 1))
+        self._lay()
+        shown = [line for line, _ in self._visible]
+        line = self.lines[self.cursor] if self.lines else None
+        if line is not None and not any(it is line for it in shown):
+            self._top, self._row = self.cursor, 0
+            self._back(self.size.height // 3)
+        self._told()
+
+    def action_by(self, lines: int) -> None:
+        if self.following:
+            if lines > 0:
+                return
+            self._set_following(False)
+        self._lay()
+        self.cursor = max(0, min(self.cursor + lines, len(self.lines) - 1))
+        self._into_view(lines)
+        self._told()
+
+    def _into_view(self, step: int) -> None:
+        """Scroll as little as shows the cursor."""
+        if self.cursor < self._top or (self.cursor == self._top and self._row and step < 0):
+            self._top, self._row = self.cursor, 0
+            return
+        for _ in range(abs(step) * 64):
+            self._stale = True
+            self._lay()
+            last = self._visible[-1][0] if self._visible else None
+            if last is None or _index(self.lines, last, self._top) >= self.cursor:
+                return
+            self._forth(1)
 
     def action_half(self, halves: int) -> None:
-        self.action_by(halves * max(1, self.size.height // 2))
+        """Half pages; the cursor goes along."""
+        rows = halves * max(1, self.size.height // 2)
+        before = self._top
+        self._scroll(rows)
+        if not self.following:
+            moved = self._top - before
+            self.cursor += moved or (rows > 0) * len(self.lines) - (rows < 0) * len(self.lines)
+            self.cursor = max(0, min(self.cursor, len(self.lines) - 1))
+            self._keep_cursor()
+            self.refresh()
+
+    def action_shift(self, steps: int) -> None:
+        """Sideways, where lines are longer than the screen is wide."""
+        self.manner.shift = max(0, self.manner.shift + steps * max(8, self.size.width // 3))
+        self.restyle()
 
     def action_top(self) -> None:
         self._set_following(False)
-        self.scroll_to(y=0, animate=False, immediate=True)
+        self.post_message(self.Wanted(True))
 
     def action_tail(self) -> None:
         self._set_following(True)
-        self._to_tail()
+        self.post_message(self.Wanted(False))
+        self.refresh()
+
+    # ── the mouse ──
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.stop()
+        self._scroll(-WHEEL)
+        self._keep_cursor()
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.stop()
+        self._scroll(WHEEL)
+        self._keep_cursor()
+
+    def on_click(self, event: events.Click) -> None:
+        """The cursor to where it was clicked."""
+        self._set_following(False)
+        self._lay()
+        if event.y < len(self._visible):
+            self.cursor = _index(self.lines, self._visible[event.y][0], self._top)
+            self.post_message(self.Moved())
+            self.refresh()
+
+
+def _index(lines: Sequence[Line], line: Line, start: int) -> int:
+    """Where this very line is, looked for from `start` on, then from the beginning."""
+    for begin in (max(0, start), 0):
+        for at in range(begin, len(lines)):
+            if lines[at] is line:
+                return at
+    return max(0, len(lines) - 1)
+
+
+def compiled(pattern: str, *, ignore_case: bool) -> re.Pattern[str] | None:
+    """The pattern that marks what was found; None where Python has none like it."""
+    try:
+        return re.compile(pattern, re.IGNORECASE if ignore_case else 0)
+    except re.error:
+        return None

@@ -1,0 +1,189 @@
+"""The logs screen, driven by keys over a log in memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from flextui.app import FlextuiApp
+from flextui.screens.logs import Logs
+from tests.screens.fake_log import NOON, FakeLog
+from tests.screens.kit import running, shown, until
+
+
+@asynccontextmanager
+async def reading(
+    *lines: str, size: tuple[int, int] = (100, 20)
+) -> AsyncIterator[tuple[FlextuiApp, Pilot[None], FakeLog, Logs]]:
+    """The logs of j1, at their end."""
+    async with running(size=size) as (app, pilot, client, _):
+        app.clock = lambda: NOON / 1000 + 3600  # type: ignore[method-assign]
+        for line in lines:
+            client.log.print(line)
+        app.open_logs("j1")
+        await until(pilot, lambda: isinstance(app.screen, Logs) and app.screen.log_view.count > 0)
+        screen = app.screen
+        assert isinstance(screen, Logs)
+        yield app, pilot, client.log, screen
+
+
+def bar(screen: Logs) -> str:
+    return str(screen.query_one("#bar").render())
+
+
+def here(screen: Logs) -> str:
+    line = screen.log_view.cursor_line
+    return "" if line is None else line.text
+
+
+async def test_it_opens_at_the_end_follows_and_stays_put_for_one_who_scrolls_up() -> None:
+    async with reading() as (app, pilot, log, screen):
+        assert "done" in shown(app)
+        assert "follow" in bar(screen)
+        log.print("one more")
+        await until(pilot, lambda: "one more" in shown(app))
+        await pilot.press("k", "k")
+        before = shown(app).splitlines()[2:-1]
+        for n in range(50):
+            log.print(f"flood {n}")
+        await until(pilot, lambda: "flood 49" in [it.text for it in screen.log_view.lines])
+        assert shown(app).splitlines()[2:-1] == before
+        assert "paused" in bar(screen)
+        await pilot.press("G")
+        await until(pilot, lambda: "flood 49" in shown(app))
+        assert screen.log_view.following
+
+
+async def test_it_goes_up_to_the_very_beginning_page_by_page() -> None:
+    many = [f"line {n}" for n in range(3000)]
+    async with reading(*many) as (app, pilot, _, screen):
+        assert screen.log_view.count < 2000
+        await pilot.press("g")
+        await until(pilot, lambda: "step 0 of 40" in shown(app))
+        assert not screen.log_view.following
+        for _ in range(12):
+            await pilot.press("pagedown")
+        await until(pilot, lambda: screen.log_view.count > 100)
+        texts = [it.text for it in screen.log_view.lines]
+        assert texts[:43] == [*(f"step {n} of 40" for n in range(40)), "ERROR: overflow", "done",
+                              "line 0"]  # fmt: skip
+        assert len(texts) == len(set(texts))
+
+
+async def test_a_filter_shows_what_matches_and_then_all_around_it() -> None:
+    async with reading() as (app, pilot, _, screen):
+        await pilot.press("/", *"step 2", "enter")
+        await until(pilot, lambda: screen.log_view.count == 11)
+        assert "11 hits" in bar(screen)
+        await pilot.press("plus")
+        await until(pilot, lambda: "step 19 of 40" in shown(app) or "step 1 of 40" in shown(app))
+        await pilot.press("minus")
+        await until(pilot, lambda: screen.log_view.count == 11)
+        await pilot.press("k", "k")
+        await until(pilot, lambda: "of 11 hits" in bar(screen))
+        where = here(screen)
+        await pilot.press("&")
+        await until(pilot, lambda: screen.only is None and screen.log_view.count > 20)
+        assert here(screen) == where
+        await pilot.press("n")
+        assert here(screen) > where
+        await pilot.press("N")
+        assert here(screen) == where
+        await pilot.press("escape")
+        await until(pilot, lambda: "hits" not in bar(screen))
+
+
+async def test_an_inverse_filter_and_new_lines_that_match() -> None:
+    async with reading() as (app, pilot, log, screen):
+        await pilot.press("/", *"!step", "enter")
+        await until(pilot, lambda: screen.log_view.count == 2)
+        log.print("step 41")
+        log.print("fresh")
+        await until(pilot, lambda: screen.log_view.count == 3)
+        assert "fresh" in shown(app)
+
+
+async def test_errors_are_gone_to_one_by_one() -> None:
+    async with reading("Traceback (most recent call last):", "all well") as (_, pilot, _, screen):
+        await pilot.press("E")
+        await until(pilot, lambda: here(screen).startswith("Traceback"))
+        await pilot.press("E")
+        await until(pilot, lambda: here(screen) == "ERROR: overflow")
+        await pilot.press("e")
+        await until(pilot, lambda: here(screen).startswith("Traceback"))
+
+
+async def test_jumping_to_a_time_and_the_time_between_two_marks() -> None:
+    async with reading() as (app, pilot, _, screen):
+        await pilot.press("t")
+        assert screen.log_view.manner.stamps == "utc"
+        await pilot.press("T")
+        await until(pilot, lambda: app.screen is not screen)
+        app.screen.query_one(Input).value = "nonsense"
+        await pilot.press("enter")
+        assert app.screen is not screen
+        app.screen.query_one(Input).value = "12:00:10"
+        await pilot.press("enter")
+        await until(pilot, lambda: here(screen) == "step 10 of 40")
+        assert "12:00:10.000Z" in shown(app)
+        await pilot.press("m", "j", "j", "j", "m")
+        assert "a to b 3.000s" in bar(screen)
+        await pilot.press("t")
+        assert "-59m50s" in shown(app)
+
+
+async def test_the_last_minutes_or_lines_whichever_is_more() -> None:
+    async with reading() as (app, pilot, _, screen):
+        for text, first in (("3", "step 39 of 40"), ("3 3586s", "step 14 of 40")):
+            await pilot.press("L")
+            await until(pilot, lambda: app.screen is not screen)
+            app.screen.query_one(Input).value = text
+            await pilot.press("enter")
+            await until(pilot, lambda first=first: here(screen) == first)  # type: ignore[misc]
+
+
+async def test_long_lines_wrap_json_is_laid_out_and_nothing_drives_the_terminal() -> None:
+    wide = "x" * 150 + " tail"
+    evil = "\x1b]0;title\x07\x1b[2Jred \x1b[31mapple\x1b[0m \u202eesrever"
+    async with reading(wide, '{"level": "error", "msg": "no"}', evil) as (app, pilot, _, _):
+        assert "tail" not in shown(app)
+        await pilot.press("w")
+        assert "tail" in shown(app)
+        await pilot.press("p")
+        assert '"msg": "no"' in shown(app)
+        assert '{"level"' not in shown(app)
+        assert "red apple" in shown(app)
+        assert "\u202e" not in shown(app)
+        assert "title" not in shown(app)
+        await pilot.press("o", "w", "p")
+        assert "gpu1" not in shown(app).splitlines()[-3]
+
+
+async def test_a_line_is_yanked_and_all_is_saved(tmp_path: Path) -> None:
+    async with reading() as (app, pilot, _, screen):
+        await pilot.press("k", "y")
+        assert app.clipboard == "ERROR: overflow"
+        await pilot.press("S")
+        await until(pilot, lambda: app.screen is not screen)
+        app.screen.query_one(Input).value = str(tmp_path / "all.log")
+        await pilot.press("enter")
+        await until(pilot, lambda: (tmp_path / "all.log").exists()
+                    and "done" in (tmp_path / "all.log").read_text())  # fmt: skip
+        lines = (tmp_path / "all.log").read_text().splitlines()
+        assert len(lines) == 42
+        assert lines[0].endswith("step 0 of 40")
+        assert os.stat(tmp_path / "all.log").st_size > 0
+
+
+async def test_a_pattern_that_takes_for_ever_holds_nothing_up() -> None:
+    async with reading("a" * 60) as (app, pilot, log, screen):
+        screen.look_for(r"(a+)+$b")
+        log.print("a" * 60)
+        log.print("next")
+        await until(pilot, lambda: any(it.text == "next" for it in screen.tail.book.lines))
+        assert "next" in shown(app) or screen.slow or screen.only is not None
