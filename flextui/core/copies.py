@@ -45,6 +45,8 @@ class Copies:
         """Attempts of which no more is to be had."""
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._sizes: dict[str, int] = {}
+        self.trouble = ""
+        """Why the last copy couldn't be written; empty when it could."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -149,6 +151,7 @@ class Copies:
         except (ConnectionError, TimeoutError):
             return  # what runs is tried again; of what ended the node still has it all
         except OSError as error:
+            self.trouble = error.strerror or str(error)
             log.warning("no copy of the log of %s: %s", attempt.id, error.strerror)
 
     async def _take(
@@ -177,6 +180,7 @@ class Copies:
         if ended:
             await asyncio.to_thread(copy.finish)
             self._whole.add(attempt.id)
+        self.trouble = ""
         self._sizes[attempt.id] = await asyncio.to_thread(copy.size)
         await self._keep_bound()
 

@@ -48,6 +48,7 @@ from flextui.core.model.state import Identity, Job
 from flextui.core.ports import EventQuery, StoreError
 from flextui.core.preview import preview
 from flextui.core.problems.board import Board
+from flextui.core.problems.problem import Scene
 from flextui.core.reduce import admission
 from flextui.core.reduce.commands import apply_command, changes_state
 from flextui.core.reduce.fleet import no_such_node
@@ -68,7 +69,7 @@ class Desk:
         self.copies: Copies | None = None
         """Of logs; None: this core keeps none."""
         self._leisure = Leisure()
-        self.board = Board(lambda: (engine.snapshot, engine.now(), engine.read_only))
+        self.board = Board(self._scene)
         """What is wrong now."""
         self._queries: dict[type, Callable[[Any, Identity], Awaitable[dict[str, Any]]]] = {
             Plan: self._plan,
@@ -88,6 +89,12 @@ class Desk:
             WhoAmI: self._whoami,
             Shutdown: self._shutdown,
         }
+
+    def _scene(self) -> Scene:
+        """The state as problems are looked for in it."""
+        copies = self.copies.trouble if self.copies is not None else ""
+        engine = self.engine
+        return Scene(engine.snapshot, engine.now().wall, engine.read_only, copies)
 
     def admin(self, who: Identity) -> bool:
         """Whether this caller may act on everything."""

@@ -39,6 +39,7 @@ class Confirm(Prompt[bool]):
     Confirm Input, Confirm Input:focus {
         border: none; height: 1; padding: 0; margin-top: 1; background: $surface;
     }
+    Confirm Input > .input--placeholder { color: $foreground-muted; }
     """
 
     def __init__(

@@ -80,8 +80,10 @@ def of_drain(view: View, nodes: Sequence[NodeDoc]) -> str:
 
 def of_loss(view: View, nodes: Sequence[NodeDoc]) -> str:
     """What declaring these nodes lost does."""
-    lines = ["Their work is replaced without waiting. It may run twice if a node is only out of "
-             "sight."]  # fmt: skip
+    whose, until = "Their", "they answer"
+    if len(nodes) == 1:
+        whose, until = "Its", f"{nodes[0]['name']} answers"
+    lines = [f"{whose} work is replaced without waiting. It may run twice until {until}."]
     for node in nodes[:LISTED]:
         jobs = [f"{it['owner']}/{it['name']}" for it in _on(view, node["name"])]
         lines.append(f"{node['name']}: {named(jobs) if jobs else 'nothing of ours is there'}")

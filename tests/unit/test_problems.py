@@ -17,7 +17,6 @@ from flextui.core.model.state import (
     JobState,
     Mark,
     NodeStatus,
-    Now,
     Orphan,
     Sample,
 )
@@ -313,6 +312,11 @@ def test_the_core_cannot_write() -> None:
     assert only(Book(), read_only="disk full").severity == "critical"
 
 
+def test_logs_cannot_be_copied() -> None:
+    (it,) = find(Scene(Book().later(0.0), START, copies="No space left on device"))
+    assert (it.id, it.severity) == ("core:copies", "warning")
+
+
 def test_half_of_the_nodes_vanished() -> None:
     book = Book(node("n1"), node("n2"))
     change(book, "n1", status=NodeStatus.LOST, status_at=START - 5)
@@ -337,18 +341,18 @@ def test_the_worst_come_first_then_the_oldest() -> None:
 
 
 def test_every_rule_has_a_kind_of_its_own_and_is_asked() -> None:
-    assert len(set(RULES)) == len(RULES) == 19
+    assert len(set(RULES)) == len(RULES) == 20
 
 
 def test_a_problem_keeps_since_when_it_was_first_seen() -> None:
     book = Book()
     change(book, sample=Sample(disk_bytes=900 * GIB, disk_free_bytes=GIB * 9))
     snapshot = book.later(0.0)
-    now = [Now(START, 1.0)]
-    board = Board(lambda: (snapshot, now[0], ""))
+    now = [START]
+    board = Board(lambda: Scene(snapshot, now[0]))
     (first,) = board.docs
     told = board.revision
-    now[0] = Now(START + 500, 501.0)
+    now[0] = START + 500
     (later,) = board.fresh()
     assert later == first
     assert board.revision == told
@@ -359,7 +363,7 @@ def test_notices_are_not_counted() -> None:
     book = Book()
     failed(book, "train")
     snapshot = book.later(0.0)
-    board = Board(lambda: (snapshot, Now(START, 1.0), ""))
+    board = Board(lambda: Scene(snapshot, START))
     assert (len(board.docs), board.wrong) == (1, 0)
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from flextui.core.model.docs import ProblemDoc
-from flextui.core.model.state import Now, Snapshot
 from flextui.core.model.times import iso
 from flextui.core.problems.find import find, order
 from flextui.core.problems.problem import Problem, Scene
@@ -21,8 +20,8 @@ SHARE = 0.02
 class Board:
     """Looks when it is asked and the state or the time has moved on."""
 
-    def __init__(self, look: Callable[[], tuple[Snapshot, Now, str]]) -> None:
-        """`look` tells the state, the time and why the core is read-only."""
+    def __init__(self, look: Callable[[], Scene]) -> None:
+        """`look` tells the state as it is now."""
         self._look = look
         self._seen: dict[str, float] = {}
         self._docs: list[ProblemDoc] = []
@@ -55,13 +54,12 @@ class Board:
         return self._wrong
 
     def _refresh(self) -> None:
-        snapshot, now, read_only = self._look()
-        begin = time.monotonic()
-        if begin < self._next and read_only == self._read_only:
+        begin, scene = time.monotonic(), self._look()
+        if begin < self._next and scene.read_only == self._read_only:
             return
-        self._read_only = read_only
-        found = [self._since(it, now.wall) for it in find(Scene(snapshot, now.wall, read_only))]
-        self._seen = {it.id: it.since or now.wall for it in found}
+        self._read_only = scene.read_only
+        found = [self._since(it, scene.wall) for it in find(scene)]
+        self._seen = {it.id: it.since or scene.wall for it in found}
         docs = [problem_doc(it) for it in sorted(found, key=order)]
         if docs != self._docs:
             self._docs = docs

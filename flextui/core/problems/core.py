@@ -20,6 +20,18 @@ def read_only(scene: Scene) -> Iterator[Problem]:
         )
 
 
+def copies(scene: Scene) -> Iterator[Problem]:
+    """Logs aren't copied to the core's disk."""
+    if scene.copies:
+        yield Problem(
+            id="core:copies",
+            severity="warning",
+            what=f"logs can't be copied to the core's disk: {scene.copies}",
+            next=Step("mend the disk of the state directory; it goes on by itself"),
+            touches="the logs of a node that goes away",
+        )
+
+
 def suspended(scene: Scene) -> Iterator[Problem]:
     """Half of the nodes vanished at once."""
     snapshot = scene.snapshot

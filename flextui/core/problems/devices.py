@@ -114,7 +114,8 @@ def _foreign(scene: Scene, node: Node, who: str, gpus: list[tuple[Gpu, int]]) ->
         severity="warning" if waits else "notice",
         what=f"{node.name} GPU {numbers}: {who}{size}, no job of flextui",
         next=Step("see the process; talk to its owner", "node", f"gpus {node.name}"),
-        touches=f"{len(gpus)} GPUs blocked" + (f" for {listed(waits)}" if waits else ""),
+        touches=f"{len(gpus)} GPU{'s' if len(gpus) > 1 else ''} blocked"
+        + (f" for {listed(waits)}" if waits else ""),
         node=node.name,
         gpu=str(gpus[0][0].index),
     )

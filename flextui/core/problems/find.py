@@ -8,6 +8,7 @@ from flextui.core.problems.problem import RANK, Problem, Rule, Scene
 
 RULES: tuple[Rule, ...] = (
     core.read_only,
+    core.copies,
     core.suspended,
     nodes.down,
     nodes.observed,

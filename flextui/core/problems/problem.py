@@ -65,6 +65,8 @@ class Scene:
     wall: float
     read_only: str = ""
     """Why the core has no effects; empty when all is well."""
+    copies: str = ""
+    """Why logs can't be copied; empty when all is well."""
 
     @cached_property
     def live(self) -> dict[str, list[Attempt]]:

@@ -40,7 +40,7 @@ FIELDS: tuple[Field[ProblemDoc], ...] = (
         Column("touches", 8, 34, drop=2), "o", lambda p, _: cell(p["touches"], "dim"),
         lambda p: p["touches"] or None,
     ),
-    Field(Column("next", 10, 40), "n", _next, word),
+    Field(Column("next", 18, 40), "n", _next, word),
     Field(
         Column("kind", 4, 12, drop=3), "k", lambda p, _: cell(p["kind"], "dim"),
         lambda p: p["kind"], shown=False,
