@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from importlib import import_module
 from typing import Protocol
 
 from textual import work
-from textual.widgets import Input, TextArea
 
 from flextui.core.client import Client
 from flextui.core.commands import CommandError
-from flextui.screens.leave import Leave
+from flextui.screens import early
 from flextui.screens.look import Look
 from flextui.screens.pace import Pace
 from flextui.screens.painted import CLOCK_S
@@ -104,7 +104,8 @@ class FlextuiApp(Typed):
             try:
                 self.client = await self.link.open()
                 self.info = self.client.info
-                self.drafts.of_fleet(f"{self.info.fleet} {self.info.core}")
+                if "drafts" in self.__dict__:
+                    self.drafts.of_fleet(f"{self.info.fleet} {self.info.core}")
                 self.history.forget()
                 tries = 0
                 async for delta in self.client.watch():
@@ -112,6 +113,7 @@ class FlextuiApp(Typed):
                     self.changed()
                     if delta["full"]:
                         self.collector.start(time.monotonic())
+                        self.call_after_refresh(self._get_ready)
                     if self._example:
                         self._example = False
                         self.action_new_job()
@@ -129,6 +131,11 @@ class FlextuiApp(Typed):
             self.draw()
             await asyncio.sleep(RETRY_S[min(tries, len(RETRY_S) - 1)])
             tries += 1
+
+    async def _get_ready(self) -> None:
+        """The fleet is on the screen: import what the next key may lead to, beside the loop."""
+        await asyncio.to_thread(import_module, early.REST)
+        self.know_all_places()
 
     # ── the first run ──
 
@@ -152,7 +159,7 @@ class FlextuiApp(Typed):
     def action_interrupt(self) -> None:
         """What the mouse selected goes to the clipboard; else say how one quits."""
         written = self.focused
-        typed = written.selected_text if isinstance(written, Input | TextArea) else ""
+        typed = str(getattr(written, "selected_text", ""))
         if text := typed or self.screen.get_selected_text() or "":
             self.yank(text, "the selection")
         else:
@@ -169,6 +176,8 @@ class FlextuiApp(Typed):
         """Quit; where this process holds the core and work is live, ask what becomes of it."""
         live = sum(1 for job in self.view.jobs.values() if not job["ended_at"])
         if self.link.holds_core and live:
+            from flextui.screens.leave import Leave
+
             self.push_screen(Leave(live), self._left)
         else:
             self._end(False)

@@ -18,13 +18,13 @@ from flextui.cli.verb import Need, Options
 from flextui.core.adapters import paths
 from flextui.core.client import Client
 from flextui.core.commands import CommandError
-from flextui.screens.config import config_path, read_config
+from flextui.screens.config import Config, config_path, read_config
 from flextui.screens.opening import Flags, look
 from flextui.screens.probe import Probe
 
 if TYPE_CHECKING:
     from flextui.app import FlextuiApp, Link
-    from flextui.core.model.problems import BadInput
+    from flextui.core.model.problems import BadInput, Problem
     from flextui.core.start import Core
     from flextui.screens.pace import Pace
     from flextui.screens.setup import Setup
@@ -65,11 +65,20 @@ def _app(
     """The app as it is to look. The terminal is asked while the slow imports run."""
     with Probe.of(sys.stdin, sys.stdout) as probe:
         from flextui.app import FlextuiApp
-        from flextui.screens import places
     encoding = sys.stdout.encoding or "ascii"
-    config, problems = read_config(config_path(), places.known())
+    config, problems = _config()
     looks = look(config, problems, flags, os.environ, encoding, probe.said)
     return FlextuiApp(link, replace(looks, drafts=drafts), pace)
+
+
+def _config() -> tuple[Config, tuple[Problem, ...]]:
+    """What the config file says. What it may say takes long to import: only where there is one."""
+    path = config_path()
+    if not path.exists():
+        return Config(), ()
+    from flextui.screens import places
+
+    return read_config(path, places.known())
 
 
 async def _shown(app: FlextuiApp) -> None:

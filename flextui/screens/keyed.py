@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Input, TextArea
+from textual.widgets import Input
 
 from flextui.screens.keys import Bound, Key
 
@@ -94,6 +94,8 @@ class Keyed(Screen[Any]):
     @property
     def writing(self) -> bool:
         """Whether a text is typed: only some keys mean anything but themselves."""
+        from textual.widgets import TextArea  # slow to import: not before the first paint
+
         return isinstance(self.focused, Input | TextArea)
 
     def key_done(self) -> None:

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
 
 from textual import work
 
 from flextui.core.client import Client, CoreInfo
 from flextui.core.commands import CommandError, ListEvents, LogRequest, Revisions, Show, Why
-from flextui.screens import places
-from flextui.screens.act import Actions
+from flextui.screens import early
 from flextui.screens.commandline import Line, line
-from flextui.screens.editing.drafts import Draft, Drafts
+from flextui.screens.fleet import Fleet
 from flextui.screens.format import safe_lines
-from flextui.screens.goto import GoTo
-from flextui.screens.help import Help
 from flextui.screens.history import Pasts
 from flextui.screens.journal import Journal
 from flextui.screens.keys import Keymap, shown
 from flextui.screens.listing import Layout
 from flextui.screens.look import Look
-from flextui.screens.pace import Pace, stepped, word
 from flextui.screens.outside import Outside
+from flextui.screens.pace import Pace, stepped, word
 from flextui.screens.place import Place
 from flextui.screens.reach import NotReached, Reach
 from flextui.screens.trail import TOP, Location, Path, Trail, common
 from flextui.screens.view import View
+
+if TYPE_CHECKING:
+    from flextui.screens.act import Actions
+    from flextui.screens.editing.drafts import Drafts
 
 _LISTINGS = {"fleet": "nodes", "jobs": "jobs", "gpus": "gpus", "events": "events",
              "problems": "problems", "placement": "placement", "queue": "queue"}  # fmt: skip
@@ -37,23 +40,49 @@ class Roaming(Outside):
 
     def __init__(self, look: Look) -> None:
         super().__init__(look)
-        self.keymap = Keymap(places.keys(), look.keys)
+        self.keymap = Keymap(early.KEYS, look.keys)
+        self._all_places = False
         self.view = View()
         self.client: Client | None = None
-        self.info: CoreInfo | None = None
         self.pace: Pace | None = None
         """The time of a simulated fleet; None: it is ours."""
+        self.info: CoreInfo | None = None
         self.history = Pasts(self)  # type: ignore[arg-type]
         """What the nodes looked at did in the last hour."""
         self.journal = Journal()
-        self.act = Actions(self)  # type: ignore[arg-type]
         self.reach = Reach(self)  # type: ignore[arg-type]
         self.trail = Trail()
         self.memory: dict[Location, dict[str, str]] = {}
-        self.drafts = Drafts(look.drafts)
-        """What was written and not handed in, by the editor's location."""
         self._typed: list[str] = []
         self._layouts: dict[str, Layout] = dict(look.layouts)
+
+    @cached_property
+    def act(self) -> Actions:
+        """What changes the fleet."""
+        from flextui.screens.act import Actions
+
+        return Actions(self)  # type: ignore[arg-type]
+
+    @cached_property
+    def drafts(self) -> Drafts:
+        """What was written and not handed in, by the editor's location."""
+        from flextui.screens.editing.drafts import Drafts
+
+        drafts = Drafts(self.look.drafts)
+        if self.info is not None:
+            drafts.of_fleet(f"{self.info.fleet} {self.info.core}")
+        return drafts
+
+    @property
+    def put_off(self) -> str:
+        """What waits to be done and can be undone, for the top line."""
+        return self.act.grace.said if "act" in self.__dict__ else ""
+
+    def know_all_places(self) -> None:
+        """All places with their keys, for what leads away from the fleet."""
+        if not self._all_places:
+            self.keymap = Keymap(import_module(early.REST).keys(), self.look.keys)
+            self._all_places = True
 
     @property
     def link_words(self) -> tuple[str, ...]:
@@ -88,7 +117,14 @@ class Roaming(Outside):
                 top.remember()
             self.pop_screen()
         for location in path[same:]:
-            self.push_screen(places.make(location, self))  # type: ignore[arg-type]
+            self.push_screen(self._made(location))
+
+    def _made(self, location: Location) -> Place:
+        if location == TOP[0]:
+            return Fleet(location, self)  # type: ignore[arg-type]
+        self.know_all_places()
+        place: Place = import_module(early.REST).make(location, self)
+        return place
 
     def open(self, *location: str) -> None:
         """A place below the one where one is; one of the same kind is replaced by it."""
@@ -163,6 +199,8 @@ class Roaming(Outside):
             self.tell(str(error), bad=True)
             return
         base = doc.get("revision", 0) if not doc.get("ended_at") else 0
+        from flextui.screens.editing.drafts import Draft
+
         draft, text = self.drafts.get(job_id), self.text_of(doc)
         if draft is None or not draft.changed:
             self.drafts.put(job_id, Draft(text, text, base))
@@ -180,6 +218,8 @@ class Roaming(Outside):
             self.journal.begin(self.clock(), said, "shown")
 
     def action_goto(self) -> None:
+        from flextui.screens.goto import GoTo
+
         def chosen(text: str | None) -> None:
             if text is None:
                 return
@@ -191,6 +231,8 @@ class Roaming(Outside):
         self.push_screen(GoTo(self.reach, self._typed), chosen)
 
     def action_help(self) -> None:
+        from flextui.screens.help import Help
+
         if isinstance(self.screen, Place):
             self.push_screen(Help(self.screen, self.look.problems))
 

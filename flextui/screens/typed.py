@@ -34,6 +34,7 @@ class Typed(Roaming):
             await super().on_event(event)
             return
         self.app_focus = True
+        self.know_all_places()
         self.collector.typed(time.monotonic())
         await _within(screen.ready.wait())
         if screen.focused is None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pty
+import subprocess
+import sys
 import termios
 import threading
 from collections.abc import Iterator
@@ -182,3 +184,16 @@ def test_full_collections_wait_until_nobody_types(monkeypatch: pytest.MonkeyPatc
     assert it.moment(later + QUIET_S)
     assert not it.moment(later + QUIET_S + 1)
     assert done == ["set_threshold", "freeze", "unfreeze", "collect", "freeze"]
+
+
+def test_what_the_first_paint_doesnt_need_isnt_imported_before_it() -> None:
+    code = (
+        "import sys\n"
+        "import flextui.app, flextui.screens.opening\n"
+        "late = ('flextui.screens.places', 'flextui.screens.editor', 'flextui.screens.logs',\n"
+        "        'flextui.screens.act', 'pydantic', 'yaml', 'asyncssh', 'sqlite3',\n"
+        "        'textual.widgets._text_area')\n"
+        "print([it for it in late if it in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]", done.stderr

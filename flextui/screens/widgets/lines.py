@@ -108,7 +108,7 @@ class TopLine(_Line):
         mine = [Span("read-only ", "warn")] if self.app.read_only else []
         if self.app.look.slow:
             mine.append(Span("slow line ", "dim"))
-        if waits := self.app.act.grace.said:
+        if waits := self.app.put_off:
             undo = self.app.chord("everywhere", "undo")
             mine.append(Span(f"{waits}{f', {undo} undoes' if undo else ''}  ", "warn"))
         if fleet is None:
