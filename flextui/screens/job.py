@@ -297,7 +297,8 @@ def facts(job: JobDoc, now: float) -> str:
 def asks(job: JobDoc) -> Sequence[str]:
     """What each of its tasks asks for."""
     wants = job["resources"]
-    parts = [f"cpus {wants.get('cpus', '–')}"]
+    cpus = wants.get("cpus", "–")
+    parts = [f"cpus {cpus:g}" if isinstance(cpus, float) else f"cpus {cpus}"]
     if wants.get("gpus"):
         model = "|".join(wants.get("gpu_model") or ()) or "any model"
         parts.insert(0, f"{wants['gpus']} GPU{'s' if wants['gpus'] > 1 else ''} ({model})")

@@ -97,6 +97,7 @@ class Placement(Place):
         self._doc: PlacementDoc | None = None
         self._asking = Inquiry(app, self)
         self._found = 0
+        self._revealed = ""
         self._table = Table(placing.FIELDS, order=placing.order, layout=app.layout("placement"))
         self._grid = Holders(self._table, kind="placed", empty="no job holds a GPU", id="placed")
         self._picture = Picture(id="picture")
@@ -156,6 +157,7 @@ class Placement(Place):
         nodes = [it for it in view.nodes.values()
                  if fits.empty or fits.fits(picture.said(it, scene))]  # fmt: skip
         self._picture.show(nodes or list(view.nodes.values()), scene)
+        self._reveal(scene.marks)
         wide = self._both.has_class("wide")
         most = max(5, (self.app.size.height - 4) * 11 // 20)
         self._picture.styles.height = "1fr" if wide else min(most, self._picture.needs)
@@ -208,8 +210,19 @@ class Placement(Place):
 
     @on(Grid.Moved, "#placed")
     def _chosen_another(self) -> None:
-        self._found = 0
+        self._found, self._revealed = 0, ""
         self.refresh_view()
+
+    def _reveal(self, marks: picture.Marks) -> None:
+        """Once for each job that is chosen: bring what is marked for it into view."""
+        wanted = marks.here or marks.goes | marks.ends
+        chosen = self.chosen
+        if chosen is not None and wanted and self._revealed != chosen["id"]:
+            self._revealed = chosen["id"]
+            self._picture.reveal([
+                node["name"] for node in self.app.view.nodes.values()
+                if any(gpu["uuid"] in wanted for gpu in node["gpus"])
+            ])  # fmt: skip
 
     @on(Picture.Moved)
     def _pointed(self) -> None:

@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from flextui.core.model.docs import JobDoc, PlacementDoc
 from flextui.screens.fields import picture, placing
 from flextui.screens.fields.picture import Codes, Marks, Scene
+from flextui.screens.format import Span
 from flextui.screens.widgets.picture import Picture
 from tests.screens.answers import placement
 from tests.screens.fake_client import A100, attempt, fleet_delta, gpu, job, node, task
@@ -25,7 +26,7 @@ def holder(seq: int, name: str, *uuids: str, share: int = 0) -> JobDoc:
 def scene(jobs: list[JobDoc], marks: Marks | None = None) -> Scene:
     codes = Codes()
     held = picture.holdings(jobs)
-    codes.take(sorted({it.job["id"] for of in held.values() for it in of}))
+    codes.take({it.job["id"]: it.job["name"] for of in held.values() for it in of})
     return Scene(held, codes, marks or Marks())
 
 
@@ -42,8 +43,8 @@ def test_each_job_has_a_letter_and_each_device_shows_who_holds_it() -> None:
             gpu(5, A100, 80, 0, state="cordoned", reason="by ann")]  # fmt: skip
     line = text("n1", gpus, scene(jobs))
     assert line.startswith("n1")
-    assert "A100-80  a a b ·  ▒ ⊘" in line
-    assert "a train×2  b eval" in line
+    assert "A100-80  t t e ·  ▒ ⊘" in line
+    assert "t train×2  e eval" in line
     assert "▒4 carol 31GiB  ⊘5 by ann" in line
 
 
@@ -67,19 +68,21 @@ def test_slices_stand_in_the_frame_of_their_gpu() -> None:
     assert "A100-80  · · │· · " in text("n1", slices, scene([])) + " "
 
 
-def test_a_letter_stays_while_its_job_runs_and_is_free_after_it() -> None:
+def test_a_letter_is_of_the_name_stays_while_its_job_runs_and_is_free_after_it() -> None:
     codes = Codes()
-    codes.take(["j1", "j2", "j3"])
-    codes.take(["j2", "j3", "j9"])
-    assert [codes.letter(it) for it in ("j2", "j3", "j9")] == ["b", "c", "a"]
+    codes.take({"j1": "train", "j2": "tune", "j3": "eval"})
+    assert [codes.letter(it) for it in ("j1", "j2", "j3")] == ["t", "T", "e"]
+    codes.take({"j2": "tune", "j3": "eval", "j9": "test"})
+    assert [codes.letter(it) for it in ("j2", "j3", "j9")] == ["T", "e", "t"]
 
 
-@given(st.integers(1, 300))
-def test_letters_are_different_and_equally_wide(count: int) -> None:
+@given(st.lists(st.text(max_size=9), min_size=1, max_size=300))
+def test_letters_are_different_and_equally_wide(names: list[str]) -> None:
     codes = Codes()
-    codes.take([f"j{n}" for n in range(count)])
-    letters = [codes.letter(f"j{n}") for n in range(count)]
-    assert len(set(letters)) == count
+    jobs = {f"j{n}": name for n, name in enumerate(names)}
+    codes.take(jobs)
+    letters = [codes.letter(key) for key in jobs]
+    assert len(set(letters)) == len(jobs)
     assert {len(it) for it in letters} == {codes.wide}
 
 
@@ -103,7 +106,7 @@ def test_what_a_waiting_job_waits_for_is_marked() -> None:
     marks = placing.marks(doc, view["jobs"]["j4"], jobs)
     assert marks.ends == {f"GPU-gpu1-{n}" for n in range(6)}
     assert marks.goes == {f"GPU-gpu1-{n}" for n in range(8)}
-    assert marks.notes["gpu2"] == "no H100"
+    assert marks.notes["gpu2"] == Span("no H100", "dim")
     at = 1_795_520_400.0
     lines = placing.wants_lines(doc["wants"], jobs, doc["ends"], at)  # type: ignore[arg-type]
     assert lines[0] == "needs 8 GPUs: gpu4 7 of 8 usable"
@@ -121,9 +124,9 @@ def test_where_nobody_knows_who_ends_the_holders_are_named() -> None:
 async def test_the_list_and_the_picture_are_one() -> None:
     async with running() as (app, pilot, client, _):
         await pilot.press("7")
-        await until(pilot, lambda: "a*a*" in shown(app))
+        await until(pilot, lambda: "t*t*" in shown(app))
         await pilot.press("G")
-        await until(pilot, lambda: "a!a!" in shown(app))
+        await until(pilot, lambda: "t!t!" in shown(app))
         assert "goes to gpu1" in shown(app)
         assert client.asked[-1].job == "j4"  # type: ignore[union-attr]
         await pilot.press("x", "tab")
@@ -135,9 +138,9 @@ async def test_the_list_and_the_picture_are_one() -> None:
 async def test_the_mouse_finds_a_device() -> None:
     async with running() as (app, pilot, _, _):
         await pilot.press("7")
-        await until(pilot, lambda: "a*a*" in shown(app))
+        await until(pilot, lambda: "t*t*" in shown(app))
         row = next(n for n, line in enumerate(shown(app).split("\n")) if line.startswith(" gpu3"))
-        column = shown(app).split("\n")[row].index("b") + 2
+        column = shown(app).split("\n")[row].index("c") + 2
         await pilot.click("#picture", offset=(column, row - 1))
         await until(pilot, lambda: "gpu3:1" in shown(app))
 

@@ -15,6 +15,8 @@ Values = Sequence[float | None]
 _FILL = " ▁▂▃▄▅▆▇█"
 GAP = 2
 """Cells between charts that stand side by side."""
+LEAST = 26
+"""The least cells of one of them."""
 _ROLES = {"busy": "ok", "cpu": "ok", "cores": "ok", "temperature": "warn", "power": "warn"}
 
 
@@ -42,9 +44,12 @@ def chart(
     shown = columns(values, width, until)
     most = reading(kind, highest(values))
     title = f"{name} {now or reading(kind, latest(values))}"
-    right = f"most {most}" + ("" if top == 100 else f", top {reading(kind, top)}")
     room = width - len(title) - 1
-    head = (Span(title, "bold"), Span(f" {right:>{room}}" if room >= len(right) else "", "dim"))
+    said = [f"most {most}", ""]
+    if top != 100:
+        said.insert(0, f"most {most}, top {reading(kind, top)}")
+    right = next(it for it in said if len(it) <= max(0, room))
+    head = (Span(title, "bold"), Span(f" {right:>{max(0, room)}}", "dim"))
     drawn = [line.rjust(width) for line in band(shown, top, height)]
     return [pad(head, width), *((Span(line, _ROLES.get(kind, "accent")),) for line in drawn)]
 
@@ -77,8 +82,9 @@ def beside(charts: Sequence[Sequence[Cell]], width: int, across: int) -> list[Ce
 
 
 def fitting(width: int, count: int) -> tuple[int, int]:
-    """How many charts stand side by side, and how wide each is."""
-    across = max(1, min(count, (width + GAP) // (34 + GAP)))
+    """How many charts stand side by side, so that rows are full, and how wide each is."""
+    most = max(1, (width + GAP) // (LEAST + GAP))
+    across = max(it for it in range(1, count + 1) if count % it == 0 and it <= most)
     return across, (width + GAP) // across - GAP
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -44,35 +44,43 @@ def holdings(jobs: Iterable[JobDoc]) -> dict[str, list[Holding]]:
 
 
 class Codes:
-    """Letters of jobs. One keeps its letter while the screen is there."""
+    """Letters of jobs, after their names where that can be. One keeps its letter while it holds
+    something, and while not so many come that all need two."""
 
     def __init__(self) -> None:
-        self._of: dict[str, int] = {}
-
-    def take(self, jobs: Collection[str]) -> None:
-        """These jobs hold devices now; the letters of others are free again."""
-        for key in self._of.keys() - set(jobs):
-            del self._of[key]
-        free = iter(sorted(set(range(len(jobs))) - set(self._of.values())))
-        for key in jobs:
-            if key not in self._of:
-                self._of[key] = next(free)
-
-    @property
-    def wide(self) -> int:
+        self._of: dict[str, str] = {}
+        self.wide = 1
         """Cells of a letter: two where there are more jobs than letters."""
-        return 1 if max(self._of.values(), default=0) < len(LETTERS) else 2
+
+    def take(self, jobs: Mapping[str, str]) -> None:
+        """These jobs (by id, their names) hold devices now; the letters of others are free."""
+        wide = 1 if len(jobs) <= len(LETTERS) else 2
+        if wide != self.wide:
+            self._of, self.wide = {}, wide
+        for key in self._of.keys() - jobs.keys():
+            del self._of[key]
+        taken = set(self._of.values())
+        for key, name in jobs.items():
+            if key not in self._of:
+                self._of[key] = next(it for it in _codes(name, wide) if it not in taken)
+                taken.add(self._of[key])
 
     def letter(self, job: str) -> str:
-        at = self._of.get(job)
-        if at is None:
-            return "?"
-        if self.wide == 1:
-            return LETTERS[at]
-        return LETTERS[at // len(LETTERS) % len(LETTERS)] + LETTERS[at % len(LETTERS)]
+        return self._of.get(job, "?")
 
     def role(self, job: str) -> str:
-        return f"job{self._of.get(job, 0) % COLOURS}"
+        return f"job{sum(map(ord, self._of.get(job, ''))) % COLOURS}"
+
+
+def _codes(name: str, wide: int) -> Iterator[str]:
+    """What a job of this name may be called, the best first."""
+    own = [it for it in name if it in LETTERS] or ["x"]
+    if wide == 1:
+        yield from (it for letter in own for it in (letter, letter.upper()))
+        yield from LETTERS
+    else:
+        yield from (own[0] + it for it in (*own[1:], *LETTERS))
+        yield from (one + other for one in LETTERS for other in LETTERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +93,7 @@ class Marks:
     """UUIDs of which the holder has to end."""
     goes: frozenset[str] = frozenset()
     """UUIDs that it is expected to get."""
-    notes: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, Span] = field(default_factory=dict)
     """Node → what is in the way there."""
 
 
@@ -179,7 +187,7 @@ def pieces(line: Line, scene: Scene) -> list[Piece]:
 def words(node: NodeDoc, scene: Scene) -> list[Span]:
     """What a node's line says at its end: what is in the chosen job's way, else who is there."""
     if note := scene.marks.notes.get(node["name"]):
-        return [Span(note, "")]
+        return [note]
     if node["state"] != "ready":
         return [Span(f"{node['state']}: {node['reason']}" if node["reason"] else node["state"],
                      "bad")]  # fmt: skip

@@ -36,7 +36,8 @@ def placed(
     for of in holdings(live).values():
         for it in of:
             by_job.setdefault(it.job["id"], []).append(it.attempt)
-    codes.take(sorted(by_job, key=lambda key: (len(key), key)))
+    names = {job["id"]: job["name"] for job in live}
+    codes.take({key: names[key] for key in sorted(by_job, key=lambda key: (len(key), key))})
     found: dict[str, Placed] = {}
     for job in live:
         mine = by_job.get(job["id"], [])
@@ -47,11 +48,12 @@ def placed(
         known = [fmt.parse_time(it["at"]) for it in told]
         last = max((at for at in known if at is not None), default=None)
         sure = bool(told) and None not in known
+        left = left_text(told[0], now) if len(told) == 1 else _left(last if sure else None, now)
+        if not sure and job["type"] in ("service", "system"):
+            left = f"no end, it is a {job['type']}"
         found[job["id"]] = Placed(
             job, codes.letter(job["id"]) if mine else "", codes.role(job["id"]), len(mine),
-            len({it["node"] for it in attempts.values()}),
-            left_text(told[0], now) if len(told) == 1 else _left(last if sure else None, now),
-            last if sure else None,
+            len({it["node"] for it in attempts.values()}), left, last if sure else None,
         )  # fmt: skip
     return found
 
@@ -97,8 +99,15 @@ def marks(doc: PlacementDoc | None, chosen: JobDoc | None, jobs: Iterable[JobDoc
         if attempt["id"] in ending for uuid in attempt["gpus"]
     ]  # fmt: skip
     goes = [uuid for place in wants["places"] for uuid in place["gpus"]]
-    notes = {name: block["text"] for block in reversed(wants["blocks"]) for name in block["nodes"]}
+    notes = {
+        name: Span(block["text"], "dim" if block["code"] in _NEVER else "")
+        for block in reversed(wants["blocks"]) for name in block["nodes"]
+    }  # fmt: skip
     return Marks(frozenset(here), frozenset(ends), frozenset(goes), notes)
+
+
+_NEVER = ("gpu_memory", "gpu_model", "gpu_share", "too_big", "volumes", "labels")
+"""What is in the way for ever: such nodes are no place for the job."""
 
 
 def wants_lines(
@@ -131,9 +140,9 @@ def wants_lines(
 GOES = "▸"
 
 
-def order(it: Placed) -> tuple[bool, str, str]:
-    """Who holds devices first, by letter; then who waits, as handed in."""
-    return (not it.devices, it.letter.swapcase().rjust(2), it.job["submitted_at"])
+def order(it: Placed) -> tuple[bool, int, str]:
+    """Who holds devices first, the most at the top; then who waits, as handed in."""
+    return (not it.devices, -it.devices, it.job["submitted_at"])
 
 
 def _who(it: Placed, _now: float) -> Cell:

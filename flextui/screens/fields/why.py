@@ -104,7 +104,7 @@ def block_lines(blocks: Iterable[Mapping[str, Any]], width: int) -> list[Cell]:
         if block.get("clears"):
             text += f"; {block['clears']}"
         role = "warn" if block["code"] in _BAD else ""
-        found += labelled(where, text, width, role, label=_NODE)
+        found += labelled(where or block["code"], text, width, role, label=_NODE)
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -120,6 +120,13 @@ class Picture(ScrollView, can_focus=True):
                 self._go(at, device)
                 return
         self._name = name
+
+    def reveal(self, names: Collection[str]) -> None:
+        """Bring one of these nodes into view, if none is."""
+        found = [at for at, line in enumerate(self._lines) if line.node["name"] in names]
+        top = int(self.scroll_offset.y)
+        if found and not any(top <= at < top + self.size.height for at in found):
+            self.scroll_to(y=max(0, found[0] - 1), animate=False)
 
     def _arrange(self) -> None:
         self._lines = picture.lines(self._docs, self.size.width, self._scene.codes.wide)
