@@ -13,23 +13,21 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.timer import Timer
 from textual.widgets import TextArea
 
-from flextui.core.commands import CommandError, Plan, Revise, Show, Source, Submit, WhoAmI
-from flextui.screens.apply import Apply, Painted
-from flextui.screens.editing.context import context, field_at
+from flextui.core.commands import CommandError, Plan, Source
+from flextui.screens.apply import Painted
+from flextui.screens.atcursor import AtCursor
 from flextui.screens.editing.drafts import Draft
 from flextui.screens.editing.external import NoEditor, Scratch, editor_command
-from flextui.screens.editing.preview import job_lines, plan_lines
+from flextui.screens.editing.preview import plan_lines
 from flextui.screens.editing.problems import Mistake, mistakes, mistakes_of, problem_lines
-from flextui.screens.editing.review import field_lines, unified
-from flextui.screens.editing.schema import spec_schema
-from flextui.screens.editing.suggest import Choice, known, suggest
+from flextui.screens.editing.review import unified
 from flextui.screens.editing.templates import EXAMPLE
 from flextui.screens.format import Span
+from flextui.screens.handin import HandIn
 from flextui.screens.keys import Bound, Key
 from flextui.screens.place import Place
 from flextui.screens.templates import Templates
 from flextui.screens.trail import Location
-from flextui.screens.widgets.choices import Choices
 from flextui.screens.widgets.yamlarea import YamlArea
 
 if TYPE_CHECKING:
@@ -43,20 +41,6 @@ IN_THREAD = 20_000
 """Characters above which reading a text would be felt."""
 LIVE_PLAN = 200_000
 """Characters above which no plan is made while one types."""
-
-OFFERED = (
-    Key("take", "tab", "write what is offered first", "take", typing=True),
-    Key("step-in", "ctrl+n", "into the list", "offer(1)", typing=True),
-    Key("put-away", "escape", "put the list away", "put_away", typing=True),
-)
-"""A list of words stands beside the cursor, and one goes on writing."""
-CHOOSING = (
-    Key("take", "enter, tab", "write it", "take", typing=True),
-    Key("next", "down, ctrl+n", "the one below", "offer(1)", typing=True),
-    Key("previous", "up, ctrl+p", "the one above", "offer(-1)", typing=True),
-    Key("put-away", "escape", "put the list away", "put_away", typing=True),
-)
-"""One has stepped into it."""
 
 
 class Editor(Place):
@@ -116,22 +100,19 @@ class Editor(Place):
         self._theirs: list[list[Span]] = []
         """What somebody else has changed in the job meanwhile."""
         self._plan: dict[str, Any] = {}
-        self._projects: tuple[str, ...] = ()
-        self._volumes: tuple[str, ...] = ()
         self._checking: Timer | None = None
         self._keeping: Timer | None = None
-        self._written: str | None = None
-        """What was written by a choice: no list opens for it by itself."""
         self._text = YamlArea(self._draft.text)
-        self._hint = Painted(id="hint")
         self._side = Painted(id="plan")
-        self._choices = Choices()
+        self._at = AtCursor(app, self._text)
+        self._choices = self._at.choices
+        self._hand_in = HandIn(app, self._job)
 
     def content(self) -> ComposeResult:
         with Horizontal(id="row"):
             with Vertical(id="left"):
                 yield self._text
-                yield self._hint
+                yield self._at.hint
             with VerticalScroll(id="side"):
                 yield self._side
         yield self._choices
@@ -162,13 +143,12 @@ class Editor(Place):
         if self._checking is not None:
             self._checking.stop()
         self._checking = self.set_timer(CHECK_S, self._check)
-        self._offer_by_itself()
+        self._at.typed(writing=self.writing)
 
     @on(TextArea.SelectionChanged, "#text")
     def _moved(self) -> None:
-        if self._choices.open and self._here() is None:
-            self._choices.close()
-        self._tell_here()
+        self._at.moved()
+        self._at.tell(self._mistakes)
 
     def _keep(self, text: str) -> None:
         self._draft = Draft(text, self._draft.origin, self._draft.base)
@@ -204,6 +184,7 @@ class Editor(Place):
 
     async def _ask_plan(self, text: str) -> None:
         """Have the core tell what it would do."""
+        self._plan = {}
         client = self.app.client
         if client is None:
             self._side_shows([[Span("the core is out of reach: your text is kept", "warn")]])
@@ -212,7 +193,6 @@ class Editor(Place):
         try:
             answer = await client.call(command)
         except CommandError as error:
-            self._plan = {}
             self._show_mistakes(mistakes_of(error), said=error.text)
             return
         except ConnectionError as error:
@@ -231,7 +211,7 @@ class Editor(Place):
         self._mistakes = found
         self._valid = not found and not said
         self._text.mark((it.row, it.column) for it in found)
-        self._tell_here()
+        self._at.tell(self._mistakes)
         if found or said:
             self._side_shows(problem_lines(found) or [[Span(said, "bad")]])
 
@@ -260,82 +240,17 @@ class Editor(Place):
 
     # ── at the cursor ──
 
-    def _here(self) -> Any:
-        return context(self._text.lines, *self._text.cursor_location)
-
-    def _tell_here(self) -> None:
-        """The line below the text: the mistake of this line, else what the field means."""
-        row, column = self._text.cursor_location
-        wrong = next((it for it in self._mistakes if it.row == row), None)
-        if wrong is not None:
-            self._hint.show([[Span(f"✗ {wrong.text}", "bad")]])
-            return
-        path = field_at(self._text.lines, row, column)
-        schema = spec_schema()
-        found = schema.field(path) if path else None
-        while found is None and len(path) > 1:
-            path = path[:-1]
-            found = schema.field(path)
-        self._hint.show([[Span(found.line if found else "", "dim")]])
-
-    def _offer_by_itself(self) -> None:
-        """While a word is written: what it may become, unless there is nothing to say."""
-        at = self._here() if self.writing else None
-        if at is None or not self._text.selection.is_empty:
-            self._choices.close()
-            return
-        values = not at.naming and not at.typed and at.path[-1:] in _ASK_AT_ONCE
-        if (at.typed or values) and at.typed != self._written:
-            self._offer(at, enter=False)
-        else:
-            self._choices.close()
-        self._written = None
-
-    def _offer(self, at: Any, *, enter: bool) -> None:
-        found = suggest(at, spec_schema(), self._known())
-        if not enter and [it.word for it in found] == [at.typed]:
-            found = []
-        self._choices.offer(found, self._text.cursor_screen_offset, self.app.size, enter=enter)
-
-    def _known(self) -> Any:
-        view = self.app.view
-        return known(view.nodes.values(), view.jobs.values(), self._projects, self._volumes)
-
     @work(exclusive=True, group="names")
     async def _ask_names(self) -> None:
-        """Projects and volumes: the view has none of them."""
-        client = self.app.client
-        if client is None:
-            return
-        try:
-            said = await client.call(WhoAmI())
-        except (CommandError, ConnectionError):
-            return
-        self._projects = tuple(said.get("projects") or ())
-        self._volumes = tuple(said.get("volumes") or ())
+        await self._at.ask_names()
 
     def action_offer(self, by: int) -> None:
         """Open the list, or go through it."""
-        at = self._here()
-        if self._choices.open:
-            self._choices.step(by)
-        elif at is not None:
-            self._offer(at, enter=True)
-            if not self._choices.open:
-                self.app.tell("nothing in particular belongs here")
+        if not self._at.step(by):
+            self.app.tell("nothing in particular belongs here")
 
     def action_take(self) -> None:
-        chosen, at = self._choices.chosen, self._here()
-        self._choices.close()
-        if chosen is not None and at is not None:
-            self._write(chosen, at)
-
-    def _write(self, chosen: Choice, at: Any) -> None:
-        self._written = None if chosen.tail else chosen.word
-        row, column = self._text.cursor_location
-        rest = self._text.lines[row][column:]
-        tail = "" if rest.lstrip().startswith(":") else chosen.tail
-        self._text.put(chosen.word + tail, at.start)
+        self._at.take()
 
     def action_put_away(self) -> None:
         self._choices.close()
@@ -416,78 +331,24 @@ class Editor(Place):
             self.app.tell("mend what is wrong first; nothing was submitted", bad=True)
             return
         await self._ask_plan(text)
-        jobs = self._plan.get("jobs") or []
-        if not self._valid or (not jobs and self.app.client is None):
+        if not self._valid or not self._plan:
             self.app.tell("nothing was submitted; your text is kept", bad=True)
-        elif any(it.get("action") == "revise" for it in jobs) or self._live:
-            await self._ask_and_apply(text, jobs)
-        else:
-            await self._submit(text)
-
-    async def _ask_and_apply(self, text: str, jobs: list[dict[str, Any]]) -> None:
-        """Show what it changes in what runs; on a yes, do it."""
-        if all(it.get("action") == "unchanged" for it in jobs):
-            self.app.tell("it says what runs already; nothing was changed")
             return
-        effects = [line for job in jobs for line in self._effects(job)]
-        names = ", ".join(
-            f"{it['name']} rev {it['revision']} → {it['to']}" for it in jobs if "to" in it
-        )
-        diff = unified(self._draft.origin, text) if self._draft.base else []
-        if await self.app.push_screen_wait(Apply(f"Apply {names}?", effects, diff)):
-            await (self._revise(text) if self._live else self._submit(text))
+        draft = Draft(text, self._draft.origin, self._draft.base)
+        jobs = await self._hand_in.hand_in(draft, self._plan.get("jobs") or (), live=self._live)
+        if jobs is not None:
+            self._handed_in(jobs, "changed" if self._live else "submitted")
+        elif self._hand_in.mistakes:
+            self._show_mistakes(self._hand_in.mistakes)
+            self._text.move_cursor((self._mistakes[0].row, self._mistakes[0].column))
+        elif self._live and (found := await self._hand_in.theirs(draft)) is not None:
+            self._draft, self._theirs = found
+            self.app.drafts.put(self._job, self._draft)
+            self._show_plan()
 
-    def _effects(self, job: dict[str, Any]) -> list[list[Span]]:
-        fields = [[it] for it in field_lines(job.get("diff") or ())]
-        return [*job_lines(job, self.app.view.nodes, self.app.now()), [], *fields]
-
-    async def _submit(self, text: str) -> None:
-        answer = await self.app.act.call(Submit((Source("editor", text),)), "submit", self._refused)
-        if answer is not None:
-            self._handed_in(answer["jobs"], "submitted")
-
-    async def _revise(self, text: str) -> None:
-        command = Revise(self._job, Source("editor", text), self._draft.base)
-        answer = await self.app.act.call(command, "edit", self._refused)
-        if answer is not None:
-            self._handed_in([answer["job"]], "changed")
-        else:
-            await self._look_for_theirs()
-
-    def _handed_in(self, jobs: list[dict[str, Any]], word: str) -> None:
+    def _handed_in(self, jobs: list[Any], word: str) -> None:
         self.app.drafts.drop(self._job)
         self.app.tell(f"{word} " + ", ".join(f"{it['name']} ({it['id']})" for it in jobs))
         self.app.go_up()
         if len(jobs) == 1:
             self.app.open_job(jobs[0]["id"])
-
-    def _refused(self, error: CommandError) -> None:
-        """At its place, where it has one. The text stays."""
-        found = mistakes_of(error)
-        if found:
-            self._show_mistakes(found)
-            self._text.move_cursor((found[0].row, found[0].column))
-
-    async def _look_for_theirs(self) -> None:
-        """If somebody else has changed the job meanwhile: show it, and go on from there."""
-        client = self.app.client
-        if client is None:
-            return
-        try:
-            doc = await client.call(Show(self._job))
-        except (CommandError, ConnectionError):
-            return
-        if doc["revision"] == self._draft.base:
-            return
-        theirs = self.app.text_of(doc)
-        head = f"rev {doc['revision']} came meanwhile; submitting again goes over it:"
-        changes = unified(self._draft.origin, theirs)
-        self._theirs = [[], [Span(head, "warn")], *([it] for it in changes)]
-        self._draft = Draft(self._draft.text, theirs, doc["revision"])
-        self.app.drafts.put(self._job, self._draft)
-        self._show_plan()
-
-
-_ASK_AT_ONCE = (("gpu_model",), ("node",), ("project",), ("volumes",), ("type",), ("on",),
-                ("then",), ("placement",), ("preempt",))  # fmt: skip
-"""Fields whose values are few: they are offered before a letter is written."""

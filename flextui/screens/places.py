@@ -9,12 +9,13 @@ from textual.theme import BUILTIN_THEMES
 
 from flextui.screens.apply import Apply
 from flextui.screens.ask import Ask
+from flextui.screens.apply import Apply
 from flextui.screens.columns import Columns
 from flextui.screens.commands import FIELDS as COMMAND_FIELDS
 from flextui.screens.commands import Commands
 from flextui.screens.config import Known
 from flextui.screens.confirm import Confirm
-from flextui.screens.editor import CHOOSING, OFFERED, Editor
+from flextui.screens.editor import Editor
 from flextui.screens.events import Events
 from flextui.screens.fields import events, gpus, jobs, nodes, placing, queue, revisions
 from flextui.screens.fields import problems as problem_fields
@@ -44,6 +45,7 @@ from flextui.screens.queue import Queue
 from flextui.screens.revisions import RevisionList
 from flextui.screens.templates import Templates
 from flextui.screens.trail import Location
+from flextui.screens.widgets.choices import CHOOSING, OFFERED
 from flextui.screens.widgets.filterbar import FILTER_KEYS
 from flextui.screens.widgets.grid import LIST_KEYS
 from flextui.screens.widgets.heatmap import MAP_KEYS

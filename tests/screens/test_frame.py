@@ -105,7 +105,7 @@ def test_of_a_line_only_what_was_drawn_anew_is_looked_at() -> None:
     screen.feed(sent(frame.changes(whole(lines), (WIDTH, HEIGHT))))
     ground, fresh = Strip([Segment(" " * 6)], 6), Strip([Segment("RIGHT ", STYLES[0])], 6)
     chops: list[dict[int, Strip | None]] = [{0: ground, 6: fresh}] * HEIGHT
-    update = ChopsUpdate(chops, [(1, 6, WIDTH)], [[6, WIDTH]] * HEIGHT)  # type: ignore[arg-type]
+    update = ChopsUpdate(chops, [(1, 6, WIDTH)], [[6, WIDTH]] * HEIGHT)
     screen.feed(sent(frame.changes(update, (WIDTH, HEIGHT))))
     assert ["".join(it) for it in screen.cells] == ["xleft|right ", "xleft|RIGHT ", "xleft|right "]
 

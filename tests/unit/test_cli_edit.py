@@ -279,7 +279,7 @@ def test_what_an_edit_does_to_tasks_reads_at_a_glance() -> None:
 
 def test_a_field_tells_when_it_takes_effect() -> None:
     rows = [{"field": "grace", "old": 30.0, "new": 5.0, "effect": "now"}]
-    assert field_lines(rows)[0].text == "grace: 30.0 → 5.0  (from now on, nothing restarts)"
+    assert field_lines(rows)[0].text == "grace: 30s → 5s  (from now on, nothing restarts)"
 
 
 def test_the_editor_is_the_users_with_its_arguments(tmp_path: Path) -> None:

@@ -229,6 +229,8 @@ def test_mistakes_have_their_place() -> None:
     assert (wrong.row, wrong.column, wrong.nearest) == (2, 12, "gpus")
     assert "unknown field 'gpu'" in wrong.text
     assert mistakes("name: a\nrun: x\n") == []
+    (begun,) = mistakes("name: a\nrun: x\npri\n\n")
+    assert (begun.row, begun.message) == (2, "a name without ':'")
 
 
 # ── lines ──

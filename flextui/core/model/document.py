@@ -49,6 +49,7 @@ _SYNTAX = (  # what the parser says, what it means, what was expected
     ("did not find expected node content", "a value is missing", "a value or a closing bracket"),
     ("expected ',' or ']'", "a list is still open here", "',' or ']'"),
     ("expected ',' or '}'", "a mapping is still open here", "',' or '}'"),
+    ("could not find expected ':'", "a name without ':'", "NAME: VALUE"),
     ("unknown escape character", "an unknown escape in a quoted text", "'single quotes', or \\\\"),
 )
 
@@ -126,8 +127,10 @@ def _place(mark: Any) -> Place:
 
 def _syntax_problem(error: yaml.YAMLError, text: str, source: str) -> Problem:
     mark = getattr(error, "problem_mark", None)
-    place = _place(mark) if mark else Place(1, 1)
     said = getattr(error, "problem", None) or str(error).splitlines()[0]
+    if "could not find expected ':'" in said:  # where the name is, not where the search ended
+        mark = getattr(error, "context_mark", None) or mark
+    place = _place(mark) if mark else Place(1, 1)
     message, expected = said, ""
     if "a tab character" in said:
         message, expected = "a tab can't indent", "spaces"

@@ -82,11 +82,12 @@ def _differing(spec: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str
         if isinstance(value, Mapping):
             inner = default if isinstance(default, Mapping) else {}
             value = dict(value) if key == "env" else _differing(value, inner)
-        out[key] = _as_written(key, value)
+        out[key] = as_written(key, value)
     return out
 
 
-def _as_written(key: str, value: Any) -> Any:
+def as_written(key: str, value: Any) -> Any:
+    """A field's value as people write it: durations and sizes with their units."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
     if key in _DURATIONS:

@@ -85,12 +85,18 @@ def field_lines(diff: Sequence[Mapping[str, Any]]) -> list[Span]:
     """Each field that changed, from what to what, and when it takes effect."""
     return [
         Span(
-            f"{row['field']}: {value_text(row['old'])} → {value_text(row['new'])}"
+            f"{row['field']}: {_shown(row, 'old')} → {_shown(row, 'new')}"
             + (f"  ({_EFFECTS[row['effect']]})" if row.get("effect") in _EFFECTS else ""),
             "warn" if row.get("effect") in ("restart", "move") else "",
         )
         for row in diff
     ]
+
+
+def _shown(row: Mapping[str, Any], which: str) -> str:
+    from flextui.core.model.yamlout import as_written  # slow to import: not before the first paint
+
+    return value_text(as_written(row["field"].rpartition(".")[2], row[which]))
 
 
 def value_text(value: Any) -> str:

@@ -28,8 +28,8 @@ class Choice:
 class Known:
     """What the fleet has, for the values of a spec."""
 
-    models: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
-    """Short name of a model → GPUs free, in all, and bytes of one."""
+    models: Mapping[str, tuple[int, int, tuple[int, ...]]] = field(default_factory=dict)
+    """Short name of a model → GPUs free, in all, and the bytes that one has, the least first."""
     nodes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Node → GPUs free and in all."""
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -43,7 +43,7 @@ def known(
     volumes: Iterable[str] = (),
 ) -> Known:  # fmt: skip
     """The fleet as the view has it."""
-    models: dict[str, tuple[int, int, int]] = {}
+    models: dict[str, tuple[int, int, tuple[int, ...]]] = {}
     places: dict[str, tuple[int, int]] = {}
     labels: dict[str, set[str]] = {}
     for node in nodes:
@@ -53,8 +53,9 @@ def known(
             usable = int(ready and gpu["state"] == "free")
             free += usable
             name = model_word(gpu["model"])
-            was = models.get(name, (0, 0, 0))
-            models[name] = (was[0] + usable, was[1] + 1, gpu["memory_bytes"])
+            was = models.get(name, (0, 0, ()))
+            sizes = tuple(sorted({*was[2], gpu["memory_bytes"]}))
+            models[name] = (was[0] + usable, was[1] + 1, sizes)
         places[node["name"]] = (free, len(node["gpus"]))
         for name, value in node["labels"].items():
             labels.setdefault(name, set()).add(value)
@@ -138,7 +139,7 @@ def _of_fleet(path: tuple[str, ...], fleet: Known) -> list[Choice]:
     if _takes_labels(path[:-1]) and path[-1] in fleet.labels:
         return [Choice(it, "label") for it in fleet.labels[path[-1]]]
     if path == ("resources", "gpu_memory"):
-        sizes = sorted({memory for _, _, memory in fleet.models.values()})
+        sizes = sorted({size for _, _, sizes in fleet.models.values() for size in sizes})
         return [Choice(f"{size >> 30}GiB", _with(fleet, size)) for size in sizes if size >> 30]
     return []
 
@@ -146,13 +147,13 @@ def _of_fleet(path: tuple[str, ...], fleet: Known) -> list[Choice]:
 def _models(fleet: Known) -> list[Choice]:
     by_free = sorted(fleet.models.items(), key=lambda it: (-it[1][0], it[0]))
     return [
-        Choice(name, f"{_free(free, of)}, {fmt.size(memory)}")
-        for name, (free, of, memory) in by_free
+        Choice(name, f"{_free(free, of)}, {' or '.join(map(fmt.size, sizes))}")
+        for name, (free, of, sizes) in by_free
     ]
 
 
 def _with(fleet: Known, size: int) -> str:
-    free = sum(it[0] for it in fleet.models.values() if it[2] >= size)
+    free = sum(it[0] for it in fleet.models.values() if it[2] and it[2][0] >= size)
     return f"{free} GPUs free with that"
 
 

@@ -14,12 +14,27 @@ from textual.widget import Widget
 
 from flextui.screens.editing.suggest import Choice
 from flextui.screens.format import safe
+from flextui.screens.keys import Key
 from flextui.screens.widgets.roles import role_style
 
 if TYPE_CHECKING:
     from flextui.app import FlextuiApp
 
 HEIGHT = 8
+
+OFFERED = (
+    Key("take", "tab", "write what is offered first", "take", typing=True),
+    Key("step-in", "ctrl+n", "into the list", "offer(1)", typing=True),
+    Key("put-away", "escape", "put the list away", "put_away", typing=True),
+)
+"""A list of words stands beside the cursor, and one goes on writing."""
+CHOOSING = (
+    Key("take", "enter, tab", "write it", "take", typing=True),
+    Key("next", "down, ctrl+n", "the one below", "offer(1)", typing=True),
+    Key("previous", "up, ctrl+p", "the one above", "offer(-1)", typing=True),
+    Key("put-away", "escape", "put the list away", "put_away", typing=True),
+)
+"""One has stepped into it."""
 
 
 class Choices(Widget):
