@@ -8,8 +8,10 @@ import hashlib
 import logging
 import os
 import socket
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from flextui import __version__
 from flextui.core import wire
@@ -34,6 +36,8 @@ log = logging.getLogger(__name__)
 
 COPIES = "logs"
 """Where in the state directory copies of logs lie."""
+TIDY_EVERY_S = 3600.0
+"""Between two full collections, which hold the loop for as long as memory is large."""
 
 
 class StartError(Exception):
@@ -67,7 +71,8 @@ class Core:
         """Set by a permitted `shutdown` and by the engine's death: its holder then closes it."""
         self._lock = lock
         desk.ended = self.ended.set
-        self._watch = asyncio.get_running_loop().create_task(self._until_engine_ends())
+        self._tasks: list[asyncio.Task[None]] = []
+        self.keep(self._until_engine_ends())
 
     def client(self) -> EmbeddedClient:
         """A client for the account that this process runs under."""
@@ -77,6 +82,10 @@ class Core:
         """A client for a caller whom the kernel has identified."""
         info = replace(self.info, user=who.user, admin=self.desk.admin(who))
         return EmbeddedClient(self.desk, who, info)
+
+    def keep(self, work: Coroutine[Any, Any, None]) -> None:
+        """Work that goes on until the core is closed."""
+        self._tasks.append(asyncio.get_running_loop().create_task(work))
 
     async def _until_engine_ends(self) -> None:
         await self.engine.ended.wait()
@@ -93,7 +102,8 @@ class Core:
 
         `hand_over`: another core of this state directory follows at once, so the nodes stay ours.
         """
-        self._watch.cancel()
+        for task in self._tasks:
+            task.cancel()
         await self.server.close()
         if self.desk.copies is not None:
             await self.desk.copies.close()
@@ -164,6 +174,8 @@ async def _open(
         await server.start()
         paths.record_socket(folder, path)
         _spare_the_collector()
+        if options.headless:
+            core.keep(_tidy())
     except BaseException:
         await server.close()
         await engine.close(release=True, suspend_leases=True)
@@ -183,10 +195,19 @@ async def _keep_copies(desk: Desk, folder: Path) -> None:
 
 
 def _spare_the_collector() -> None:
-    """What was imported and loaded stays: walking it at each full collection would hold the loop,
-    and a core makes and drops many small records a turn, none of them in circles."""
+    """What was imported and loaded stays: walking it would hold the loop. A core makes and drops
+    many small records a turn, none of them in circles, so only the youngest are walked often."""
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(2_000, 10, 1_000_000)
+
+
+async def _tidy() -> None:
+    """What links leave behind in circles goes now and then; a terminal sees to that itself."""
+    while True:
+        await asyncio.sleep(TIDY_EVERY_S)
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
 
 
 def load_inventory(path: Path | None) -> tuple[Inventory, str]:

@@ -6,8 +6,9 @@ once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import Any, Generic, TypeVar, get_args
 
@@ -20,6 +21,8 @@ M = TypeVar("M", bound=BaseModel)
 
 Pattern = tuple[str, ...]
 """A path in which "*" stands for any one step."""
+_ByEnd = Mapping[tuple[int, str | int], Sequence[Pattern]]
+"""How long they are and what they end with → patterns: few are left to compare a path with."""
 
 _EXPECTED = {
     "bool_type": "true or false",
@@ -53,6 +56,16 @@ class Grammar(Generic[M]):
     nest: Callable[[dict[str, Any]], dict[str, Any]] = dict
     """From the shape that people write to the shape of the model."""
 
+    @cached_property
+    def texts_by_end(self) -> _ByEnd:
+        """`text`, found quickly."""
+        return _by_end(self.text)
+
+    @cached_property
+    def later_by_end(self) -> _ByEnd:
+        """The keys of `later`, found quickly."""
+        return _by_end(self.later)
+
 
 def read(document: Document, grammar: Grammar[M]) -> tuple[M | None, list[Problem]]:
     """The model, and no problems; or None, and all of them up to a bound. Never raises."""
@@ -74,7 +87,7 @@ def _data(
 ) -> Any:
     """Plain data, with text as it was written and without the fields of later versions."""
     if isinstance(node, Value):
-        as_written = isinstance(node.value, int | float) and _matches(path, grammar.text)
+        as_written = isinstance(node.value, int | float) and _matches(path, grammar.texts_by_end)
         return node.text if as_written else node.value
     if isinstance(node, Items):
         return [
@@ -84,7 +97,7 @@ def _data(
     data = {}
     for name, (place, value) in node.fields.items():
         below = (*path, name)
-        pattern = _matches(below, grammar.later)
+        pattern = _matches(below, grammar.later_by_end)
         if pattern is None:
             data[name] = _data(document, value, below, grammar, problems)
         elif problem := _later(document, name, place, value, grammar.later[pattern]):
@@ -109,11 +122,17 @@ def _yaml(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _matches(path: Steps, patterns: Mapping[Pattern, Any] | frozenset[Pattern]) -> Pattern | None:
-    for pattern in patterns:
-        if len(pattern) == len(path) and all(
-            want in ("*", step) for want, step in zip(pattern, path, strict=True)
-        ):
+def _by_end(patterns: Iterable[Pattern]) -> _ByEnd:
+    found: dict[tuple[int, str | int], list[Pattern]] = {}
+    for it in patterns:
+        found.setdefault((len(it), it[-1] if it else ""), []).append(it)
+    return found
+
+
+def _matches(path: Steps, patterns: _ByEnd) -> Pattern | None:
+    length, end = len(path), path[-1] if path else ""
+    for pattern in (*patterns.get((length, end), ()), *patterns.get((length, "*"), ())):
+        if all(want in ("*", step) for want, step in zip(pattern, path, strict=True)):
             return pattern
     return None
 
@@ -164,7 +183,7 @@ def _unknown(document: Document, grammar: Grammar[Any], loc: tuple[str | int, ..
     name, path = str(found.path[-1]), found.path[:-1]
     model = _field_model(grammar.model, loc[:-1])
     known = sorted(_field_names(model))
-    later = [it[-1] for it in grammar.later if _matches(path, frozenset({it[:-1]})) is not None]
+    later = [it[-1] for it in grammar.later if _matches(path, _by_end([it[:-1]])) is not None]
     inside = f" in {dotted(path)}" if path else ""
     return document.problem(
         found.key_place,

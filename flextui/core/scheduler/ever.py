@@ -74,7 +74,7 @@ def _able(snapshot: Snapshot, need: Need, wanted: int) -> Iterator[str]:
         kind = _kind(node)
         able = told.get(kind)
         if able is None:
-            able = told[kind] = could_ever(snapshot, room_of(snapshot, node), need)
+            able = told[kind] = could_ever(snapshot, room_of(snapshot, node, ()), need)
         if able:
             yield node.name
             wanted -= 1
