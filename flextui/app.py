@@ -104,7 +104,6 @@ class FlextuiApp(Typed):
             try:
                 self.client = await self.link.open()
                 self.info = self.client.info
-                self.drafts.of_fleet(f"{self.info.fleet} {self.info.core}")
                 if "drafts" in self.__dict__:
                     self.drafts.of_fleet(f"{self.info.fleet} {self.info.core}")
                 self.history.forget()

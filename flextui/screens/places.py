@@ -9,7 +9,6 @@ from textual.theme import BUILTIN_THEMES
 
 from flextui.screens.apply import Apply
 from flextui.screens.ask import Ask
-from flextui.screens.apply import Apply
 from flextui.screens.columns import Columns
 from flextui.screens.commands import FIELDS as COMMAND_FIELDS
 from flextui.screens.commands import Commands
@@ -62,7 +61,8 @@ _PLACES = (
 )  # fmt: skip
 PLACES: dict[str, type[Place]] = {it.NAME: it for it in _PLACES}
 PROMPTS: dict[str, type[Prompt[Any]]] = {
-    it.NAME: it for it in (Ask, Confirm, Number, Leave, Naming, GoTo, Columns, Help, Apply, Templates)
+    it.NAME: it
+    for it in (Ask, Confirm, Number, Leave, Naming, GoTo, Columns, Help, Apply, Templates)
 }
 _MAKERS: dict[str, Callable[[Location, FlextuiApp], Place]] = {it.NAME: it for it in _PLACES}
 

@@ -14,7 +14,6 @@ from flextui.core.commands import CommandError, ListEvents, LogRequest, Revision
 from flextui.screens import early
 from flextui.screens.commandline import Line, line
 from flextui.screens.fleet import Fleet
-from flextui.screens.editing.drafts import Draft, Drafts
 from flextui.screens.format import safe_lines
 from flextui.screens.history import Pasts
 from flextui.screens.journal import Journal
