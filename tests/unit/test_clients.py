@@ -197,8 +197,9 @@ async def a_batch_and_a_service_again(kind: str, folder: Path) -> None:
         two = (await client.call(c.Submit((Source("w", text.format("sleep 2")),))))["jobs"][0]
         same = (await client.call(c.Submit((Source("w", text.format("sleep 2")),))))["jobs"][0]
         assert (two["id"], two["revision"]) == (one["id"], 2)
-        assert two["diff"] == [{"field": "run", "old": "sleep", "new": "sleep 2",
-                                "effect": "restart"}]
+        assert two["diff"] == [
+            {"field": "run", "old": "sleep", "new": "sleep 2", "effect": "restart"}
+        ]
         assert (same["revision"], same["action"]) == (2, "unchanged")
 
 
