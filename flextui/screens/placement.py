@@ -81,9 +81,9 @@ class Placement(Place):
     Placement #both.wide { layout: horizontal; }
     Placement #picture { height: auto; }
     Placement #beside { height: 1fr; border-top: solid $foreground-muted; }
-    Placement .wide #picture { height: 1fr; width: 1fr; }
+    Placement .wide #picture { height: 1fr; width: 3fr; }
     Placement .wide #beside {
-        height: 1fr; width: 64; border-top: none; border-left: solid $foreground-muted;
+        height: 1fr; width: 2fr; border-top: none; border-left: solid $foreground-muted;
     }
     Placement #placed { height: 1fr; min-height: 3; }
     Placement #wants { height: auto; max-height: 60%; padding: 0 1; background: $surface; }

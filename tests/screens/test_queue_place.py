@@ -23,6 +23,9 @@ def test_a_row_tells_each_factor_and_when_it_starts_with_how_sure() -> None:
     cells = {it.name: plain(it.cell(row, NOW)) for it in queue.FIELDS}
     assert cells["points"] == "722"
     assert cells["priority"] == "500"
+    assert cells["order"] == "priority 500 of 1000, age 12 of 200, fair share 210 of 500"
+    one_by_one = {**row, "factors": [{**it, "weight": 1} for it in answers.FACTORS]}
+    assert queue.total(one_by_one) is None, "they aren't added up"
     assert cells["size"] == "–"
     assert cells["starts"].startswith("◑ ")
     assert cells["starts"].endswith("likely")

@@ -93,6 +93,13 @@ def test_what_waits_for_its_delay_is_told_apart() -> None:
     assert "1 tries" not in plain(timeline.tail(cast(TaskDoc, doc["tasks"][0]), NOW))
 
 
+def test_the_end_of_a_line_tells_how_it_is() -> None:
+    failed = of("failed", tried(1, "failed", 0, 0, 100, exit_code=3))
+    assert plain(timeline.tail(cast(TaskDoc, failed["tasks"][0]), NOW)) == "✗ failed 3"
+    runs = of("running", tried(1, "lost", 0, 0, 10), tried(2, "running", 20, 40, None))
+    assert plain(timeline.tail(cast(TaskDoc, runs["tasks"][0]), NOW)) == "● running 1m  2 tries"
+
+
 def test_the_line_above_tells_the_times() -> None:
     span = timeline.Window(BEGIN, BEGIN + 7200)
     words = plain(timeline.scale(span, 100)).split()

@@ -9,7 +9,7 @@ from flextui.screens import format as fmt
 from flextui.screens.fields.why import SURENESS
 from flextui.screens.format import Cell, Span, cell
 from flextui.screens.listing import Column, Field
-from flextui.screens.waiting import clock, start_text
+from flextui.screens.waiting import clock, factor_text, start_text
 
 Row = dict[str, Any]
 """As `queue --json` tells it."""
@@ -37,8 +37,20 @@ def _factor(name: str) -> tuple[Callable[[Row, float], Cell], Callable[[Row], fl
     return shown, lambda row: points(row, name)
 
 
-def _total(row: Row) -> float:
+def total(row: Row) -> float | None:
+    """All its points; None where factors aren't added up but count one after the other."""
+    if all(it["weight"] == 1 for it in row["factors"]):
+        return None
     return sum(float(it["weight"] * it["value"]) for it in row["factors"])
+
+
+def _total(row: Row, _now: float) -> Cell:
+    points_ = total(row)
+    return cell("–", "dim") if points_ is None else cell(f"{points_:.4g}")
+
+
+def _order(row: Row, _now: float) -> Cell:
+    return cell(", ".join(factor_text(it, brief=True) for it in row["factors"]), "dim")
 
 
 def _expected(row: Row, now: float) -> Cell:
@@ -84,11 +96,14 @@ FIELDS: tuple[Field[Row], ...] = (
         live=True,
     ),
     Field(
-        Column("points", 6, right=True, drop=4), "p", lambda r, _: cell(f"{_total(r):.4g}"), _total,
-        large_first=True,
+        Column("points", 6, right=True, drop=4), "p", _total, total, large_first=True,
+    ),
+    Field(
+        Column("order", 12, 64, drop=7), "o", _order, lambda r: r["position"],
     ),
     *(
-        Field(Column(name, 4, right=True, drop=5), letter, *_factor(name), large_first=True)
+        Field(Column(name, 4, right=True, drop=5), letter, *_factor(name), shown=False,
+              large_first=True)
         for name, letter in (("priority", "y"), ("age", "a"), ("fair share", "f"), ("size", "s"))
     ),
     Field(Column("starts", 20, 32), "t", _expected, _start),

@@ -162,7 +162,7 @@ def line(
 
 
 def tail(task: TaskDoc, now: float) -> Cell:
-    """`● running 12m  3 tries`."""
+    """`● running 12m  3 tries`, `✗ failed 137`."""
     attempts = task["attempts"]
     delay = fmt.parse_time(task["not_before"])
     if task["state"] == "pending" and delay is not None and delay > now:
@@ -171,7 +171,8 @@ def tail(task: TaskDoc, now: float) -> Cell:
         since = fmt.age(attempts[-1]["started_at"] or attempts[-1]["placed_at"], now)
         state = fmt.state_cell(attempts[-1]["state"], f"{attempts[-1]['state']} {since}")
     else:
-        state = fmt.state_cell(task["state"])
+        code = attempts[-1]["exit_code"] if attempts and task["state"] == "failed" else None
+        state = fmt.state_cell(task["state"], f"{task['state']} {code}" if code else None)
     tries = Span(f"  {len(attempts)} tries" if len(attempts) > 1 else "", "dim")
     return (*state, tries)
 
