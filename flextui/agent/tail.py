@@ -49,7 +49,7 @@ class _Cursor:
         self.stream = stream
         self.begin = position
         self.position = position
-        self._stop = stop
+        self.stop = stop
         self._fd: Optional[int] = None
         self._first = -1
 
@@ -58,13 +58,13 @@ class _Cursor:
 
         Returns (None, b"") at the end of what is there, or asked for. The position isn't moved.
         """
-        if self._stop is not None:
-            limit = min(limit, self._stop - self.position)
+        if self.stop is not None:
+            limit = min(limit, self.stop - self.position)
             if limit <= 0:
                 return None, b""
         hole, data = self._read(limit)
-        if hole is not None and self._stop is not None:
-            hole = min(hole, self._stop)
+        if hole is not None and self.stop is not None:
+            hole = min(hole, self.stop)
         return hole, data
 
     def _read(self, limit: int) -> Tuple[Optional[int], bytes]:
@@ -164,6 +164,7 @@ class Tail:
         hole, data = cursor.read(max(1, min(CHUNK, self.credit)))
         if hole is None and not data and ended is not None:
             total = int((ended.get("log") or {}).get(cursor.stream, 0))
+            total = total if cursor.stop is None else min(total, cursor.stop)
             hole = total if total > cursor.position else None
         if hole is not None:
             message = {"t": "gap", "sub": self.sub, "stream": cursor.stream}

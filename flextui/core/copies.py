@@ -18,7 +18,9 @@ from pathlib import Path
 from flextui.core.adapters.copyfile import STREAMS, CopyFile
 from flextui.core.adapters.shelf import Shelf
 from flextui.core.engine import Engine
+from flextui.core.forget import KEPT_ATTEMPTS
 from flextui.core.model.docs import LogEvent
+from flextui.core.model.ids import attempt_id
 from flextui.core.model.state import Attempt, NodeStatus
 from flextui.core.ports import LogAsk, NodeSession, TailRequest
 
@@ -48,6 +50,8 @@ class Copies:
         self.trouble = ""
         """Why the last copy couldn't be written; empty when it could."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ready: set[str] = set()
+        """Nodes in reach."""
 
     async def start(self) -> None:
         """Begin to keep copies. Raises OSError."""
@@ -101,14 +105,27 @@ class Copies:
             self._engine.feed.leave(watcher)
 
     def _due(self, jobs: set[str], nodes: set[str]) -> Iterator[Attempt]:
-        """Attempts of what changed that ended and are to be copied."""
+        """Attempts of what changed that ended and are to be copied; all of a node's when it comes
+        into reach."""
         snapshot = self._engine.snapshot
         for job in jobs:
             for key in snapshot.by_job.get(job, ()):
                 task = snapshot.tasks.get(key)
-                last = snapshot.attempts.get(task.active) if task and task.active else None
-                if last is not None and self._is_due(last):
-                    yield last
+                last = task.attempts if task is not None else 0
+                for number in range(max(1, last - KEPT_ATTEMPTS), last + 1):
+                    attempt = snapshot.attempts.get(attempt_id(key, number))
+                    if attempt is not None and self._is_due(attempt):
+                        yield attempt
+        ready = {it for it in nodes if self._is_ready(it)}
+        fresh, self._ready = ready - self._ready, (self._ready - nodes) | ready
+        if fresh:
+            yield from (
+                it for it in snapshot.attempts.values() if it.node in fresh and self._is_due(it)
+            )
+
+    def _is_ready(self, name: str) -> bool:
+        node = self._engine.snapshot.nodes.get(name)
+        return node is not None and node.status is NodeStatus.READY
 
     def _is_due(self, attempt: Attempt) -> bool:
         if attempt.state.live or attempt.why in ("never", "refused"):
@@ -117,8 +134,7 @@ class Copies:
         return not known and self._session(attempt) is not None
 
     def _session(self, attempt: Attempt) -> NodeSession | None:
-        node = self._engine.snapshot.nodes.get(attempt.node)
-        ready = node is not None and node.status is NodeStatus.READY
+        ready = self._is_ready(attempt.node)
         return self._engine.sessions.get(attempt.node) if ready else None
 
     async def _copy_ended(self, attempt: Attempt) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flextui.agent import ere, logs, search, tail
+from flextui.agent import attempt, ere, logs, records, search, tail
 from flextui.agent.logs import Logs
 from flextui.agent.loop import Loop
 from flextui.agent.searches import SLOW, Search, Spots
@@ -171,6 +171,19 @@ def test_spots_come_with_the_lines_around_them_each_line_once(folder: int) -> No
     lines = [line for it in told if it["t"] == "log" for line in it["text"].splitlines()]
     assert lines == [f"line {n}" for n in (*range(8, 15), *range(48, 53))]
     assert told[-1]["t"] == "eof"
+
+
+def test_a_part_of_an_ended_log_tells_no_gap_after_it(folder: int) -> None:
+    begins = fill(folder, [f"line {n}" for n in range(10)])
+    total = logs.sizes(folder)
+    ending = attempt.new_ending("exit", "", total, 1.0, 0)
+    records.write(folder, "exit.json", ending)
+    asked = {"sub": 1, "credit": 1 << 20, "streams": ["out"], "until": {"out": begins[5]}}
+    part = tail.Tail(os.dup(folder), {**asked, "last_lines": 2})
+    told = list(iter(part.next, None))
+    part.close()
+    assert [it["t"] for it in told] == ["log", "eof"]
+    assert told[-1]["told"] == {"out": [begins[3], begins[5]]}
 
 
 def test_parts_of_a_log(folder: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,7 +71,7 @@ class Cutter:
             lines = self.flush(attempt, stream)
             gone = event["to"] - event["at"]
             state = self._state((attempt, stream))
-            state.next = event["to"]
+            state.next = state.pos = event["to"]
             text = f"── gap: {gone:,} bytes of {stream} dropped by rotation ──"
             return [*lines, Line(state.at, attempt, "note", event["at"], text, node)]
         if event["kind"] == "notice":

@@ -145,7 +145,7 @@ def labels(origins: Iterable[Origin]) -> dict[str, str]:
     found = {}
     for it in known:
         parts = [it.name] if len(jobs) > 1 else []
-        if len(tasks) > len(jobs) or (len(known) == 1):
+        if sum(1 for job, _ in tasks if job == it.job) > 1 or len(known) == 1:
             parts.append(f"r{it.task}")
         if it.attempt in retried:
             parts.append(f"#{it.number}")
