@@ -33,6 +33,9 @@ class Typed(Roaming):
         if not isinstance(event, events.Key) or not isinstance(screen, Keyed):
             await super().on_event(event)
             return
+        if event.is_forwarded:  # it was dealt with, and has come back up
+            await super().on_event(event)
+            return
         self.app_focus = True
         self.know_all_places()
         self.collector.typed(time.monotonic())
@@ -44,13 +47,23 @@ class Typed(Roaming):
         asked = screen.focused
         if bound is not None:
             await self._do(screen, bound)
-        elif not screen.begun and not before:
+        elif not screen.begun and not before and not await self._by_widget(asked, event):
             await super().on_event(event)
         for widget in (asked, *asked.ancestors) if asked is not None else ():
             if isinstance(widget, Widget):
                 await _dealt_with(widget)
         if isinstance(self.screen, Keyed) and self.screen.ready.is_set():
             self.screen.key_done()
+
+    async def _by_widget(self, widget: Widget | None, event: events.Key) -> bool:
+        """Do what a widget itself binds to a key, such as an arrow in a text. Textual would look
+        once the key has come back up to the app, after all that was typed meanwhile."""
+        if widget is None or event.is_printable:
+            return False
+        for binding in widget._bindings.key_to_bindings.get(event.key, ()):
+            if await self.run_action(binding.action, widget):
+                return True
+        return False
 
     async def _do(self, screen: Keyed, bound: Bound) -> None:
         if bound.key.acts and self.refuses(bound.key.word):

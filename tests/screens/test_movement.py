@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
+from textual import events
+from textual.widgets import TextArea
 
 from flextui.core.commands import Cordon, Drain, Restart, Scale, SetPriority, Stop, Unstop
 from flextui.screens.columns import Columns
@@ -426,3 +428,17 @@ async def test_what_was_submitted_comes_with_its_text() -> None:
         assert lines[0] == "flextui submit - <<'EOF'"
         assert lines[-1] == "EOF"
         assert "name: hello" in lines
+
+
+async def test_arrows_and_letters_in_a_text_keep_their_order() -> None:
+    async with running() as (app, pilot, _, _):
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.focused, TextArea))
+        area = app.focused
+        assert isinstance(area, TextArea)
+        area.load_text("")
+        keys = ("a", "b", "left", "c", "home", "d", "end", "backspace", "e")
+        for key in keys:  # all at once, as a slow line brings them
+            app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await until(pilot, lambda: "e" in area.text)
+        assert area.text == "dace"
