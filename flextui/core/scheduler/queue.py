@@ -102,13 +102,14 @@ class Block:
 
     @property
     def asks(self) -> tuple[tuple[Least, float], ...]:
-        """What they ask of a node, and for each the fewest seconds that one who asks it lasts."""
+        """What they ask of a node, and how many seconds it lasts at the fewest. Where another asks
+        no more of anything, a request isn't told: if it may do, so may the other."""
         if self._asks is None:
-            asks: dict[Least, float] = {}
-            for kind in self.kinds:
-                least, lasts = kind.need.least, kind.brief
-                asks[least] = min(lasts, asks.get(least, inf))
-            self._asks = tuple(asks.items())
+            found: list[tuple[Least, float]] = []
+            for least, lasts in sorted((it.need.least, it.brief) for it in self.kinds):
+                if not any(within(it, least) and brief <= lasts for it, brief in found):
+                    found.append((least, lasts))
+            self._asks = tuple(found)
         return self._asks
 
     @property
@@ -217,7 +218,7 @@ class Cursor:
         blocks = self.lane.blocks
         while self._block < len(blocks):
             block = blocks[self._block]
-            units = 20.0 if block.new else 3.0
+            units = 20.0 if block.new else 12.0
             if not over(block):
                 items = block.items
                 while self._at < len(items):

@@ -130,7 +130,7 @@ def _tell_front(
             for room in rooms if view is None else again:
                 view = {} if view is None else view
                 view[room.name] = sight(ledger.snapshot, room, kind.need, ask)
-                if pace.due():
+                if pace.due(4):
                     yield
             views[kind] = view = view or {}
             seen = ((room.name, view[room.name]) for room in rooms)
