@@ -78,8 +78,8 @@ class Apply(Prompt[bool]):
     )
     DEFAULT_CSS = """
     Apply > Vertical {
-        width: 90; max-width: 96%; height: auto; max-height: 90%; padding: 1 2; background: $panel;
-        border-left: thick $warning;
+        width: 90; max-width: 96%; height: auto; max-height: 90%; padding: 0 2;
+        background: $background; border: tall $warning;
     }
     Apply:ansi > Vertical { border: solid $warning; }
     Apply .question { text-style: bold; }

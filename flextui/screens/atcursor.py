@@ -62,7 +62,7 @@ class AtCursor:
             return
         path, schema = field_at(self._text.lines, row, column), spec_schema()
         found = schema.field(path) if path else None
-        while found is None and len(path) > 1:
+        while (found is None or not found.help) and len(path) > 1:
             path = path[:-1]
             found = schema.field(path)
         self.hint.show([[Span(found.line if found else "", "dim")]])

@@ -100,6 +100,8 @@ class Editor(Place):
         self._theirs: list[list[Span]] = []
         """What somebody else has changed in the job meanwhile."""
         self._plan: dict[str, Any] = {}
+        self.thinking = True
+        """What stands beside the text isn't of the text as it is now."""
         self._checking: Timer | None = None
         self._keeping: Timer | None = None
         self._text = YamlArea(self._draft.text)
@@ -140,6 +142,7 @@ class Editor(Place):
         text = self._text.text
         if text != self._draft.text:
             self._keep(text)
+        self.thinking = True
         if self._checking is not None:
             self._checking.stop()
         self._checking = self.set_timer(CHECK_S, self._check)
@@ -177,6 +180,7 @@ class Editor(Place):
             self._side_shows([[Span("too long for a plan while you type", "dim")]])
         else:
             await self._ask_plan(text)
+        self.thinking = text != self._text.text
 
     async def _read(self, text: str) -> list[Mistake]:
         """What is wrong with the text in itself."""

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 from textual import work
+from textual.worker import Worker
 
 from flextui.core.client import Client, CoreInfo
 from flextui.core.commands import CommandError, ListEvents, LogRequest, Revisions, Show, Why
@@ -53,6 +54,8 @@ class Roaming(Outside):
         self.reach = Reach(self)  # type: ignore[arg-type]
         self.trail = Trail()
         self.memory: dict[Location, dict[str, str]] = {}
+        self.coming: Worker[None] | None = None
+        """Opens the place that was asked for last, where the core is asked for it first."""
         self._typed: list[str] = []
         self._layouts: dict[str, Layout] = dict(look.layouts)
 
@@ -187,12 +190,15 @@ class Roaming(Outside):
         if self.path[-1][0] != "editor":
             self.open("editor", "")
 
-    @work(exclusive=True, group="edit")
-    async def edit_job(self, job_id: str) -> None:
+    def edit_job(self, job_id: str) -> None:
         """Open the spec of a job: to change it, or once it has ended to submit it again."""
         if self.client is None:
             self.tell("no core is in reach", bad=True)
             return
+        self.coming = self._edit_job(job_id)
+
+    @work(exclusive=True, group="edit")
+    async def _edit_job(self, job_id: str) -> None:
         try:
             doc = await self.client.call(Show(job_id))
         except (CommandError, ConnectionError) as error:

@@ -15,6 +15,7 @@ import time
 from textual import events
 from textual.actions import parse
 from textual.widget import Widget
+from textual.worker import WorkerError
 
 from flextui.screens.keyed import Keyed
 from flextui.screens.keys import Bound, pressed
@@ -71,6 +72,10 @@ class Typed(Roaming):
         action = parse(bound.key.run())
         if action[0] != "focused" or screen.focused is not None:
             await self.run_action(action, screen)
+        if (coming := self.coming) is not None:  # what is typed next is for the place that it opens
+            self.coming = None
+            with contextlib.suppress(WorkerError):
+                await _within(coming.wait())
 
 
 async def _dealt_with(widget: Widget) -> None:

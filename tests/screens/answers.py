@@ -96,6 +96,16 @@ SHOWN: dict[str, Any] = {
 }  # fmt: skip
 
 
+EDIT: dict[str, Any] = {
+    "name": "train", "action": "revise", "revision": 1, "to": 2, "warnings": [],
+    "diff": [{"field": "env.LR", "old": "0.1", "new": "0.05", "effect": "restart"}],
+    "quotas": [{"whose": "vision", "gpus": 12.0, "of": 16.0}],
+    "tasks": [{"index": 0, "node": "gpu1", "gpus": [0, 1, 2, 3, 4, 5], "restarts": ["env.LR"],
+               "from": "gpu1"}],
+}  # fmt: skip
+"""The plan of an edit of `SHOWN`."""
+
+
 def revisions(job: str) -> dict[str, Any]:
     specs: list[dict[str, Any]] = [
         {"name": "chat-api", "type": "service", "run": "serve --port 80\nwait", "count": 3,

@@ -15,6 +15,7 @@ from flextui.core.commands import (
     ListQueue,
     LogRequest,
     Plan,
+    Revise,
     Revisions,
     Show,
     Submit,
@@ -200,6 +201,10 @@ class FakeClient:
                 return WHY
             case Submit():
                 return {"jobs": [{"id": "j4", "name": "hello"}]}
+            case Plan(_, str()):
+                return {"jobs": [answers.EDIT]}
+            case Revise():
+                return {"job": {"id": "j1", "name": "train"}, "diff": [], "restarts": [0]}
             case Plan():
                 where = {"index": 0, "node": "gpu2", "gpus": []}
                 return {"jobs": [{"name": "hello", "action": "new", "tasks": [where]}]}

@@ -31,6 +31,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 LEGIBLE = 3.0
 """The least contrast between a letter and what is behind it (WCAG's for large text and signs)."""
 
+EDIT = ("2", "/", *"train", "enter", "e", *["down"] * 8)
 PLACES: dict[str, tuple[str, ...]] = {
     "fleet": ("g",),
     "node": ("j", "enter"),
@@ -57,6 +58,9 @@ PLACES: dict[str, tuple[str, ...]] = {
     "events": ("3",),
     "commands": ("2", "s", "y", "5"),
     "editor": ("n",),
+    "editor-offered": ("n", *["down"] * 7, *"where:", "enter", *"node: [gpu1, "),
+    "editor-edit": (*EDIT, "end", "backspace", "backspace", *"05'"),
+    "editor-apply": (*EDIT, "end", "backspace", "backspace", *"05'", "ctrl+s"),
     "help": ("?",),
     "goto": (":", *"chat"),
     "columns": ("2", "f"),
@@ -123,9 +127,14 @@ async def settled(app: FlextuiApp, pilot: Pilot[None]) -> None:
     """Until the screen has stopped changing."""
     before = ""
     async with asyncio.timeout(20):
-        while (now := text(app)) != before:
+        while (now := text(app)) != before or thinking(app):
             before = now
             await pilot.pause(0.05)
+
+
+def thinking(app: FlextuiApp) -> bool:
+    """Whether an editor still looks at what was typed."""
+    return any(getattr(it, "thinking", False) for it in app.screen_stack)
 
 
 async def drawn(place: str, size: tuple[int, int], theme: str) -> FlextuiApp:

@@ -167,7 +167,7 @@ def test_values_come_from_the_fleet_the_free_ones_first() -> None:
     found = [(it.word, it.note) for it in suggest(at_model, spec_schema(), view())]
     assert found[0] == ("a100", "5 of 12 free, 80G")
     assert ("h100", "0 of 8 free, 80G") in found
-    assert offered("where:\n  node: [gpu1, │") == ["gpu1", "gpu2", "gpu3", "gpu4", "gpu5"]
+    assert offered("where:\n  node: [gpu1, │") == ["gpu2", "gpu3", "gpu4", "gpu5"]
     assert offered("project: │") == ["vision"]
     assert offered("volumes: [│") == ["data"]
     assert offered("type: │") == ["batch", "service", "system"]

@@ -38,7 +38,7 @@ class Context:
     """The column of fields beside it; what a new line below would have."""
     flow: bool = False
     siblings: frozenset[str] = frozenset()
-    """Names that the mapping has already."""
+    """Names that the mapping has already, or the items of the list before the cursor."""
 
 
 def context(lines: Sequence[str], row: int, column: int) -> Context | None:
@@ -214,6 +214,8 @@ def _open(text: str) -> list[_Frame]:
         elif not frames:
             continue
         elif token == ",":
+            if frames[-1].bracket == "[":
+                frames[-1].names = (*frames[-1].names, _bare(last))
             frames[-1].key, frames[-1].valued = None, False
         elif token == ":":
             frames[-1].key, frames[-1].valued = _bare(last), True
@@ -227,6 +229,6 @@ def _in_flow(outer: tuple[str, ...], frames: list[_Frame], before: str, indent: 
     top = frames[-1]
     typed = _word(before)
     naming = top.bracket == "{" and not top.valued
-    names = frozenset(top.names) if naming else frozenset()
+    names = frozenset(top.names) if naming or top.bracket == "[" else frozenset()
     start = len(before) - len(typed)
     return Context((*outer, *inner), naming, typed, start, indent, flow=True, siblings=names)

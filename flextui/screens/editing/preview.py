@@ -78,7 +78,8 @@ def _on_node(name: str, tasks: Sequence[Mapping[str, Any]], node: NodeDoc | None
     line.append(Span(f"  {count} {'/'.join(models) or 'GPU'}"))
     numbers = ",".join(str(it) for it in sorted(it for it in gpus if it is not None)[:8])
     line.append(Span(f"  GPU {numbers}", "dim"))
-    reason = fit(len(gpus), node) if not share else ""
+    anew = any(task.get("restarts") for task in tasks)  # its own devices count as taken yet
+    reason = fit(len(gpus), node) if not share and not anew else ""
     return [line, [Span(f"   {reason}", "dim")]] if reason else [line]
 
 

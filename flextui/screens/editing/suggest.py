@@ -77,7 +77,7 @@ def model_word(model: str) -> str:
 def suggest(at: Context, schema: Schema, fleet: Known) -> list[Choice]:
     """What may be written there, by the letters that are typed."""
     found = _names(at, schema, fleet) if at.naming else _values(at, schema, fleet)
-    by_word = {it.word: it for it in found}
+    by_word = {it.word: it for it in found if it.word not in at.siblings}
     if not at.typed:
         return list(by_word.values())[:MOST]
     starts = [it for word, it in by_word.items() if word.startswith(at.typed)]
@@ -93,13 +93,12 @@ def _names(at: Context, schema: Schema, fleet: Known) -> list[Choice]:
     found = []
     for name in here.fields:
         inner = schema.field((*at.path, name))
-        if name in at.siblings or inner is None:
+        if inner is None:
             continue
         found.append(Choice(name, inner.help.split(". ")[0].rstrip("."), _tail(inner, at)))
     if here.open and _takes_labels(at.path):
         for name, values in fleet.labels.items():
-            if name not in at.siblings:
-                found.append(Choice(name, f"label: {', '.join(values[:4])}", ": "))
+            found.append(Choice(name, f"label: {', '.join(values[:4])}", ": "))
     return found
 
 

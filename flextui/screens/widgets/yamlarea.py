@@ -67,9 +67,10 @@ class YamlArea(TextArea):
         self, *names: str, partial: bool = False, default: Style | None = None
     ) -> Style:
         """The line of the cursor and what is selected keep the text's colours."""
+        style = super().get_component_rich_style(*names, partial=partial, default=default)
         if names and names[0] in ("text-area--cursor-line", "text-area--selection"):
-            partial = True
-        return super().get_component_rich_style(*names, partial=partial, default=default)
+            return Style(bgcolor=style.bgcolor, reverse=style.reverse)
+        return style
 
     # ── mistakes ──
 
