@@ -192,13 +192,13 @@ class Roaming(Outside):
 
     def edit_job(self, job_id: str) -> None:
         """Open the spec of a job: to change it, or once it has ended to submit it again."""
-        if self.client is None:
-            self.tell("no core is in reach", bad=True)
-            return
         self.coming = self._edit_job(job_id)
 
     @work(exclusive=True, group="edit")
     async def _edit_job(self, job_id: str) -> None:
+        if self.client is None:
+            self.tell("no core is in reach", bad=True)
+            return
         try:
             doc = await self.client.call(Show(job_id))
         except (CommandError, ConnectionError) as error:
