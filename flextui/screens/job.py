@@ -52,6 +52,7 @@ class Job(Sectioned):
         Key("revisions", "d", "what was changed: its specs, each compared with the one before",
             short="diff", command="revisions JOB"),
         Key("history", "h", "its events", command="events --job JOB"),
+        Key("open-node", "N", "to the node of the attempt", command="nodes NODE"),
         Key("zoom", "z", "the timeline: all of it, or the last day, hours, minutes"),
         Key("stop", "s", "stop", short="stop", command="stop JOB", acts=True),
         Key("restart", "r", "restart", short="restart", command="restart JOB", acts=True),
@@ -231,6 +232,14 @@ class Job(Sectioned):
 
     def action_history(self) -> None:
         self.app.open_events(job=self.job_id)
+
+    def action_open_node(self) -> None:
+        it = self._table.doc(self._grid.cursor_key or "")
+        node = it.attempt["node"] if it and it.attempt else it.task["node"] if it else None
+        if node in self.app.view.nodes:
+            self.app.open_node(node or "")
+        else:
+            self.app.tell("it is on no node")
 
     def action_zoom(self) -> None:
         """The next span of the timeline."""

@@ -181,6 +181,12 @@ class Placement(Place):
         self._wants.set_class(not text, "empty")
         if text != self._wants.content:
             self._wants.update(text)
+            self.call_after_refresh(self._keep_cursor)
+
+    def _keep_cursor(self) -> None:
+        """The list has more or less room now: its cursor stays in view."""
+        if (key := self._grid.cursor_key) is not None:
+            self._grid.select(key)
 
     def _tell_about(self) -> None:
         under = self._picture.under

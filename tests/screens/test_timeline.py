@@ -150,6 +150,14 @@ async def test_the_parts_of_a_job_have_a_key_each_and_the_mouse() -> None:
         await until(pilot, lambda: app.screen.section == "timeline")  # type: ignore[attr-defined]
 
 
+async def test_the_node_of_an_attempt_is_a_key_away() -> None:
+    async with running() as (app, pilot, _, _):
+        app.open_job("j1")
+        await until(pilot, lambda: "gpu1" in shown(app))
+        await pilot.press("N")
+        await until(pilot, lambda: app.path[-1] == ("node", "gpu1"))
+
+
 async def test_a_job_that_left_memory_is_asked_of_the_store() -> None:
     async with running() as (app, pilot, _, _):
         app.open_job("j77")
