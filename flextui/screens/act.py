@@ -21,7 +21,7 @@ from flextui.core.commands import (
 from flextui.core.model.docs import JobDoc, NodeDoc
 from flextui.screens.commandline import Line
 from flextui.screens.door import Deed, Door
-from flextui.screens.effects import END, full, of_drain, of_jobs, of_loss
+from flextui.screens.effects import END, full, live, of_drain, of_jobs, of_loss
 from flextui.screens.number import Number
 
 MANY = 10
@@ -43,13 +43,15 @@ class Actions(Door):
         deed = Deed(f"stop {_which(jobs)}", [Stop(keys, after_s=wait)])
         if wait:
             deed = Deed(deed.word, deed.commands, [Unstop(keys)], [Stop(keys)])
-        self._ask_jobs("Stop", jobs, END, deed)
+        runs = any(map(live, jobs))
+        self._ask_jobs("Stop", jobs, END if runs else "It only leaves the queue.", deed)
 
     def restart(self, ids: Sequence[str]) -> None:
         """Ask, then restart the tasks of jobs."""
         if jobs := self._jobs(ids):
             deed = Deed(f"restart {_which(jobs)}", [Restart(_ids(jobs))])
-            self._ask_jobs("Restart", jobs, f"{END} Then they start anew.", deed)
+            effect = f"{END} Then they start anew." if any(map(live, jobs)) else "It starts anew."
+            self._ask_jobs("Restart", jobs, effect, deed)
 
     def hold(self, ids: Sequence[str]) -> None:
         """Hold jobs back; when all of them are held, release them. What runs goes on, so no

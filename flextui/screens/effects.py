@@ -47,8 +47,8 @@ def of_jobs(jobs: Sequence[JobDoc], effect: str, me: str, view: View) -> str:
             lines.append(f"and {len(jobs) - LISTED} more")
     others = sorted({job["owner"] for job in jobs} - {me})
     if others:
-        what = "it is" if len(jobs) == 1 else "some are"
-        lines.insert(0, f"Not yours: {what} {named(others)}'s.")
+        told = f"It is {others[0]}'s, not yours." if len(jobs) == 1 else ""
+        lines.insert(0, told or f"Others' jobs are among them: {named(others)}.")
     nodes = {it["node"] for job in jobs for it in live(job)}
     lines += room_for(view, nodes, {job["id"] for job in jobs})
     return "\n".join(lines)

@@ -349,7 +349,8 @@ async def test_read_only_acts_on_nothing_and_says_so(how: str) -> None:
                 ":", *"scale chat-api 3", "enter", "n", "ctrl+s")  # fmt: skip
         await pilot.press(*keys)
         assert isinstance(app.screen, Editor)
-        assert not [c for c in client.asked if type(c).__name__ not in ("Plan", "Show", "Why")]
+        looks = ("Plan", "Show", "Why", "WhoAmI")
+        assert not [c for c in client.asked if type(c).__name__ not in looks]
         assert "Ctrl-r allows it" in list(app._notifications)[-1].message
         await pilot.press("escape", "ctrl+r", "2", "s")
         assert isinstance(app.screen, Confirm)
