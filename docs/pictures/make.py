@@ -12,7 +12,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -23,6 +23,7 @@ from flextui.app import FlextuiApp
 from flextui.cli.terminal import TerminalLink
 from flextui.cli.verb import Options
 from flextui.core.commands import Cordon, Source, Submit
+from flextui.screens.editor import Editor
 from flextui.screens.look import Look
 from tests.bench.gpus import FakeGpus
 from tests.bench.nodes import SshFleet
@@ -118,10 +119,39 @@ async def take(
         await picture("logs")
         await pilot.press("1", "j", "j", "c", "c", "2", "s", "n", "5")
         await picture("commands")
-        await pilot.press("n")
-        await pilot.pause(1.0)
-        await picture("editor")
+        await editor(app, pilot, picture)
         await link.close(hand_over=False)
+
+
+async def editor(
+    app: FlextuiApp, pilot: Pilot[None], picture: Callable[[str], Awaitable[None]]
+) -> None:
+    """The editor: a template, words that are offered, an edit of what runs."""
+
+    async def ready() -> Editor:
+        await until(pilot, lambda: isinstance(app.screen, Editor) and not app.screen.thinking)
+        assert isinstance(app.screen, Editor)
+        return app.screen
+
+    await pilot.press("n", "ctrl+t", "enter")
+    text = (await ready()).home_focus()
+    await picture("editor-waits")
+    fits = text.text.replace("cpus: 8", "cpus: 1").replace("memory: 32GiB", "memory: 8GiB")
+    text.replace_all(fits)
+    await pilot.pause(0.3)
+    await pilot.press(*["down"] * 8)
+    await ready()
+    await picture("editor")
+    await pilot.press("home", *["up"] * 8, *["down"] * 7, "end", "enter", *"gpu_model: ")
+    await ready()
+    await picture("editor-offered")
+    await pilot.press("escape", "f5", "escape")
+    app.edit_job(next(j["id"] for j in app.view.jobs.values() if j["name"] == "chat-api"))
+    text = (await ready()).home_focus()
+    text.replace_all(text.text.replace("cpus: 0.1", "cpus: 0.2").replace("count: 3", "count: 4"))
+    await pilot.pause(0.3)
+    await ready()
+    await picture("editor-edit")
 
 
 def main() -> None:

@@ -67,8 +67,8 @@ def spec_text(spec: Mapping[str, Any], now: Mapping[str, Any] | None = None) -> 
 
 
 def written(data: Mapping[str, Any]) -> str:
-    """Plain data as YAML, in its order."""
-    return yaml.dump(data, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=100)
+    """Plain data as YAML, in its order. A text stays on its line, however long."""
+    return yaml.dump(data, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=1 << 20)
 
 
 def _differing(spec: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:

@@ -44,7 +44,10 @@ def job_lines(job: Mapping[str, Any], nodes: Mapping[str, NodeDoc], now: float) 
         over = quota["gpus"] > quota["of"]
         text = f"quota {quota['whose']} {quota['gpus']:g}/{quota['of']:g} GPUs after"
         lines.append([Span(text, "bad" if over else "dim")])
-    return lines + [[Span(f"! {warning}", "warn")] for warning in job.get("warnings") or ()]
+    for warning in job.get("warnings") or ():
+        refused = warning.startswith("submitting it would be refused")
+        lines.append([Span(f"! {warning}", "bad" if refused else "warn")])
+    return lines
 
 
 def _places(
@@ -103,7 +106,7 @@ def _waits(tasks: Sequence[Mapping[str, Any]], of: int, now: float) -> list[Line
     lines: list[Line] = [[Span(what, "warn"), Span(f"  {task.get('reason') or ''}")]]
     if start := expected_text(why.get("expected"), now):
         lines.append([Span(" start ", "dim"), Span(start)])
-    if place := place_text(why):
+    if place := place_text({**why, "factors": ()}):
         lines.append([Span(" place ", "dim"), Span(place)])
     lines += [
         [Span(" would start ", "dim"), Span(hint, "accent")] for hint in why.get("would_help") or ()
