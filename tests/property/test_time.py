@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flextui.core.model.inventory import Reservation
-from flextui.core.model.state import Attempt, AttemptState, Job, JobState
+from flextui.core.model.state import Account, Attempt, AttemptState, Job, JobState
 from flextui.core.scheduler.accounts import held_milli
 from flextui.core.scheduler.decision import Decision
 from flextui.core.scheduler.memo import Memo
@@ -209,6 +209,45 @@ def test_every_history_comes_to_its_end(
     world.advance(FIRST + 1_000_000)
     assert not world.jobs, {it.name: it.reason for it in world.jobs.values()}
     assert all(number <= len(jobs) ** 2 for number in world.preempted.values())
+
+
+@given(
+    queue=st.sampled_from(("priority", "fair-share", "shortest")),
+    backfill=st.sampled_from(("off", "easy", "conservative")),
+    jobs=st.lists(
+        st.fixed_dictionaries(
+            {
+                "owner": st.sampled_from(("alice", "bob")),
+                "priority": st.sampled_from((10, 50, 90)),
+                "preempt": st.sampled_from(("never", "restart", "resume", "resume")),
+                "nodes": st.sampled_from((1, 1, 1, 2)),
+            }
+        ),
+        min_size=2,
+        max_size=6,
+    ),
+    boxes=st.sampled_from((1, 1, 2)),
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=UNHURRIED)
+def test_who_made_room_isnt_asked_again_and_again(
+    queue: str,
+    backfill: str,
+    jobs: list[dict[str, Any]],
+    boxes: int,
+) -> None:
+    """Jobs that never end share a GPU or two for a day, those of one who has had more than his part
+    and those of one who hasn't. Each may have to make room for each other one; under `shortest`
+    also again once somebody has had a step more, which are twice as long each."""
+    policy = {"queue": queue, "backfill": backfill, "preemption": True}
+    world = History(*fleet(boxes, gpus=1), policy={**policy, "weights": {"priority": 100}})
+    world.accounts["", "alice"] = Account("", "alice", used=1e7, at=FIRST)
+    for index, fields in enumerate(jobs):
+        world.advance(FIRST + 10 * index)
+        if fields["nodes"] <= boxes:
+            world.add(f"j{index}", inf, **fields, resources={"gpus": 1})
+    world.advance(FIRST + 86_400)
+    each = len(jobs) * (10 if queue == "shortest" else 1)
+    assert all(number <= each for number in world.preempted.values()), world.preempted
 
 
 @given(

@@ -150,6 +150,8 @@ class Keeper:
         """`timelines`: by node, those that are known and still true. `futures`: those known."""
         self.holds: dict[str, tuple[Hold, ...]] = {}
         """By node."""
+        self.changes = 0
+        """How often what is kept has changed."""
         self._snapshot = ledger.snapshot
         self._stopping = ledger.stopping
         self._wall = ledger.now.wall
@@ -173,7 +175,9 @@ class Keeper:
     @property
     def done(self) -> bool:
         """Whether no more places are kept in this pass."""
-        return self._left <= 0 or self._tries <= 0 or self._looks <= 0
+        if self._left <= 0 or self._tries <= 0 or self._looks <= 0:
+            return True
+        return self._mode != "conservative" and len(self.holds) >= len(self._fleet.rooms)
 
     # ── what happens meanwhile ─────────────────────────────────────────────────────────────────
 
@@ -273,6 +277,7 @@ class Keeper:
     def _set(self, room: Room, holds: tuple[Hold, ...]) -> None:
         others = len(room.gates) - len(self.holds.get(room.name, ()))
         self.holds[room.name] = holds
+        self.changes += 1
         room.gates = (*room.gates[:others], *holds)
 
     def _nearest(self, kind: Kind, future: Future) -> list[tuple[Room, Slot]]:

@@ -85,9 +85,14 @@ def _share(edges: Edges, amount: float) -> tuple[int, float]:
 
 
 def blend(general: Chances, counts: Counts, lean: float) -> Chances:
-    """Chances of a kind, leaning on the more general ones as if on so many runs."""
+    """Chances of a kind, leaning on the more general ones as if on so many runs.
+
+    A run that was cut off and went on counts for a level bit by bit, its first bits for less than
+    its end: what ended may count for more than what reached.
+    """
     found = zip(general, counts.reached, counts.ended, strict=True)
-    return tuple([(ends + lean * chance) / (reached + lean) for chance, reached, ends in found])
+    chances = [(ends + lean * chance) / (reached + lean) for chance, reached, ends in found]
+    return tuple([min(1.0, chance) for chance in chances])
 
 
 def index(chances: Chances, edges: Edges, so_far: float) -> float:

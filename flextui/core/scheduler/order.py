@@ -26,10 +26,11 @@ from flextui.core.scheduler.policies import (
     Right,
     Shortest,
     account_of,
+    willing,
 )
 from flextui.core.scheduler.runtimes import Outlook, kinds_of
 
-__all__ = ["Factor", "Key", "Ranking", "Right", "account_of"]
+__all__ = ["Factor", "Key", "Ranking", "Right", "account_of", "willing"]
 
 _GOING = frozenset({AttemptState.STARTING, AttemptState.RUNNING, AttemptState.PLACED})
 
@@ -154,12 +155,6 @@ class Ranking:
     def _moved(self) -> None:
         if isinstance(self._policy, Multifactor):
             self._policy.moved()
-
-    def worth(self, job: Job, task: Task, attempt: Attempt) -> float:
-        """Of several that may be preempted, those with the least go first."""
-        if isinstance(self._policy, Shortest):
-            return self._policy.longest_first(job, task, attempt)
-        return 0.0
 
     @property
     def wake(self) -> float | None:

@@ -200,7 +200,7 @@ class Placing:
             return placed
         left: list[tuple[Room, Slot]] = []
         if self._preempting is not None:
-            left = yield from self._preempting.make_room(it, self.ask_of(it))
+            left = yield from self._preempting.make_room(it, self._ask(it))
         yield from self._keep(it, left)
         return False
 
@@ -395,10 +395,13 @@ class Placing:
 
     def _keep(self, it: Waiting, left: list[tuple[Room, Slot]]) -> Iterator[None]:
         """`left`: where others give way to it."""
+        before = self.keeper.changes
         if left:
             self.keeper.keep_at(it, left)
         else:
             yield from self.keeper.keep(it, self._pace)
+        if self.keeper.changes == before:
+            return
         self._lent = None
         if self._memo.untried is None:
             return

@@ -7,7 +7,7 @@ task began to wait, then by when its job was submitted.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from math import inf, log
 from typing import NamedTuple, Protocol
 
@@ -51,6 +51,23 @@ class Right(NamedTuple):
     limited: bool = False
     size: float = 0.0
     """GPUs."""
+
+
+def willing(rights: Iterable[Right]) -> Right | None:
+    """One that gives its place up wherever one of these does."""
+    each = list(rights)
+    if not each:
+        return None
+    return Right(
+        min(it.priority for it in each),
+        all(it.turn for it in each),
+        any(it.resumes for it in each),
+        any(it.measured for it in each),
+        max(it.level for it in each),
+        max(it.left for it in each),
+        any(it.limited for it in each),
+        min(it.size for it in each),
+    )
 
 
 class Policy(Protocol):
@@ -312,7 +329,7 @@ class Shortest:
         if job.type != "batch":
             return Right(job.priority, turn)
         kinds, resumes = kinds_of(job), job.spec.preempt == "resume"
-        level, left = self._class(job, served), self._left(job, served)
+        level, left = self._measured(job, served)
         limited = kinds.limit is not None
         return Right(job.priority, turn, resumes, True, level, left, limited, kinds.size)
 
@@ -336,19 +353,21 @@ class Shortest:
         served = served_by(task, attempt, self._now)
         return self._now + max(1.0, next_step(served) - served)
 
-    def longest_first(self, job: Job, task: Task, attempt: Attempt) -> float:
-        return -self._left(job, served_by(task, attempt, self._now))
-
-    def _class(self, job: Job, served: float) -> int:
-        """What is left, in classes: as a sum of what a group has in common."""
+    def _measured(self, job: Job, served: float) -> tuple[int, float]:
+        """What is left, in classes and in GPU-seconds: as a sum of what a group has in common."""
         kinds, runtimes = kinds_of(job), self._snapshot.runtimes
         if kinds.limit is None:
-            return _class(self._outlook.left(runtimes, job, served))
+            left = self._outlook.left(runtimes, job, served)
+            return _class(left), left
         part = self._outlook.part_left(runtimes, kinds, part_of(kinds, served))
-        return _class(kinds.limit * kinds.size) + _class(part)
+        whole = kinds.limit * kinds.size
+        return _class(whole) + _class(part), whole * part
+
+    def _class(self, job: Job, served: float) -> int:
+        return self._measured(job, served)[0]
 
     def _left(self, job: Job, served: float) -> float:
-        return self._outlook.left(self._snapshot.runtimes, job, served)
+        return self._measured(job, served)[1]
 
 
 _STEP = log(1.05)

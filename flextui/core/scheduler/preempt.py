@@ -11,8 +11,8 @@ What was let in on learned run times (`hold`) makes room for anybody before it i
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import NamedTuple
 
@@ -27,7 +27,7 @@ from flextui.core.scheduler.hold import Keeper
 from flextui.core.scheduler.kind import WHOLE, Waiting
 from flextui.core.scheduler.ledger import Ledger
 from flextui.core.scheduler.need import MILLI, Need
-from flextui.core.scheduler.order import Key, Ranking, Right, account_of
+from flextui.core.scheduler.order import Key, Ranking, Right, account_of, willing
 from flextui.core.scheduler.pace import Pace
 from flextui.core.scheduler.queue import Queue
 from flextui.core.scheduler.timeline import Slot
@@ -50,8 +50,11 @@ class Victim:
     """Of each, to its place."""
     loss: float
     """GPU-seconds of work that would have to be done again."""
-    standing: float
-    """How well it stands in the order, where that tells those apart that lose nothing."""
+    standing: float = field(init=False)
+    """How well it stands in the order: what has the most left goes first."""
+
+    def __post_init__(self) -> None:
+        self.standing = -self.rights[0].left
 
     @property
     def attempts(self) -> list[Attempt]:
@@ -76,11 +79,27 @@ class Claim(NamedTuple):
 class Present:
     """Who has something of a node."""
 
-    stays: list[Attempt]
-    victims: list[Victim]
+    stays: list[Attempt] = field(default_factory=list)
+    victims: list[Victim] = field(default_factory=list)
     """Who may be made to go, by some request."""
-    leaving: list[Attempt]
+    leaving: list[Attempt] = field(default_factory=list)
     """On their way out already."""
+    gpus: int = 0
+    """The most that could be free."""
+    willing: Right | None = None
+    """As willing to go as any of them in each respect; None: nobody could."""
+    last: Key = ()
+    """The last of the order among those that have borrowed their place; empty: none has."""
+
+    def may_help(self, claim: Claim, yields: Callable[[Right, Right], bool]) -> bool:
+        """Whether it is worth looking at who could go for this request: a quick look."""
+        if claim.it.need.gpus > self.gpus:
+            return False
+        if self.leaving or claim.it.kind.nodes > 1 or claim.right.turn:
+            return True
+        if self.willing is not None and yields(self.willing, claim.right):
+            return True
+        return claim.key < self.last
 
 
 @dataclass(slots=True)
@@ -169,7 +188,7 @@ class Preempting:
         known = self._present.get(room.name)
         if known is not None:
             return known
-        present = self._present[room.name] = Present([], [], [])
+        present = self._present[room.name] = Present()
         for key in sorted(self._snapshot.by_node.get(room.name, ())):
             self._looks -= 1
             self._pace.due(1)
@@ -181,6 +200,11 @@ class Preempting:
             else:
                 present.stays.append(attempt)
         present.victims.sort(key=_worth)
+        freed = _gpus(room, [*_attempts(present.victims), *present.leaving])
+        present.gpus = sum(it.state == FREE or it.uuid in freed for it in room.devices)
+        present.willing = willing(right for one in present.victims for right in one.rights)
+        borrowed = [one for one in present.victims if any(it.borrowed for it in one.attempts)]
+        present.last = max((max(self._stopped(one)) for one in borrowed), default=())
         return present
 
     def _victim(self, attempt: Attempt) -> Victim | None:
@@ -199,7 +223,7 @@ class Preempting:
             return None
         rights = tuple([ranking.right(job, it, at) for it, at in ranks])
         loss = sum(self._loss(job, at) for _, at in ranks)
-        return Victim(job, tuple(ranks), rights, loss, ranking.worth(job, task, attempt))
+        return Victim(job, tuple(ranks), rights, loss)
 
     def _may_take(self, claim: Claim, victim: Victim) -> bool:
         """Whether the request goes before the victim, also once that waits; and it is by right,
@@ -249,6 +273,8 @@ class Preempting:
     def _way(self, claim: Claim, room: Room) -> Way | None:
         """How the request could start there at the least cost; None: it couldn't."""
         present, need, ask = self._here(room), claim.it.need, claim.ask
+        if not present.may_help(claim, self._ranking.yields):
+            return None
         victims = [one for one in present.victims if self._may_take(claim, one)]
         if not victims and not present.leaving and claim.it.kind.nodes == 1:
             return None
@@ -322,6 +348,10 @@ class Preempting:
             self._present.pop(attempt.node, None)
 
 
+def _gpus(room: Room, attempts: Iterable[Attempt]) -> set[str]:
+    return {uuid for it in attempts if it.node == room.name for uuid in it.gpus}
+
+
 def _enough(room: Room, need: Need, gone: list[Attempt]) -> bool:
     """Whether as much is free once these have gone: a look before the thorough one."""
     here = [it for it in gone if it.node == room.name]
@@ -329,7 +359,7 @@ def _enough(room: Room, need: Need, gone: list[Attempt]) -> bool:
         return False
     if need.memory > room.free_memory + sum(it.memory_bytes for it in here):
         return False
-    freed = {uuid for it in here for uuid in it.gpus}
+    freed = _gpus(room, here)
     return need.gpus <= sum(it.state == FREE or it.uuid in freed for it in room.devices)
 
 
