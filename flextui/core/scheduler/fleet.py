@@ -51,32 +51,30 @@ class Kept:
         self._made: list[Room] = []
         """Made ahead of the next `refresh`."""
         self._seen: Snapshot | None = None
-        """The state that `make_ahead` has looked at in full."""
+        """The state that `make_ahead` has looked at."""
+        self._left: list[str] = []
+        """What of it is left to `refresh`."""
 
     def make_ahead(self, snapshot: Snapshot, nodes: Collection[str] | None) -> Iterator[None]:
         """What `refresh` would do at once with these nodes, in small steps."""
         if self.inventory is not None and self.inventory is not snapshot.inventory:
             return
         self.inventory = snapshot.inventory
-        known = [*(snapshot.nodes if nodes is None else nodes), *self.dirty]
-        if len(self.rooms) < len(snapshot.nodes):
-            for order, name in enumerate(snapshot.nodes):
-                if name not in self.rooms and (room := self._see(snapshot, name, again=False)):
-                    room.order = order
-                    self._ahead(room)
-                    if len(self._made) % _STEP == 0:
-                        yield
-        for at, name in enumerate(dict.fromkeys(known)):
+        first, left = not self.rooms, []
+        names = (*snapshot.nodes, *self.rooms) if first or nodes is None else nodes
+        for order, name in enumerate(dict.fromkeys((*names, *self.dirty))):
+            if not first and name in snapshot.nodes and name not in self.rooms:
+                left.append(name)  # it changes the others' numbers
+                continue
             room = self._see(snapshot, name, again=False)
             if room is not None:
-                self._ahead(room)
-            if room is not None or at % (8 * _STEP) == 0:
+                if first:
+                    room.order = order
+                self.index.put(room, fresh=True)
+                self._made.append(room)
+            if order % _STEP == 0:
                 yield
-        self._seen = snapshot
-
-    def _ahead(self, room: Room) -> None:
-        self.index.put(room, fresh=True)
-        self._made.append(room)
+        self._seen, self._left = snapshot, left
 
     def refresh(self, snapshot: Snapshot, nodes: Iterable[str] | None) -> list[Room]:
         """Look at these nodes, and at rooms taken from; None: at all. Returns rooms made anew."""
@@ -85,7 +83,7 @@ class Kept:
         everything = again or nodes is None
         names = [*snapshot.nodes, *self.rooms] if everything else [*(nodes or ()), *self.dirty]
         if self._seen is snapshot:
-            names = [name for name in self.rooms if name not in snapshot.nodes]
+            names = self._left
         self._seen = None
         self.dirty.clear()
         fresh = []
