@@ -9,7 +9,7 @@ import os
 
 from . import attempt, fastjson, logs
 from .light import signal
-from .tail import Tail, last_lines, lines_end
+from .tail import Tail, at_time, last_lines, lines_end
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ class Search:
 
 
 class Spots:
-    """Lines at given positions of one stream, each with the lines around it."""
+    """Lines at given positions of one stream, each with the lines around it; of given times only
+    those around."""
 
     def __init__(self, folder: int, request: Message) -> None:
         """Takes over the descriptor `folder`."""
@@ -113,7 +114,10 @@ class Spots:
         self._folder = folder
         self._stream = request["stream"]
         self._around = int(request.get("context") or 0)
-        self._spots = sorted(map(int, request["spots"]))
+        self._spots = [(int(spot), 1) for spot in request.get("spots") or ()]
+        for moment in request.get("times") or ():
+            self._spots.append((at_time(folder, self._stream, float(moment)), 0))
+        self._spots.sort()
         self._tail: Optional[Tail] = None
         self._told = 0
         self.extent: Message = {}
@@ -146,10 +150,10 @@ class Spots:
 
     def _run(self) -> Tuple[int, int]:
         """The lines around the next spot, and around those after it that they touch."""
-        begin, end = self._lines(self._spots.pop(0))
+        begin, end = self._lines(*self._spots.pop(0))
         begin = max(begin, self._told)
         while self._spots:
-            first, last = self._lines(self._spots[0])
+            first, last = self._lines(*self._spots[0])
             if first > end:
                 break
             self._spots.pop(0)
@@ -157,8 +161,8 @@ class Spots:
         self._told = end
         return begin, max(begin, end)
 
-    def _lines(self, spot: int) -> Tuple[int, int]:
-        end = lines_end(self._folder, self._stream, spot, 1 + self._around)
+    def _lines(self, spot: int, itself: int) -> Tuple[int, int]:
+        end = lines_end(self._folder, self._stream, spot, itself + self._around)
         if not self._around:
             return spot, end
         return last_lines(self._folder, self._stream, self._around, spot), end

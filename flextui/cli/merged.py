@@ -145,7 +145,7 @@ async def _found(client: Client, keys: Mapping[Key, float], wanted: Wanted, writ
         output.say(f"flextui: {hits.count:,} lines match; the newest {len(hits.places):,} are told")
     if not places:
         return
-    pages = HitPages(lambda: client, hits, wanted.context)
+    pages = HitPages(lambda: client, hits, wanted.context, wanted.streams)
     pages.begin_at(places[0])
     while await pages.down(STEP):
         await writer.write(pages.lines)

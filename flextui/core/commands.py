@@ -322,7 +322,8 @@ class LogPiece:
     """A part of one stream of an attempt's log.
 
     From `begin` to `end`; without `begin` the last `lines` before `end`, or what came from `since`
-    on, whichever is more; with `spots` the lines at these positions, and `context` lines around.
+    on, whichever is more; with `spots` the lines at these positions, and `context` lines around;
+    with `times` the `context` lines before and after these.
     """
 
     attempt: str
@@ -335,6 +336,8 @@ class LogPiece:
     limit: Offset | None = None
     """Bytes at most."""
     spots: tuple[Offset, ...] = ()
+    times: tuple[Offset, ...] = ()
+    """Unix milliseconds."""
     context: int = 0
 
 

@@ -153,8 +153,9 @@ async def _places(desk: Desk, attempts: set[str], who: Identity) -> dict[str, st
 
 
 def _ask(piece: LogPiece) -> LogAsk:
-    if piece.spots:
-        return SpotsRequest(piece.attempt, piece.stream, piece.spots, piece.context)
+    if piece.spots or piece.times:
+        spots, moments = piece.spots, piece.times
+        return SpotsRequest(piece.attempt, piece.stream, spots, moments, piece.context)
     return TailRequest(
         piece.attempt,
         streams=(piece.stream,),

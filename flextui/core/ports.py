@@ -92,11 +92,13 @@ class TailRequest:
 
 @dataclass(frozen=True, slots=True)
 class SpotsRequest:
-    """The lines at these positions of a stream, each with those around it."""
+    """The lines at these positions of a stream, each with those around it, and those around
+    these times (Unix ms)."""
 
     attempt: str
     stream: str
     spots: tuple[int, ...]
+    times: tuple[int, ...] = ()
     context: int = 0
 
 

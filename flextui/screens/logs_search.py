@@ -147,7 +147,7 @@ class Searching(Windows):
     async def show_hits(self, at: Hit | None) -> None:
         if self.hits is None:
             return
-        only = HitPages(lambda: self.app.client, self.hits, self.context)
+        only = HitPages(lambda: self.app.client, self.hits, self.context, self.streams)
         try:
             await only.open_at(at, max(20, self.log_view.size.height))
         except (CommandError, ConnectionError) as error:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 
 from flextui.core.commands import LogPiece, LogRequest
 from flextui.core.model.docs import LogEvent
+from flextui.screens.widgets.logpaint import TooSlow, bounded
 
 NOON = 1_795_435_200_000.0
 """2026-11-23 12:00 UTC in ms; the lines come a second apart from then on."""
@@ -96,11 +97,16 @@ class FakeLog:
         assert wish is not None
         regex = re.compile(wish.pattern, re.IGNORECASE if wish.ignore_case else 0)
         lines = self.data.decode().split("\n")[:-1]
-        hits = [
-            [float(at), when]
-            for at, when, text in zip(self.begins, self.times, lines, strict=True)
-            if (regex.search(text) is not None) != wish.inverse
-        ]
+        try:
+            with bounded(0.2):
+                hits = [
+                    [float(at), when]
+                    for at, when, text in zip(self.begins, self.times, lines, strict=True)
+                    if (regex.search(text) is not None) != wish.inverse
+                ]
+        except TooSlow:
+            return [{"kind": "notice", "attempt": "", "node": self.node, "stream": "", "at": 0,
+                     "to": 0, "text": "the pattern takes too long"}]  # fmt: skip
         return [
             {"kind": "hits", "attempt": self.attempt, "node": self.node, "stream": "out", "at": 0,
              "to": 0, "text": "", "hits": hits, "count": len(hits), "whole": True}

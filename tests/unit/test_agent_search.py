@@ -173,6 +173,22 @@ def test_spots_come_with_the_lines_around_them_each_line_once(folder: int) -> No
     assert told[-1]["t"] == "eof"
 
 
+def test_around_a_time_come_the_lines_before_and_after(
+    folder: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = 1000.0
+    monkeypatch.setattr(logs.time, "time", lambda: clock)
+    target = Logs(folder, 1 << 20)
+    for n in range(20):
+        target.write("out", memoryview(b"a line of some length, number %02d\n" % n))
+        clock += 1.0
+    asked = {"sub": 1, "stream": "out", "context": 2, "credit": 1 << 20, "times": [1_010_500.0]}
+    spots = Spots(os.dup(folder), asked)
+    text = "".join(it.get("text", "") for it in iter(spots.next, None))
+    spots.close()
+    assert [int(line[-2:]) for line in text.splitlines()] == [9, 10, 11, 12]
+
+
 def test_a_part_of_an_ended_log_tells_no_gap_after_it(folder: int) -> None:
     begins = fill(folder, [f"line {n}" for n in range(10)])
     total = logs.sizes(folder)

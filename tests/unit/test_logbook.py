@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flextui.core.logbook import levels, times
-from flextui.core.logbook.hits import HitPages, Hits, search, smart_case, wish
+from flextui.core.logbook.hits import HitPages, Hits, around, search, smart_case, wish
 from flextui.core.logbook.lines import LONGEST, Cutter, Line, folded, merged
 from flextui.core.logbook.reader import LogPages
 from flextui.core.logbook.selection import labels, select
@@ -249,6 +249,13 @@ async def test_what_was_found_comes_in_pages_too() -> None:
     while await again.up(20):
         pass
     assert again.lines == wanted
+
+
+def test_around_a_hit_stand_lines_of_both_streams_of_its_attempt() -> None:
+    lines = [Line(float(n), "a", ("out", "err")[n % 2], n, str(n)) for n in range(10)]
+    lines.append(Line(4.5, "b", "out", 0, "another's"))
+    found = around(lines, {("a", "err", 5), ("a", "out", 6)}, 2)
+    assert [it.text for it in found] == ["3", "4", "5", "6", "7", "8"]
 
 
 def test_from_one_hit_to_the_next() -> None:

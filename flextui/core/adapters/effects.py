@@ -98,9 +98,10 @@ def tail(request: LogAsk, sub: int, credit: int, skew_ms: float = 0.0) -> Messag
     """The message that subscribes to logs. `skew_ms`: how much the node's clock is ahead."""
     common: Message = {"sub": sub, "credit": credit}
     match request:
-        case SpotsRequest(attempt, stream, spots, context):
+        case SpotsRequest(attempt, stream, spots, moments, context):
             found = {"attempt": attempt, "stream": stream, "spots": list(spots)}
-            return {"t": "spots", **common, **found, "context": context}
+            there = [it + skew_ms for it in moments]
+            return {"t": "spots", **common, **found, "times": there, "context": context}
         case SearchRequest():
             return {"t": "search", **common, **dataclasses.asdict(request)}
     since = request.since_ms

@@ -122,8 +122,15 @@ async def fill(
 class HitPages:
     """A window that shows only what was found, each line with those around it."""
 
-    def __init__(self, client: Callable[[], Client | None], hits: Hits, context: int) -> None:
+    def __init__(
+        self,
+        client: Callable[[], Client | None],
+        hits: Hits,
+        context: int,
+        streams: tuple[str, ...] = ("out", "err"),
+    ) -> None:
         self._client = client
+        self._streams = streams
         self.hits = hits
         self.context = context
         self.lines: list[Line] = []
@@ -186,12 +193,11 @@ class HitPages:
         if client is None:
             raise ConnectionError("no core is in reach")
         spots: dict[Key, list[Offset]] = {}
-        times: dict[tuple[str, str, int], float] = {}
-        for at, attempt, stream, pos in wanted:
+        for _, attempt, stream, pos in wanted:
             spots.setdefault((attempt, stream), []).append(Offset(pos))
-            times[attempt, stream, pos] = at
         asked = [LogPiece(*key, spots=tuple(of), context=self.context) for key, of in spots.items()]
-        cutters = {key: Cutter() for key in spots}
+        asked += self._beside(wanted)
+        cutters: dict[Key, Cutter] = {(it.attempt, it.stream): Cutter() for it in asked}
         fresh: list[Line] = []
         async for event in pieces(client, asked):
             key = (event["attempt"], event["stream"])
@@ -201,8 +207,38 @@ class HitPages:
                 self.hits.notes.append(event["text"])
         for cutter in cutters.values():
             fresh += cutter.flush()
+        if self.context:
+            fresh = around(fresh, {hit[1:] for hit in wanted}, self.context)
         known = {line.key: line for line in fresh if line.key not in self._known}
         self._known.update(known)
         self.lines += known.values()
         self.lines.sort()
         return len(known)
+
+    def _beside(self, wanted: Iterable[Hit]) -> Iterable[LogPiece]:
+        """What the other streams of the same attempts printed around these times."""
+        if not self.context:
+            return
+        moments: dict[Key, list[Offset]] = {}
+        for at, attempt, stream, _ in wanted:
+            for other in self._streams:
+                if other != stream:
+                    moments.setdefault((attempt, other), []).append(Offset(at))
+        for (attempt, other), when in moments.items():
+            yield LogPiece(attempt, other, times=tuple(when), context=self.context)
+
+
+def around(lines: Iterable[Line], hits: set[tuple[str, str, int]], context: int) -> list[Line]:
+    """Of lines, those that were found and so many of the same attempt on either side."""
+    kept: list[Line] = []
+    of_attempt: dict[str, dict[tuple[str, str, int], Line]] = {}
+    for line in lines:
+        of_attempt.setdefault(line.attempt, {})[line.key] = line
+    for known in of_attempt.values():
+        ordered = sorted(known.values())
+        near: set[int] = set()
+        for n, line in enumerate(ordered):
+            if line.key in hits:
+                near.update(range(max(0, n - context), min(len(ordered), n + context + 1)))
+        kept += [ordered[n] for n in sorted(near)]
+    return kept
