@@ -49,7 +49,6 @@ class Inquiry:
         if last is not None and last[0] == command and time.monotonic() < last[1]:
             return
         self._last[kind] = command, time.monotonic() + every
-        self._open[kind] = command
         work = self._call(kind, command, taken, failed)
         self._owner.run_worker(work, group=f"ask {kind}", exclusive=True)
 
@@ -64,6 +63,7 @@ class Inquiry:
         taken: Callable[[Answer], None],
         failed: Callable[[str], None] | None,
     ) -> None:
+        self._open[kind] = command  # not before it runs: one that never does would block the rest
         try:
             client = self._app.client
             if client is None:
