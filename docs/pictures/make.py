@@ -36,7 +36,11 @@ run: |
 resources: {{gpus: 4, gpu_model: h100, cpus: 0.5}}
 ---
 name: llama-sft
-run: {FakeGpus.hold_memory(30000)} & sleep 100000
+run: |
+  {FakeGpus.hold_memory(30000)} & for i in $(seq 1 100000); do
+  echo "{{\\"step\\": $i, \\"loss\\": 1.$((999 - i % 900)), \\"tok_s\\": 41$((i % 90 + 10))}}"
+  [ $((i % 9)) = 4 ] && echo "WARNING overflow in fp16, scale 65536 to 32768" >&2
+  [ $((i % 23)) = 11 ] && printf '\\033[32msaved\\033[0m checkpoint %s\\n' $i; sleep 0.3; done
 resources: {{gpus: 2, gpu_model: h100, cpus: 0.1}}
 ---
 name: eval
@@ -114,9 +118,14 @@ async def take(
         await pilot.pause(0.5)
         await picture("job")
         await pilot.press("2")
-        app.open_logs(next(j["id"] for j in jobs.values() if j["name"] == "train-resnet"))
+        both = [j["id"] for j in jobs.values() if j["name"] in ("train-resnet", "llama-sft")]
+        app.open_logs(*both)
         await pilot.pause(1.5)
         await picture("logs")
+        await pilot.press("/", *"overflow", "enter", "plus")
+        await pilot.pause(1.5)
+        await picture("logs-found")
+        await pilot.press("escape")
         await pilot.press("1", "j", "j", "c", "c", "2", "s", "n", "5")
         await picture("commands")
         await editor(app, pilot, picture)

@@ -31,8 +31,14 @@ class Jobs(Place):
         Key("why", "w", "why it waits, and its attempts", short="why", command="why JOB"),
         Key("stop", "s", "stop", short="stop", command="stop JOB...", acts=True),
         Key("restart", "r", "restart", short="restart", command="restart JOB...", acts=True),
-        Key("priority", "p", "set the priority", short="priority", command="priority JOB 50",
-            acts=True),
+        Key(
+            "priority",
+            "p",
+            "set the priority",
+            short="priority",
+            command="priority JOB 50",
+            acts=True,
+        ),
         Key("scale", "c", "set how many replicas a service has", command="scale JOB 3", acts=True),
         Key("hold", "H", "hold back, or release", command="hold JOB...", acts=True),
         Key("enter-it", "x", "a shell in a running attempt", short="shell", command="exec JOB"),
@@ -70,8 +76,8 @@ class Jobs(Place):
         self.app.open_job(event.key)
 
     def action_logs(self) -> None:
-        if key := self._grid.cursor_key:
-            self.app.open_logs(key)
+        if chosen := self._grid.chosen:
+            self.app.open_logs(*chosen)
 
     def action_why(self) -> None:
         if key := self._grid.cursor_key:

@@ -52,6 +52,8 @@ class Node(Sectioned):
             command="cordon NODE", acts=True),
         Key("drain", "d", "drain the node, or undrain", short="drain", command="drain NODE",
             acts=True),
+        Key("logs", "l", "what all that runs on it prints", short="logs",
+            command="logs -f --node NODE"),
         Key("shell", "s", "a shell on it", short="shell", command="shell NODE"),
         Key("history", "h", "its events, as a list", command="events --node NODE"),
         Key("yank", "y", "yank the GPU's UUID, or the process's pid"),
@@ -150,6 +152,9 @@ class Node(Sectioned):
 
     def action_drain(self) -> None:
         self.app.act.drain((self.node_name,))
+
+    def action_logs(self) -> None:
+        self.app.open_logs(f"@{self.node_name}")
 
     def action_shell(self) -> None:
         self.app.act.shell(self.node_name)

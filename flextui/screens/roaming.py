@@ -11,9 +11,9 @@ from textual import work
 from textual.worker import Worker
 
 from flextui.core.client import Client, CoreInfo
-from flextui.core.commands import CommandError, ListEvents, LogRequest, Revisions, Show, Why
+from flextui.core.commands import CommandError, ListEvents, Revisions, Show, Why
 from flextui.screens import early
-from flextui.screens.commandline import Line, line
+from flextui.screens.commandline import Line, line, logs_line
 from flextui.screens.fleet import Fleet
 from flextui.screens.format import safe_lines
 from flextui.screens.history import Pasts
@@ -182,9 +182,12 @@ class Roaming(Outside):
         self._looked(line(ListEvents(job=job or None, node=node or None)))
         self.open("events", job, node)
 
-    def open_logs(self, job_id: str, attempt: str | None = None) -> None:
-        self._looked(line(LogRequest(job_id, attempt=attempt, follow=True)))
-        self.open("logs", job_id, attempt or "")
+    def open_logs(self, *what: str | None) -> None:
+        """Of jobs (`j1`), tasks (`j1.0`), attempts (`j1.0.2`), and all on nodes (`@gpu1`)."""
+        words = [it for it in what if it]
+        words = [it for it in words if not any(other.startswith(f"{it}.") for other in words)]
+        self._looked(logs_line(words))
+        self.open("logs", ",".join(words))
 
     def action_new_job(self) -> None:
         if self.path[-1][0] != "editor":
