@@ -9,10 +9,14 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual import events
+from textual.document._document_navigator import DocumentNavigator
+from textual.document._wrapped_document import WrappedDocument
+from textual.geometry import Size
 from textual.strip import Strip
 from textual.widgets import TextArea
 from textual.widgets.text_area import Edit, EditResult
@@ -27,6 +31,14 @@ ROLES = ("comment", "key", "text", "mark", "alias", "number", "word")
 _OPENS = re.compile(r":\s*(?:[|>][-+0-9]*)?\s*$|[{\[]\s*$")
 Mark = tuple[int, int]
 """Line and column of a mistake, from 0."""
+
+
+class Unwrapped(WrappedDocument):
+    """Of lines that aren't wrapped: as high as there are lines, without going through them."""
+
+    @property
+    def height(self) -> int:
+        return self.document.line_count
 
 
 class YamlArea(TextArea):
@@ -51,6 +63,7 @@ class YamlArea(TextArea):
     def __init__(self, text: str) -> None:
         self._states = States()
         self._from_row = 0
+        self._joined: str | None = None
         self._marks: dict[int, list[int]] = {}
         super().__init__(
             text, id="text", show_line_numbers=True, tab_behavior="indent", soft_wrap=False
@@ -71,6 +84,34 @@ class YamlArea(TextArea):
         if names and names[0] in ("text-area--cursor-line", "text-area--selection"):
             return Style(bgcolor=style.bgcolor, reverse=style.reverse)
         return style
+
+    # ── quick, however long ──
+
+    @property
+    def text(self) -> str:
+        """All of it. TextArea asks for it with every line that it draws."""
+        if self._joined is None:
+            self._joined = self.document.text
+        return self._joined
+
+    @text.setter
+    def text(self, value: str) -> None:
+        self.load_text(value)
+
+    def _set_document(self, text: str, language: str | None) -> None:
+        super()._set_document(text, language)
+        self.wrapped_document = Unwrapped(self.document, tab_width=self.indent_width)
+        self.navigator = DocumentNavigator(self.wrapped_document)
+
+    def _refresh_size(self) -> None:
+        """TextArea measures every line, cell by cell, after each letter."""
+        lines = self.document.lines
+        most = max(map(len, lines), default=0)
+        width = max(
+            (_width(it, self.indent_width) for it in lines if len(it) * 2 >= most), default=0
+        )
+        self.virtual_size = Size(width + self.gutter_width + 1, len(lines))
+        self._refresh_scrollbars()
 
     # ── mistakes ──
 
@@ -126,6 +167,7 @@ class YamlArea(TextArea):
 
     def _build_highlight_map(self) -> None:
         """Called by TextArea after each change of the text."""
+        self._joined = None
         super()._build_highlight_map()
         self._states.forget(self._from_row)
         self._from_row = 0
@@ -152,6 +194,13 @@ class YamlArea(TextArea):
     def redo(self) -> None:
         super().redo()
         self.refresh()
+
+
+def _width(line: str, tab: int) -> int:
+    """Cells that a line takes."""
+    if line.isascii():
+        return len(line.expandtabs(tab)) if "\t" in line else len(line)
+    return cell_len(line.expandtabs(tab))
 
 
 def next_indent(before: str) -> str:
