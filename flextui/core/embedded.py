@@ -24,6 +24,7 @@ BURST = 4
 """Changes that go out at once after a while without any: a command that waits isn't kept."""
 EVENTS_S = 0.1
 EVENTS_STEP = 1000
+LEAST_S = 0.005
 LOOK_S = 10.0
 """How often problems are looked for while nothing changes."""
 CHUNK = 100
@@ -81,11 +82,11 @@ class EmbeddedClient:
             late = board.due_s
             while True:
                 changed = await _changed_within(watcher, late)
-                late = LOOK_S  # some problems come with time alone
                 if changed:
                     await asyncio.sleep(frames.delay(loop.time()))
-                    late = board.due_s or LOOK_S  # what just changed may be one when it looks
                 fleet = self._desk.fleet()
+                # What just changed may be a problem when it looks; some come with time alone.
+                late = max(board.due_s, LEAST_S) if changed or board.looking else LOOK_S
                 if not changed and board.revision == told:
                     continue
                 jobs, nodes = watcher.take()

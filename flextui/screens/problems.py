@@ -198,6 +198,6 @@ def about(problem: ProblemDoc, key: str) -> str:
     lines.append(f"since {since}Z{touches}")
     step = problem["next"]
     if problem["command"]:
-        step += f" (flextui {problem['command']})"
+        step = f"flextui {problem['command']}   {step}"
     lines.append(f"next [{key}] {step}" if key and problem["action"] else f"next {step}")
     return fmt.safe_lines("\n".join(lines))

@@ -9,12 +9,34 @@ from dataclasses import replace
 
 from flextui.core.model.docs import ProblemDoc
 from flextui.core.model.times import iso
-from flextui.core.problems.find import find, order
+from flextui.core.problems.find import find_steps, order
 from flextui.core.problems.problem import Problem, Scene
 
 EVERY_S = 1.0
+SLICE_S = 0.005
+"""So long it holds the event loop at once, and a rule more."""
 SHARE = 0.02
 """It takes no more than this part of the core's time."""
+
+
+class _Search:
+    """One look at a state, in small steps."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.found: list[Problem] = []
+        self.took = 0.0
+        """Seconds of work so far."""
+        self._steps = find_steps(scene, self.found)
+
+    def go_on(self, seconds: float) -> bool:
+        """Work for about so long; whether it is done."""
+        begin = time.monotonic()
+        done = False
+        while not done and time.monotonic() < begin + seconds:
+            done = next(self._steps, True) is True
+        self.took += time.monotonic() - begin
+        return done
 
 
 class Board:
@@ -25,6 +47,8 @@ class Board:
         self._look = look
         self._seen: dict[str, float] = {}
         self._docs: list[ProblemDoc] = []
+        self._search: _Search | None = None
+        """The look that is under way."""
         self._next = 0.0
         self._wrong = 0
         self._read_only = ""
@@ -38,35 +62,51 @@ class Board:
         return self._docs
 
     @property
-    def due_s(self) -> float:
-        """Seconds until it looks again when it is asked."""
-        return max(0.0, self._next - time.monotonic())
-
-    def fresh(self) -> list[ProblemDoc]:
-        """All problems as they are this very moment."""
-        self._next = 0.0
-        return self.docs
-
-    @property
     def wrong(self) -> int:
         """How many want somebody's hand: notices are not among them."""
         self._refresh()
         return self._wrong
 
+    @property
+    def looking(self) -> bool:
+        """Whether a look is under way."""
+        return self._search is not None
+
+    @property
+    def due_s(self) -> float:
+        """Seconds until it goes on looking when it is asked."""
+        return SLICE_S if self._search else max(0.0, self._next - time.monotonic())
+
+    def fresh(self) -> list[ProblemDoc]:
+        """All problems as they are this very moment."""
+        self._search = _Search(self._look())
+        self._go_on(float("inf"))
+        return self._docs
+
     def _refresh(self) -> None:
-        begin, scene = time.monotonic(), self._look()
-        if begin < self._next and scene.read_only == self._read_only:
+        """Look anew if it is time, and go on with a look for a moment; the first one is made in
+        one go."""
+        if self._search is None:
+            scene = self._look()
+            if time.monotonic() < self._next and scene.read_only == self._read_only:
+                return
+            self._search = _Search(scene)
+        self._go_on(SLICE_S if self._next else float("inf"))
+
+    def _go_on(self, seconds: float) -> None:
+        search = self._search
+        if search is None or not search.go_on(seconds):
             return
-        self._read_only = scene.read_only
-        found = [self._since(it, scene.wall) for it in find(scene)]
-        self._seen = {it.id: it.since or scene.wall for it in found}
+        self._search = None
+        self._read_only = search.scene.read_only
+        found = [self._since(it, search.scene.wall) for it in search.found]
+        self._seen = {it.id: it.since or search.scene.wall for it in found}
         docs = [problem_doc(it) for it in sorted(found, key=order)]
         if docs != self._docs:
             self._docs = docs
             self._wrong = sum(1 for it in docs if it["severity"] != "notice")
             self.revision += 1
-        took = time.monotonic() - begin
-        self._next = begin + max(EVERY_S, took / SHARE)
+        self._next = time.monotonic() + max(EVERY_S, search.took / SHARE)
 
     def _since(self, problem: Problem, wall: float) -> Problem:
         if problem.since is not None:

@@ -3,6 +3,8 @@ problems."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from flextui.core.problems import core, devices, jobs, nodes
 from flextui.core.problems.problem import RANK, Problem, Rule, Scene
 
@@ -32,7 +34,20 @@ RULES: tuple[Rule, ...] = (
 
 def find(scene: Scene) -> list[Problem]:
     """Everything that is wrong, in no order."""
-    return [problem for rule in RULES for problem in rule(scene)]
+    found: list[Problem] = []
+    for _ in find_steps(scene, found):
+        pass
+    return found
+
+
+def find_steps(scene: Scene, found: list[Problem]) -> Iterator[None]:
+    """The same into `found`, in steps that are short enough for an event loop."""
+    for shared in (lambda: scene.live, lambda: scene.pending):  # what several of them look at
+        shared()
+        yield
+    for rule in RULES:
+        found.extend(rule(scene))
+        yield
 
 
 def order(problem: Problem) -> tuple[int, float, str]:

@@ -4,9 +4,10 @@ use."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from heapq import nsmallest
 
 from flextui.core.model.state import Job, JobState, Task
-from flextui.core.problems.problem import Problem, Scene, Step
+from flextui.core.problems.problem import Problem, Scene, Severity, Step
 from flextui.core.scheduler.obstacle import NEVER
 
 MOST = 12
@@ -59,7 +60,10 @@ def failed(scene: Scene) -> Iterator[Problem]:
         and (job.ended_at or 0.0) > scene.wall - FAILED_S
     ]
     found.sort(key=lambda it: -(it.since or 0.0))
-    yield from _bounded(found, "failed", "failed lately", Step("see them all", "jobs", "jobs"))
+    yield from found[:MOST]
+    if rest := found[MOST:]:
+        step = Step("see them all", "jobs", "jobs")
+        yield _more(len(rest), "failed", "failed lately", "notice", rest[0].since, step)
 
 
 def _newest(scene: Scene, wanted: Callable[[Job], bool]) -> Iterable[Job]:
@@ -112,9 +116,13 @@ def waits(scene: Scene) -> Iterator[Problem]:
             known = oldest.get(task.key.job)
             if known is None or task.ready_at < known.ready_at:
                 oldest[task.key.job] = task
-    found = [_wait(scene.snapshot.jobs[key], task) for key, task in oldest.items()]
-    found.sort(key=lambda it: it.since or 0.0)
-    yield from _bounded(found, "waits", "wait long", Step("see the queue", "queue", "queue"))
+    first = nsmallest(MOST, oldest.values(), key=lambda it: (it.ready_at, it.key))
+    for task in first:
+        yield _wait(scene.snapshot.jobs[task.key.job], task)
+    if len(oldest) > MOST:
+        since = nsmallest(MOST + 1, (it.ready_at for it in oldest.values()))[-1]
+        step = Step("see the queue", "queue", "queue")
+        yield _more(len(oldest) - MOST, "waits", "wait long", "warning", since, step)
 
 
 def _wait(job: Job, task: Task) -> Problem:
@@ -216,15 +224,9 @@ def overuse(scene: Scene) -> Iterator[Problem]:
         )
 
 
-def _bounded(found: list[Problem], kind: str, words: str, step: Step) -> Iterator[Problem]:
-    """The first of them, and one for all that are beyond."""
-    yield from found[:MOST]
-    rest = found[MOST:]
-    if rest:
-        yield Problem(
-            id=f"{kind}:more",
-            severity=rest[0].severity,
-            what=f"{len(rest)} more jobs {words}",
-            next=step,
-            since=rest[0].since,
-        )
+def _more(
+    count: int, kind: str, words: str, severity: Severity, since: float | None, step: Step
+) -> Problem:
+    """One for all that are beyond the first."""
+    what = f"{count} more job{'s' if count > 1 else ''} {words}"
+    return Problem(id=f"{kind}:more", severity=severity, what=what, next=step, since=since)
