@@ -64,6 +64,8 @@ class LiveJobs:
 def _with(blocks: Blocks, seq: int) -> Blocks:
     """With one more, which is the newest unless it was started again."""
     at, number = len(blocks), seq // BLOCK
+    if blocks and seq > (last := blocks[-1])[-1] and last[0] // BLOCK == number:
+        return (*blocks[:-1], (*last, seq))
     while at and blocks[at - 1][0] // BLOCK > number:
         at -= 1
     if at and blocks[at - 1][0] // BLOCK == number:

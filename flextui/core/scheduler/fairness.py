@@ -16,7 +16,7 @@ from math import log
 from flextui.core.model.state import Job, Now, Snapshot
 from flextui.core.model.usage import WHOLE
 from flextui.core.scheduler.accounts import used_at as usage_at
-from flextui.core.scheduler.runtimes import kinds_of
+from flextui.core.scheduler.runtimes import size_of
 
 __all__ = ["Shares", "usage_at"]
 
@@ -106,7 +106,7 @@ class Shares:
 
 
 def _gpus(job: Job, nodes: int) -> float:
-    return nodes * kinds_of(job).size / job.spec.nodes
+    return nodes * size_of(job) / job.spec.nodes
 
 
 def _falling(had: float, due: float) -> float:

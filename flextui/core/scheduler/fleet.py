@@ -218,10 +218,13 @@ class Fleet:
         self, ask: Ask, beside: Mapping[str, int], exclude: Collection[str]
     ) -> Choice | None:
         chosen: Choice | None = None
-        for ranked, look in self._kept.index.search(ask.need).best_first():
+        search = self._kept.index.search(ask.need)
+        for ranked, look in search.best_first():
             if chosen is not None and (ranked[0], 0, ranked) > chosen[0][:3]:
                 break
             chosen = self._among(ask, look, ranked, beside, exclude, chosen)
+            if chosen is not None and not beside and search.leads:
+                break
         return chosen
 
     def _among(

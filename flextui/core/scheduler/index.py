@@ -81,7 +81,14 @@ class Search:
     def _bury(self) -> None:
         self._entries = [it for it in self._entries if it[-1].rooms]
         heapify(self._entries)
-        self._most = 2 * len(self._entries) + FEW
+        self._most = 3 * len(self._entries) + FEW
+
+    @property
+    def leads(self) -> bool:
+        """Whether no other is as good as the one that `best_first` has come to."""
+        entries = self._entries
+        best = entries[0][:6]
+        return all(it[:6] != best for it in entries[1:3])
 
     def best_first(self) -> Iterator[tuple[Rank, Look]]:
         """Those that are still alive. One at a time: the next to ask begins anew."""

@@ -15,7 +15,15 @@ from flextui.core.model.state import Attempt, Job, Now, Snapshot, Task
 from flextui.core.model.units import format_duration
 from flextui.core.scheduler.fairness import Shares
 from flextui.core.scheduler.overdue import Turns, served_by
-from flextui.core.scheduler.runtimes import Outlook, expected, kinds_of, next_step, part_of, step_of
+from flextui.core.scheduler.runtimes import (
+    Outlook,
+    expected,
+    kinds_of,
+    next_step,
+    part_of,
+    size_of,
+    step_of,
+)
 
 Key = tuple[float, ...]
 SURE, MARGIN = 1.05, 1.25
@@ -186,7 +194,7 @@ class Multifactor(_ByPriority):
 
     def group(self, job: Job, task: Task) -> Hashable:
         account = account_of(job) if self.fair else None
-        return job.priority, account, kinds_of(job).size if self._weights.size else 0.0
+        return job.priority, account, size_of(job) if self._weights.size else 0.0
 
     def key(self, job: Job, task: Task) -> Key:
         weights = self._weights
@@ -199,7 +207,7 @@ class Multifactor(_ByPriority):
         return (-score, task.ready_at, job.seq, task.key.index)
 
     def factors(self, job: Job, task: Task) -> tuple[Factor, ...]:
-        weights, size = self._weights, kinds_of(job).size
+        weights, size = self._weights, size_of(job)
         whose = f"{job.owner}'s part in {job.project}" if job.project else f"{job.owner}'s part"
         had = f"{whose}: 1 is unused, 0.5 used as is due"
         all_factors = (
@@ -226,7 +234,7 @@ class Multifactor(_ByPriority):
 
     def _size(self, job: Job) -> float:
         self._gpus = self._gpus or sum(len(it.gpus) for it in self._snapshot.nodes.values()) or 1
-        return min(1.0, kinds_of(job).size / self._gpus)
+        return min(1.0, size_of(job) / self._gpus)
 
 
 class FairShare(_ByPriority):

@@ -89,12 +89,20 @@ def keys_of(job: Job) -> tuple[str, ...]:
     return kinds.parts + kinds.seconds
 
 
-def _kinds(job: Job) -> Kinds:
-    spec = job.spec
-    resources = spec.resources
-    gpus: float = spec.nodes * resources.gpus
+def size_of(job: Job) -> float:
+    """GPUs in all; a share counts as its part, work without any as a little."""
+    return _gpus(job) or CPU_WEIGHT
+
+
+def _gpus(job: Job) -> float:
+    resources, nodes = job.spec.resources, job.spec.nodes
     if resources.gpu_share is not None:
-        gpus = spec.nodes * (resources.share_milli / 1000 or 0.5)
+        return nodes * (resources.share_milli / 1000 or 0.5)
+    return nodes * resources.gpus
+
+
+def _kinds(job: Job) -> Kinds:
+    spec, gpus = job.spec, _gpus(job)
     size = f"{gpus:g}"
     stem = job.name.rstrip("0123456789").rstrip("-") or job.name
     user = f"{size} {job.owner}"
