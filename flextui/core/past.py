@@ -2,7 +2,7 @@
 
 Telemetry is never stored: it lies in the core's memory, and a core that starts has none. A node
 and its devices have an hour in steps of 5 s, 8 and 5 bytes a step: 720 steps of 200 nodes with
-1,600 devices are 7 MB. An attempt has all its life in at most 240 steps, which double in length
+1,600 devices are 8 MB. An attempt has all its life in at most 240 steps, which double in length
 when they are full: 2.6 kB for each that lives, and for the last `ENDED` that don't.
 """
 
@@ -36,6 +36,8 @@ _NONE = {"B": 2**8 - 1, "H": 2**16 - 1, "I": 2**32 - 1}
 
 class Series:
     """Numbers in few bytes each: whole multiples of a scale, or unknown."""
+
+    __slots__ = ("_items", "_none", "_scale")
 
     def __init__(self, code: str, scale: float) -> None:
         self._none = _NONE[code]
