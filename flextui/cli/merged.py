@@ -121,6 +121,9 @@ async def _tail(pages: LogPages, keys: Mapping[Key, float], wanted: Wanted, writ
                 return
     await pages.open_tail(keys, lines=wanted.lines, shown=wanted.lines or 0)
     pages.finish(attempt for attempt, _ in keys if not wanted.follow)
+    while (missing := (wanted.lines or 0) - len(pages.book.lines)) > 0:
+        if not await pages.up(missing):
+            break
     await writer.write(pages.book.lines[-(wanted.lines or 0) :] if wanted.lines else [])
 
 

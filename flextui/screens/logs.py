@@ -97,6 +97,12 @@ class Logs(Out, Place):
     def found(self) -> str:
         return self.search_words()
 
+    def hints(self) -> list[tuple[str, str]]:
+        """What leads back to following comes first while it isn't followed."""
+        found = super().hints()
+        back = [it for it in found if it[1] == "follow" and not self.log_view.following]
+        return back + [it for it in found if it[1] != "follow"]
+
     # ── the bar ──
 
     @on(LogView.FollowChanged)

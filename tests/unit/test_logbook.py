@@ -222,7 +222,8 @@ async def test_what_left_the_window_can_be_read_again(monkeypatch: pytest.Monkey
     client, lines, keys = several(1)
     assert len(lines) > 400
     pages = LogPages(lambda: client)  # type: ignore[arg-type, return-value]
-    await pages.open_tail(keys, lines=100, shown=400)
+    await pages.open_tail(keys, lines=100, shown=100)
+    await pages.up(400 - len(pages.book.lines))
     assert len(pages.book.lines) == 400
     assert pages.book.trim_top() == 150
     assert pages.book.lines == lines[-250:]

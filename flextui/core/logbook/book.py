@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from flextui.core.logbook.lines import Cutter, Key, Line, merged
 
+PAGE = 64 << 10
 MOST = 60_000
 """Lines of a window; over it, those at the end that isn't read leave it."""
 SPARE = 10_000
@@ -30,6 +31,8 @@ class Source:
         """Ascending; the last goes first."""
         self.below: list[Line] = []
         """Descending; the last goes first."""
+        self.page = PAGE
+        """Bytes that are asked for at once, going down."""
         self.began = began
         self.cutter = Cutter(began)
         """Of what comes at the bottom: it may be in the middle of a line."""

@@ -11,13 +11,15 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
 from flextui.core.client import Client
 from flextui.core.commands import LogPiece, LogRequest, Offset
-from flextui.core.logbook.book import Book, Source
+from flextui.core.logbook.book import PAGE, Book, Source
 from flextui.core.logbook.lines import Cutter, Key, Line
 from flextui.core.model.docs import LogEvent
 
-PAGE = 64 << 10
-"""Bytes of a stream in one page going down, at the most."""
+MOST_PAGE = 8 << 20
+"""The same in the middle of a line that has no end."""
 PAGE_UP = 1 << 20
+FETCHES = 4
+"""So often more is asked for before what there is is shown."""
 LEAST = 40
 """Lines of a stream in one page going up, at the least."""
 MARGIN = 1.5
@@ -72,7 +74,7 @@ class LogPages:
             source.top, source.bottom = span or (0, 0)
             source.at_top = span is None or span[0] == 0
         self.book = book
-        await self.up(shown)
+        await self.up(shown, FETCHES)
 
     async def open_at(
         self,
@@ -104,10 +106,8 @@ class LogPages:
             source.at_top = span is None or span[0] == 0
             source.at_bottom = span is None or span[0] == span[1]
         self.book = book
-        book.take_below(shown)
-        if len(book.lines) < shown:
-            await self.down(shown - len(book.lines))
-        await self.up(shown)
+        await self.down(shown, FETCHES)
+        await self.up(shown, FETCHES)
         first = (at_ms, "", "", 0)
         return next((n for n, line in enumerate(book.lines) if line[:4] >= first), len(book.lines))
 
@@ -125,12 +125,16 @@ class LogPages:
 
     # ── further ──
 
-    async def up(self, count: int) -> int:
-        """Up to so many earlier lines; how many came, none at the beginning."""
+    async def up(self, count: int, fetches: int = 1 << 30) -> int:
+        """Up to so many earlier lines; how many came, none at the beginning. `fetches`: so often
+        they are asked for at the most, for who wants to see something first."""
         book = self.book
         came: list[Line] = []
         while len(came) < count:
             if lacking := book.lacking_above():
+                if not fetches:
+                    break
+                fetches -= 1
                 await self._fetch_above(lacking, count - len(came), len(book.sources))
             taken = book.take_above(count - len(came))
             came[:0] = taken
@@ -139,11 +143,14 @@ class LogPages:
         book.lines[:0] = came
         return len(came)
 
-    async def down(self, count: int) -> int:
+    async def down(self, count: int, fetches: int = 1 << 30) -> int:
         """Up to so many later lines; how many came, none at the end for now."""
         book, came = self.book, 0
         while came < count:
             if lacking := book.lacking_below():
+                if not fetches:
+                    break
+                fetches -= 1
                 await self._fetch_below(lacking)
             taken = len(book.take_below(count - came))
             came += taken
@@ -174,11 +181,14 @@ class LogPages:
                 source.at_top = span[0] == 0
 
     async def _fetch_below(self, lacking: list[Source]) -> None:
-        asked = [LogPiece(*it.key, begin=Offset(it.bottom), limit=Offset(PAGE)) for it in lacking]
+        asked = [
+            LogPiece(*it.key, begin=Offset(it.bottom), limit=Offset(it.page)) for it in lacking
+        ]
         told = await self._fetch(asked, {it.key: it.cutter for it in lacking})
         for source in lacking:
             found, span = told.get(source.key, ([], None))
             source.below = found[::-1]
+            source.page = PAGE if found else min(MOST_PAGE, 4 * source.page)
             if span is None or span[1] <= source.bottom:
                 source.at_bottom = True
                 source.below = source.cutter.flush()[::-1]

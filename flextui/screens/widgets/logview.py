@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from rich.style import Style
 from textual import events
+from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
@@ -112,6 +113,7 @@ class LogView(Widget, can_focus=True):
         self._cache: dict[tuple[tuple[str, str, int], str, int], list[Strip]] = {}
         self._visible: list[tuple[Line, int]] = []
         self._stale = True
+        self._laid: Size | None = None
 
     # ── what it shows ──
 
@@ -186,9 +188,9 @@ class LogView(Widget, can_focus=True):
     # ── layout: which rows are in view ──
 
     def _lay(self) -> None:
-        if not self._stale:
+        if not self._stale and self._laid == self.size:
             return
-        self._stale = False
+        self._stale, self._laid = False, self.size
         height, width = self.size.height, self.size.width
         if self.following:
             self._visible = self._from_end(height, width)
@@ -262,6 +264,7 @@ class LogView(Widget, can_focus=True):
         """Rows may be others now; the line at the top stays."""
         self._row = 0
         self._stale = True
+        self.refresh()
 
     # ── movement ──
 
