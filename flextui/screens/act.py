@@ -39,12 +39,19 @@ class Actions(Door):
         jobs = self._live(ids)
         if not jobs:
             return
-        keys, wait = _ids(jobs), self._app.look.undo_s
+        keys, wait = _ids(jobs), self._grace_s
         deed = Deed(f"stop {_which(jobs)}", [Stop(keys, after_s=wait)])
         if wait:
             deed = Deed(deed.word, deed.commands, [Unstop(keys)], [Stop(keys)])
         runs = any(map(live, jobs))
         self._ask_jobs("Stop", jobs, END if runs else "It only leaves the queue.", deed)
+
+    @property
+    def _grace_s(self) -> float:
+        """Seconds of the core's time in which a stop or a drain can be taken back: the simulated
+        time of a demo may go faster than ours."""
+        pace = self._app.pace
+        return self._app.look.undo_s * (max(1.0, pace.speed) if pace is not None else 1.0)
 
     def restart(self, ids: Sequence[str]) -> None:
         """Ask, then restart the tasks of jobs."""
@@ -128,7 +135,7 @@ class Actions(Door):
             deed = Deed(f"undrain {which}", [Drain(name, False) for name in meant])
             self._ask(f"Undrain {which}?", "New work may go there again.", deed)
             return
-        wait = self._app.look.undo_s
+        wait = self._grace_s
         deed = Deed(f"drain {which}", [Drain(name, after_s=wait) for name in meant])
         if wait:
             undo = [Drain(name, False) for name in meant]

@@ -27,6 +27,8 @@ class Deed:
     """What takes it back while the core still waits; nothing: it is done at once."""
     now: Sequence[Command] = ()
     """What does it though the core would still wait."""
+    done: str = ""
+    """What is told once it is done; empty: the word, and that it is."""
 
 
 class Door:
@@ -43,7 +45,7 @@ class Door:
         if it is None:
             self._app.tell("nothing waits to be done")
         else:
-            self._start(Deed(f"{it.word}: taken back", it.undo), done="")
+            self._start(Deed(f"undoing {it.word}", it.undo, done=f"{it.word}: taken back"))
         self._app.draw()
 
     def hurry(self) -> None:
@@ -69,10 +71,10 @@ class Door:
         if not self._app.refuses(deed.word):
             self._start(deed)
 
-    def _start(self, deed: Deed, done: str = ": done") -> None:
-        self._app.run_worker(self._call(deed, done), group="act")
+    def _start(self, deed: Deed) -> None:
+        self._app.run_worker(self._call(deed), group="act")
 
-    async def _call(self, deed: Deed, done: str) -> None:
+    async def _call(self, deed: Deed) -> None:
         for command in deed.commands:
             if await self.call(command, deed.word) is None:
                 return
@@ -80,7 +82,7 @@ class Door:
             self.grace.add(deed.word, self._app.look.undo_s, deed.undo, deed.now)
             self._app.draw()
         else:
-            self._app.tell(deed.word + done)
+            self._app.tell(deed.done or f"{deed.word}: done")
 
     async def call(
         self, command: Command, word: str, failed: Callable[[CommandError], None] | None = None

@@ -109,10 +109,11 @@ def _foreign(scene: Scene, node: Node, who: str, gpus: list[tuple[Gpu, int]]) ->
     memory = sum(it for _, it in gpus) // GIB * GIB
     size = f" {format_size(memory)}" if memory else ""
     waits = scene.waiting_for.get(node.name, [])
+    whose = "" if who.endswith("(left over)") else ", no job of flextui"
     return Problem(
         id=f"foreign:{node.name}:{who}",
         severity="warning" if waits else "notice",
-        what=f"{node.name} GPU {numbers}: {who}{size}, no job of flextui",
+        what=f"{node.name} GPU {numbers}: {who}{size}{whose}",
         next=Step("see the process; talk to its owner", "node", f"gpus {node.name}"),
         touches=f"{len(gpus)} GPU{'s' if len(gpus) > 1 else ''} blocked"
         + (f" for {listed(waits)}" if waits else ""),

@@ -51,7 +51,6 @@ def failed(scene: Scene) -> Iterator[Problem]:
             what=f"{job.full_name}: {job.reason or 'failed'}",
             next=Step("read why", "logs", f"logs {job.id}"),
             since=job.ended_at,
-            touches="failed",
             job=job.id,
         )
         for job in _newest(scene, lambda it: it.type == "batch")
