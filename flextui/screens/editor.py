@@ -216,6 +216,7 @@ class Editor(Place):
         self._valid = not found and not said
         self._text.mark((it.row, it.column) for it in found)
         self._at.tell(self._mistakes)
+        self.key_done()
         if found or said:
             self._side_shows(problem_lines(found) or [[Span(said, "bad")]])
 
