@@ -99,7 +99,8 @@ class FlextuiApp(Typed):
     @work(exclusive=True, group="follow")
     async def _follow(self) -> None:
         tries = 0
-        await self._guide()
+        if self.view.fleet is None:
+            await self._guide()
         while True:
             try:
                 self.client = await self.link.open()

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
 from unicodedata import category
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from flextui.app import FlextuiApp
+from flextui.core.commands import SetPriority, Stop
+from flextui.core.demo.opened import Demo
+from flextui.core.model.docs import Delta
+from flextui.screens.confirm import Confirm
 from flextui.screens.format import safe
 from flextui.screens.job import Job
 from flextui.screens.jobs import Jobs
 from flextui.screens.widgets.grid import Grid
-from tests.screens.fake_client import attempt, fleet_delta, job, task
+from tests.screens.fake_client import FakeClient, FakeLink, attempt, fleet_delta, job, task
 from tests.screens.kit import running, shown, until
 
 ODD = (
@@ -84,3 +94,87 @@ async def test_the_focus_comes_back_with_the_window() -> None:
         await pilot.pause()
         await pilot.press("j")
         assert app.screen.query_one(Grid).cursor_key == "j1"
+
+
+# ── a core that goes and comes, and others who act ─────────────────────────────────────────────
+
+
+class Wavering(FakeClient):
+    """Its core can be taken away: None in `deltas` ends the stream as a lost connection does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.watched = 0
+
+    async def watch(self) -> AsyncIterator[Delta]:
+        self.watched += 1
+        while (delta := await self.deltas.get()) is not None:
+            yield delta
+        raise ConnectionError("the core at head went away")
+
+
+@pytest.mark.parametrize("keys", [(), ("z",), ("j", "enter"), ("4",), ("2",), ("2", "enter")])
+async def test_a_core_that_comes_back_finds_the_screen_as_it_was(keys: tuple[str, ...]) -> None:
+    client = Wavering()
+    app = FlextuiApp(FakeLink(client))
+    app.clock = lambda: 1795522800.0
+    async with app.run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: bool(app.view.nodes))
+        await pilot.press(*keys, "j")
+        path, before = app.path, shown(app).splitlines()[1:]
+        grid = next(iter(app.screen.query(Grid)), None)
+        at = grid.cursor_key if grid else None
+        client.deltas.put_nowait(None)  # type: ignore[arg-type]
+        await until(pilot, lambda: not app.view.live)
+        assert "went away" in shown(app).splitlines()[0]
+        assert shown(app).splitlines()[1:] == before, "what was there is still there"
+        client.deltas.put_nowait(fleet_delta())
+        await until(pilot, lambda: app.view.live)
+        assert client.watched == 2
+        assert app.path == path
+        assert "went away" not in shown(app).splitlines()[0]
+        grid = next(iter(app.screen.query(Grid)), None)
+        assert (grid.cursor_key if grid else None) == at
+
+
+async def test_a_job_that_somebody_else_stopped_meanwhile() -> None:
+    async with running() as (app, pilot, client, _):
+        await pilot.press("2", "g", "s")
+        assert isinstance(app.screen, Confirm)
+        stopped = [
+            {**it, "state": "stopped", "reason": "stopped by bob", "ended_at": it["submitted_at"]}
+            for it in fleet_delta()["jobs"].values() if it is not None
+        ]  # fmt: skip
+        gone: dict[str, Any] = {it["id"]: it for it in stopped}
+        client.deltas.put_nowait({"revision": 2, "full": False, "jobs": gone, "nodes": {}})
+        await until(pilot, lambda: all(it["ended_at"] for it in app.view.jobs.values()))
+        await pilot.press("y")
+        await until(pilot, lambda: not isinstance(app.screen, Confirm))
+        await pilot.press("s")
+        assert not isinstance(app.screen, Confirm), "there is nothing left to stop"
+        assert "stopped by bob" in shown(app)
+
+
+async def test_two_who_act_on_one_job_at_once_are_both_answered() -> None:
+    demo = Demo(speed=60.0)
+    try:
+        core = await demo.open()
+        one, other = core.client(), core.client()
+        async with asyncio.timeout(60):
+            await demo.ready.wait()
+            said = await asyncio.gather(
+                one.call(Stop(("grace/vit-huge",))), other.call(Stop(("grace/vit-huge",))),
+                one.call(SetPriority("bob/llama-pretrain", 10)),
+                other.call(SetPriority("bob/llama-pretrain", 90)),
+            )  # fmt: skip
+            assert [it["id"] for it in said[0]["jobs"]] == [it["id"] for it in said[1]["jobs"]]
+            key = said[0]["jobs"][0]["id"]
+            async with aclosing(one.watch()) as deltas:
+                async for delta in deltas:
+                    job_ = delta["jobs"].get(key)
+                    if job_ is not None and job_["state"] == "stopped":
+                        break
+            tries = [it for task_ in job_["tasks"] for it in task_["attempts"]]
+            assert [it["state"] for it in tries] == ["killed", "killed"], "each rank once"
+    finally:
+        await demo.close()
