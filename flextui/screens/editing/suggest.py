@@ -128,7 +128,8 @@ def _of_fleet(path: tuple[str, ...], fleet: Known) -> list[Choice]:
     if path == ("resources", "gpu_model"):
         return _models(fleet)
     if path in (("where", "node"), ("where", "not", "node")):
-        return [Choice(name, _free(*counts)) for name, counts in fleet.nodes.items()]
+        nodes = sorted(fleet.nodes.items(), key=lambda it: -it[1][0])
+        return [Choice(name, _free(*counts)) for name, counts in nodes]
     if path == ("project",):
         return [Choice(it, "project") for it in fleet.projects]
     if path == ("volumes",):
