@@ -58,9 +58,13 @@ def is_meant(wants: Wants, device: Device) -> bool:
 
     A slice is only for requests that name its profile (`1g.10gb`) or `mig`, and ask for one.
     """
-    if device.mig:
-        return wants.gpus == 1 and any(_is_slice(device.mig, it) for it in wants.models)
-    return not wants.models or any(is_model(device.model, it) for it in wants.models)
+    return _is_meant(wants, device.model, device.mig)
+
+
+def _is_meant(wants: Wants, model: str, mig: str) -> bool:
+    if mig:
+        return wants.gpus == 1 and any(_is_slice(mig, it) for it in wants.models)
+    return not wants.models or any(is_model(model, it) for it in wants.models)
 
 
 @lru_cache(maxsize=4096)
@@ -73,9 +77,14 @@ def _is_slice(profile: str, wanted: str) -> bool:
 
 def suits(wants: Wants, device: Device) -> bool:
     """Whether the device is of a kind that the request can use, free or not."""
-    if device.memory < wants.gpu_memory or not is_meant(wants, device):
+    return _suits(wants, device.memory, device.model, device.mig, device.shareable)
+
+
+@lru_cache(maxsize=1 << 16)
+def _suits(wants: Wants, memory: int, model: str, mig: str, shareable: bool) -> bool:
+    if memory < wants.gpu_memory or not _is_meant(wants, model, mig):
         return False
-    return not wants.shared or (device.shareable and device.memory >= wants.share_bytes)
+    return not wants.shared or (shareable and memory >= wants.share_bytes)
 
 
 def suitable(need: Need, devices: Sequence[Device]) -> list[Device]:

@@ -118,9 +118,9 @@ class Hold:
 class Future:
     """How near its candidates are to holding one request: kept from pass to pass."""
 
-    def __init__(self) -> None:
-        self.stale: set[str] = set()
-        """Nodes that may have changed since."""
+    def __init__(self, seen: int) -> None:
+        self.seen = seen
+        """How much it has read of what tells which nodes changed."""
         self.able: dict[str, bool] = {}
         """The nodes that were looked at for it, and whether they could ever hold it."""
         self._ranks: dict[str, Rank] = {}
@@ -146,8 +146,10 @@ class Keeper:
         calendar: Calendar,
         timelines: dict[str, Timeline],
         futures: dict[Whose, Future],
+        outdated: list[str],
     ) -> None:
-        """`timelines`: by node, those that are known and still true. `futures`: those known."""
+        """`timelines`: by node, those that are known and still true. `futures`: those known;
+        `outdated`: nodes that changed, in turn."""
         self.holds: dict[str, tuple[Hold, ...]] = {}
         """By node."""
         self.changes = 0
@@ -163,6 +165,7 @@ class Keeper:
         """Whom places are kept for, and how near the nearest node is."""
         self._timelines = timelines
         self._futures = futures
+        self._outdated = outdated
         self._left = CONSERVATIVE if self._mode == "conservative" else EASY
         self._tries = 4 * self._left
         self._looks = 32 * self._left
@@ -224,7 +227,7 @@ class Keeper:
 
     def _foresee(self, kind: Kind, pace: Pace) -> Generator[None, None, Future]:
         """How near the candidates for a request are to holding it."""
-        future, wanted = Future(), CANDIDATES + 4 * kind.nodes
+        future, wanted = Future(len(self._outdated)), CANDIDATES + 4 * kind.nodes
         for room in self._fleet.rooms:
             able = future.able[room.name] = _able(room, kind.need)
             if able:
@@ -238,7 +241,8 @@ class Keeper:
 
     def _follow(self, kind: Kind, future: Future) -> bool:
         """Bring a future up to date. False: other nodes are candidates now."""
-        for name in future.stale & future.able.keys():
+        stale = set(self._outdated[future.seen :])
+        for name in stale & future.able.keys():
             if not self._fleet.has(name):
                 return False
             room, able = self._fleet.room(name), future.able[name]
@@ -246,7 +250,7 @@ class Keeper:
                 return False
             if able:
                 future.set(name, self._rank(room, kind))
-        future.stale.clear()
+        future.seen = len(self._outdated)
         return True
 
     def keep_at(self, it: Waiting, places: list[tuple[Room, Slot]]) -> None:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 _READ = 4096
 """So many entries of the journal are read between two pauses."""
-_FUTURES = 256
-"""So many requests' futures are remembered."""
+_FUTURES, _OUTDATED = 512, 1 << 16
+"""So many requests' futures are remembered, and changes of nodes."""
 
 
 class Memo:
@@ -65,6 +65,8 @@ class Memo:
         self.holds: dict[str, tuple[Hold, ...]] = {}
         """By node: what was kept there for others."""
         self.futures: dict[Whose, Future] = {}
+        self.outdated: list[str] = []
+        """Nodes that changed, in turn: each future knows how far it has read."""
         self.timelines: dict[str, Timeline] = {}
         self.taken: set[str] = set()
         """Nodes that it placed somebody on."""
@@ -90,10 +92,12 @@ class Memo:
         """These nodes may not be as they were."""
         for name in nodes:
             self.timelines.pop(name, None)
-        if len(self.futures) > _FUTURES:
+        self.outdated += nodes
+        if len(self.outdated) > _OUTDATED:
+            self.outdated.clear()
             self.futures.clear()
-        for future in self.futures.values():
-            future.stale |= nodes
+        while len(self.futures) > _FUTURES:
+            del self.futures[next(iter(self.futures))]
 
     # ── jobs ───────────────────────────────────────────────────────────────────────────────────
 

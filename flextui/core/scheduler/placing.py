@@ -71,7 +71,8 @@ class Placing:
         self.changed = changed_rooms(memo, fleet)
         """Rooms that may not be as they were when the last pass ended; all if that isn't known."""
         memo.outdate({room.name for room in self.changed})
-        self.keeper = Keeper(ledger, fleet, self.calendar, memo.timelines, memo.futures)
+        futures, outdated = memo.futures, memo.outdated
+        self.keeper = Keeper(ledger, fleet, self.calendar, memo.timelines, futures, outdated)
         self.grown = open_gates(memo, self)
         """By name: rooms where more may be free than when the last pass ended."""
         self._changed = frozenset(room.name for room in self.changed)
