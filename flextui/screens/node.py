@@ -48,7 +48,7 @@ class Node(Sectioned):
             command="events --node NODE"),
         Key("cordon-gpu", "c", "cordon the GPU, or uncordon", short="cordon GPU",
             command="cordon NODE:GPU", acts=True),
-        Key("cordon-node", "C", "cordon the node, or uncordon", short="cordon node",
+        Key("cordon-node", "C", "cordon the node, or uncordon",
             command="cordon NODE", acts=True),
         Key("drain", "d", "drain the node, or undrain", short="drain", command="drain NODE",
             acts=True),
