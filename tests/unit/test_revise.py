@@ -187,6 +187,39 @@ async def test_what_has_ended_is_to_be_submitted(tmp_path: Path) -> None:
         assert "submit the text" in (await refusal(made, job, TRAIN)).text
 
 
+async def test_the_ranks_of_a_gang_start_anew_together(tmp_path: Path) -> None:
+    nodes = two()
+    async with bench(tmp_path, inventory("n1", "n2"), *nodes) as made:
+        job = await one(made, TRAIN + "nodes: 2\n")
+        await made.until(running(job, 1))
+        text = TRAIN.replace("0.1", "0.05") + "nodes: 2\n"
+        assert (await revised(made, job, text))["restarts"] == [0, 1]
+        await made.until(
+            lambda s: all(f"{job}.{n}.2" in s.attempts and running(job, n)(s) for n in (0, 1))
+        )
+        live = [it for it in made.snapshot.attempts.values() if it.state.live]
+        assert len({it.gang for it in live}) == 1
+        assert [(it.number, it.revision) for it in live] == [(2, 2), (2, 2)]
+        starts = {key: it for node in nodes for key, it in node.starts.items()}
+        assert {starts[f"{job}.{n}.2"].env["LR"] for n in (0, 1)} == {"0.05"}
+
+
+async def test_a_revision_survives_the_core(tmp_path: Path) -> None:
+    nodes = two()
+    async with bench(tmp_path, inventory("n1", "n2"), *nodes) as made:
+        job = await one(made, WEB)
+        await made.until(running(job, 1))
+        await revised(made, job, WEB + "grace: 3s\n")
+        await made.stop()
+        await made.start()
+        await made.until(lambda s: running(job)(s) and running(job, 1)(s))
+        assert made.snapshot.jobs[job].spec.grace == 3.0
+        assert {it.number for it in made.snapshot.attempts.values()} == {1}
+        past = await made.running.client_for(ALICE).call(c.Revisions(job))
+        assert [it["revision"] for it in past["revisions"]] == [2, 1]
+        assert past["revisions"][0]["diff"][0]["field"] == "grace"
+
+
 async def test_a_pending_job_changes_in_place(tmp_path: Path) -> None:
     async with bench(tmp_path, inventory("n1", "n2"), *two()) as made:
         client = made.running.client_for(ALICE)
