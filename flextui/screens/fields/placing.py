@@ -114,14 +114,14 @@ def wants_lines(
     wants: WantDoc, jobs: Iterable[JobDoc], ends: Mapping[str, EndDoc], now: float
 ) -> list[str]:
     """What a waiting job waits for: in words, with who has to end first and when."""
-    found = [wants["summary"]]
+    found: list[str] = []
     if start := expected_text(wants["expected"], now):
         found.append(f"starts {start}")
     names = {
         attempt["id"]: f"{job['owner']}/{job['name']}"
         for job in jobs for task in job["tasks"] for attempt in task["attempts"]
     }  # fmt: skip
-    for place in wants["places"]:
+    for place in wants["places"][:PLACES]:
         at = fmt.parse_time(place["at"])
         when = f" at {clock(at, now)}" if at is not None and at - now > _SOON_S else ""
         line = f"{GOES} goes to {place['node']}{when}"
@@ -130,14 +130,18 @@ def wants_lines(
             else names.get(key, key) for key in place["ends"]
         ]  # fmt: skip
         found.append(line + (f", when these have ended: {', '.join(first)}" if first else ""))
+    if len(wants["places"]) > PLACES:
+        found.append(f"{GOES} and to {len(wants['places']) - PLACES} more nodes")
     if not wants["places"]:
         held = dict.fromkeys(name for block in wants["blocks"] for name in block["held_by"])
         if held:
             found.append(f"its GPUs are held by {', '.join(list(held)[:6])}")
-    return found + [f"would start {hint}" for hint in wants["would_help"][:2]]
+    return [*found, wants["summary"], *(f"would start {it}" for it in wants["would_help"][:2])]
 
 
 GOES = "▸"
+PLACES = 4
+"""Places of a gang that are told in words; the picture has all."""
 
 
 def order(it: Placed) -> tuple[bool, int, str]:
