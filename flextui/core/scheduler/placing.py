@@ -66,6 +66,8 @@ class Placing:
         self.quotas = quotas
         self.front: list[Waiting] = []
         """The first of those that still wait, in order."""
+        self._told: set[TaskKey] = set()
+        """Those in front."""
         self.held_before = memo.holds
         """What was kept when the last pass ended."""
         self.changed = changed_rooms(memo, fleet)
@@ -156,7 +158,8 @@ class Placing:
         return turn
 
     def _in_front(self, it: Waiting) -> None:
-        if len(self.front) < FRONT:
+        if len(self.front) < FRONT and it.task.key not in self._told:
+            self._told.add(it.task.key)
             self.front.append(it)
 
     def _starts(self, it: Waiting) -> bool:
@@ -174,7 +177,7 @@ class Placing:
                 placed = False
                 if it.kind not in self._blocked:
                     placed = yield from self._turn(it)
-                if not placed and it not in self.front:
+                if not placed:
                     self._in_front(it)
             cursor.step()
             if len(self.front) >= FRONT:
