@@ -42,6 +42,7 @@ from flextui.core.draft import Draft
 from flextui.core.engine import Engine
 from flextui.core.intake import parse, placing
 from flextui.core.leisure import Leisure
+from flextui.core.mailbox import Folding
 from flextui.core.model.docs import CheckDoc, FleetDoc, JobDoc
 from flextui.core.model.problems import BadInput
 from flextui.core.model.state import Identity, Job
@@ -52,7 +53,6 @@ from flextui.core.problems.problem import Scene
 from flextui.core.reduce import admission
 from flextui.core.reduce.commands import apply_command, changes_state
 from flextui.core.reduce.fleet import no_such_node
-from flextui.core.reduce.jobs import Answer
 from flextui.core.reduce.select import find_job, not_found
 from flextui.core.usage_view import query_of, usage_view
 from flextui.core.view import CoreFacts
@@ -118,7 +118,7 @@ class Desk:
         specs = tuple(it.spec for it in written)
         admin = self.admin(who)
 
-        def apply(draft: Draft) -> Answer:
+        def apply(draft: Draft) -> Folding:
             return apply_command(draft, command, who, admin, specs)
 
         for index, it in enumerate(written):

@@ -25,7 +25,7 @@ from flextui.core.events import AttemptReported, NodeEvent, NodeReady, Record
 from flextui.core.feed import Feed
 from flextui.core.forget import forget_old_jobs
 from flextui.core.links import Links
-from flextui.core.mailbox import Answer, Ask, Item, Mailbox
+from flextui.core.mailbox import Answer, Ask, Folding, Item, Mailbox
 from flextui.core.model.inventory import Inventory
 from flextui.core.model.state import NodeStatus, Now, Snapshot
 from flextui.core.model.times import iso
@@ -178,7 +178,7 @@ class Engine:
         if not self._stopping:
             self._mailbox.put(event)
 
-    async def ask(self, apply: Callable[[Draft], Answer]) -> dict[str, Any]:
+    async def ask(self, apply: Callable[[Draft], Folding]) -> dict[str, Any]:
         """Fold a command in; returns its answer when that is durable. Raises `CommandError`."""
         if self._stopping:
             raise CommandError("unreachable", "the core is ending")
@@ -198,10 +198,10 @@ class Engine:
         if self.read_only:
             await self._read_only_turn(items, now, settled)
             return
-        draft, answers, items = self._fold(items, now, settled)
+        draft, answers, items = await self._fold(items, now, settled)
         if draft.replan or self._deadlines.due(now):
             if not await self._plan(draft):
-                draft, answers, items = self._fold(items, now, settled)
+                draft, answers, items = await self._fold(items, now, settled)
         elif draft.replan_within is not None:
             self._deadlines.plan_within(draft.replan_within)
         changes = draft.changes()
@@ -209,7 +209,7 @@ class Engine:
             try:
                 await self.store.commit(changes)
             except StoreError as error:
-                self._commit_failed(error, items, now, settled)
+                await self._commit_failed(error, items, now, settled)
                 return
             except (ValueError, OverflowError) as error:
                 self._unwritable(error, items)
@@ -221,7 +221,7 @@ class Engine:
         for ask, answer in answers:
             _reply(ask, answer, self.snapshot)
 
-    def _fold(
+    async def _fold(
         self, items: Sequence[Item], now: Now, settled: Mapping[str, str]
     ) -> tuple[Draft, list[tuple[Ask, Answer]], list[Item]]:
         """Items into a fresh draft, and which of them those are: for more there was no time.
@@ -246,7 +246,7 @@ class Engine:
                     break
                 try:
                     if isinstance(item, Ask):
-                        answers.append((item, item.apply(draft)))
+                        answers.append((item, await self._answer(item.apply(draft))))
                     else:
                         fold(draft, item)
                 except CommandError as error:
@@ -261,6 +261,11 @@ class Engine:
             if bad is None:
                 return draft, answers, good
             good.remove(bad)
+
+    async def _answer(self, found: Folding) -> Answer:
+        answer = await self._breathing(found) if isinstance(found, Generator) else found
+        assert answer is not None
+        return answer
 
     async def _plan(self, draft: Draft) -> bool:
         """Let the scheduler decide on the draft as it is, and write the decision into it.
@@ -383,7 +388,7 @@ class Engine:
 
     # ── read-only ──────────────────────────────────────────────────────────────────────────────
 
-    def _commit_failed(
+    async def _commit_failed(
         self,
         error: StoreError,
         items: Sequence[Item],
@@ -394,12 +399,12 @@ class Engine:
         log.error("read-only: %s", error)
         self._backlog.reason = str(error)
         self._retry_at = time.monotonic() + RETRY_COMMIT_S
-        self._hold_facts(items, now, settled)
+        await self._hold_facts(items, now, settled)
 
     async def _read_only_turn(
         self, items: Sequence[Item], now: Now, settled: Mapping[str, str]
     ) -> None:
-        self._hold_facts(items, now, settled)
+        await self._hold_facts(items, now, settled)
         if time.monotonic() < self._retry_at:
             return
         self._retry_at = time.monotonic() + RETRY_COMMIT_S
@@ -414,11 +419,13 @@ class Engine:
         self._deadlines.plan_within(0.0)
         self.feed.publish((), ())
 
-    def _hold_facts(self, items: Sequence[Item], now: Now, settled: Mapping[str, str]) -> None:
+    async def _hold_facts(
+        self, items: Sequence[Item], now: Now, settled: Mapping[str, str]
+    ) -> None:
         """See what happened, and refuse what was asked: it couldn't be kept."""
         for item in items:
             _refuse(item, CommandError("failed", f"nothing was changed: {self.read_only}"))
-        draft, _, _ = self._fold(facts(items), now, settled)
+        draft, _, _ = await self._fold(facts(items), now, settled)
         self._backlog.hold(draft)
         self._links.send([it for it in draft.effects if isinstance(it[1], GrantLease)])
         self._publish(draft)

@@ -11,7 +11,7 @@ import contextlib
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,13 +20,15 @@ from flextui.core.events import AttemptReported, NodeDown, NodeEvent, NodeReady,
 from flextui.core.model.state import Snapshot
 
 Answer = Callable[[Snapshot], dict[str, Any]]
+Folding = Answer | Generator[None, None, Answer]
+"""What a command comes to; where folding it in may take long, the steps to that."""
 
 
 @dataclass(slots=True, eq=False)
 class Ask:
     """A command: folded like an event, and answered when its turn is durable."""
 
-    apply: Callable[[Draft], Answer]
+    apply: Callable[[Draft], Folding]
     future: asyncio.Future[dict[str, Any]]
 
 

@@ -1,4 +1,4 @@
-"""However much comes together, a pass and what is written of it go in small steps.
+"""However much comes together, it is taken in, decided and written in small steps.
 
 Steps are measured in calls, of Python's and C's functions, not by a clock: the same on any machine.
 """
@@ -6,7 +6,7 @@ Steps are measured in calls, of Python's and C's functions, not by a clock: the 
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any, TypeVar
 
 import pytest
@@ -55,11 +55,10 @@ class Turns:
             fold(draft, event)
         return self._end(draft)
 
-    def submit(self, specs: Iterable[JobSpec]) -> int:
+    def submit(self, specs: Sequence[JobSpec]) -> int:
         draft = self._draft()
-        for spec in specs:
-            jobs.submit(draft, Identity("ann", 1000), False, (spec,))
-        return self._end(draft)
+        _, taken_in = most(jobs.submit_steps(draft, Identity("ann", 1000), False, specs))
+        return max(taken_in, self._end(draft))
 
     def _end(self, draft: Draft) -> int:
         decision, planned = most(plan_steps(draft.freeze(1), self.now, self.memo))

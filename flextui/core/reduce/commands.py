@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 from flextui.core.commands import (
     Command,
@@ -54,10 +54,10 @@ def changes_state(command: Command) -> bool:
 
 def apply_command(
     draft: Draft, command: Command, who: Identity, admin: bool, specs: Sequence[JobSpec]
-) -> Answer:
+) -> Answer | Generator[None, None, Answer]:
     """Fold a command in; `specs` are those of a submit. Raises `CommandError`: nothing changed."""
     if isinstance(command, Submit):
-        return jobs.submit(draft, who, admin, specs)
+        return jobs.submit_steps(draft, who, admin, specs)
     if isinstance(command, Revise):
         if len(specs) != 1:
             raise CommandError("input", f"{len(specs)} jobs in the text: expected the one")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,8 @@ from flextui.core.reduce.select import find_job
 
 Answer = Callable[[Snapshot], dict[str, Any]]
 """Made from the state after the commit, so that it tells what is durable."""
+FEW = 20
+"""So many jobs are taken in between two pauses."""
 
 
 # ── submit ─────────────────────────────────────────────────────────────────────────────────────
@@ -31,8 +33,23 @@ def submit(draft: Draft, who: Identity, admin: bool, specs: Sequence[JobSpec]) -
 
     Raises `CommandError`, `SpecRefused` where one field is at fault.
     """
+    steps = submit_steps(draft, who, admin, specs)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            answer: Answer = done.value
+            return answer
+
+
+def submit_steps(
+    draft: Draft, who: Identity, admin: bool, specs: Sequence[JobSpec]
+) -> Generator[None, None, Answer]:
+    """The same in steps of a few milliseconds: files may hold thousands."""
     told = []
     for at, spec in enumerate(specs):
+        if at % FEW == FEW - 1:
+            yield
         try:
             told.append(_submit_one(draft, who, admin, spec))
         except SpecRefused as refused:
