@@ -1,5 +1,5 @@
-"""A whole triage at the keyboard: a job has failed; find it, read why, mend it, hand it in again and
-see it run. One terminal, no mouse, no other command."""
+"""A whole triage at the keyboard: a job has failed; find it, read why, mend it, hand it in again
+and see it run. One terminal, no mouse, no other command."""
 
 from __future__ import annotations
 
