@@ -54,7 +54,8 @@ def gpu(index: int, model: str, total: int, used: int | None, **more: Any) -> Gp
 
 def node(name: str, gpus: list[GpuDoc], **more: Any) -> NodeDoc:
     for it in gpus:
-        it["uuid"] = f"GPU-{name}-{it['index']}"
+        if not it["mig"]:
+            it["uuid"] = f"GPU-{name}-{it['index']}"
     base = {
         "name": name, "host": f"{name}.lab.example", "transport": "ssh", "state": "ready",
         "reason": "", "since": START, "drained": False, "cordoned": False, "driver": "",
