@@ -109,6 +109,7 @@ class Logs(Out, Place):
     @on(LogView.Moved)
     def draw_bar(self) -> None:
         """Where one is in the log, in words and as a place between its beginning and now."""
+        self.log_view.empty = self.nothing_words()
         left = " · ".join(filter(None, (
             self.what_words(), self.follow_words(), _STREAM_WORDS[self.streams],
             self.search_words(), self.mark_words(), self.trouble,
@@ -130,6 +131,16 @@ class Logs(Out, Place):
         same = times.day(line.at, kind) == times.day(now, kind)
         when = ("" if same else times.day(line.at, kind) + " ") + times.stamp(line.at, kind, 0)[:8]
         return f" {when} ◂{'─' * at}●{'─' * (SLIDER - 1 - at)}▸ now"
+
+    def nothing_words(self) -> str:
+        """Why there is no line."""
+        if self.thinking:
+            return ""
+        if self.only is not None:
+            return "nothing matches"
+        if not self.chosen.origins:
+            return "nothing of it has run yet"
+        return "nothing was printed" if self.ended else "nothing was printed yet"
 
     def what_words(self) -> str:
         """How much of what is shown."""

@@ -25,6 +25,7 @@ LINES = 2000
 """Lines that are read at first."""
 BARS = 8
 """Lines without an end, such as progress bars, that are shown below the others."""
+WORK = ("search", "jump", "errors", "further")
 LAG_S = 3.0
 """Who falls back further than this while following is brought to the end."""
 BEGINNING = 1.0
@@ -58,6 +59,14 @@ class Windows(Place):
         self._drain_timer: Timer | None = None
         self._drained = 0.0
         self._lag = float("inf")
+        self._opening = False
+
+    @property
+    def thinking(self) -> bool:
+        """Whether something that was asked for isn't there yet."""
+        return self._opening or any(
+            it.node is self and it.group in WORK and it.is_running for it in self.app.workers
+        )
 
     # ── what is chosen ──
 
@@ -115,6 +124,7 @@ class Windows(Place):
         """Read the end anew and follow."""
         client = self.app.client
         self.trouble, self.ended = "", False
+        self._opening = True
         try:
             if client is None:
                 raise ConnectionError("no core is in reach")
@@ -132,6 +142,7 @@ class Windows(Place):
                 self.log_view.show(tail.book.lines)
                 self.log_view.changed(open_lines=tail.unfinished()[-BARS:])
             self.opened()
+            self._opening = False
             read = {key: it.bottom for key, it in tail.book.sources.items()}
             follows = [replace(it, streams=self.streams) for it in self.chosen.follows]
             await self.live.run(client, follows, read)
@@ -140,6 +151,7 @@ class Windows(Place):
             if isinstance(error, ExceptionGroup):
                 error = error.exceptions[0]
             self.trouble = f"{error}; G tries again"
+            self._opening = False
         self.draw_bar()
 
     def opened(self) -> None:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.geometry import Size
@@ -52,11 +53,11 @@ class LogView(Widget, can_focus=True):
         & .log--err { color: $text-warning; }
         & .log--note { color: $foreground-muted; text-style: italic; }
         & .log--stamp { color: $foreground-muted; }
-        & .log--hit { background: $warning; color: $background; }
+        & .log--hit { background: $warning; color: black; }
         & .log--error { color: $text-error; }
         & .log--warning { color: $text-warning; }
         & .log--debug { color: $foreground-muted; }
-        & .log--mark { color: $text-accent; text-style: bold reverse; }
+        & .log--mark { background: $accent; color: black; text-style: bold; }
         & .log--cursor { background: $boost; text-style: bold; }
         & .log--origin0 { color: $text-primary; }
         & .log--origin1 { color: $text-success; }
@@ -103,6 +104,8 @@ class LogView(Widget, can_focus=True):
         self.lines: list[Line] = []
         """Those that can be scrolled to now."""
         self.following = True
+        self.empty = ""
+        """What stands there where there is no line."""
         self._top = 0
         """The line at the top, where it isn't followed, and which of its rows."""
         self._row = 0
@@ -246,6 +249,9 @@ class LogView(Widget, can_focus=True):
     def render_line(self, y: int) -> Strip:
         self._lay()
         width = self.size.width
+        if not self._visible and y == 1 and self.empty:
+            words = Segment(f" {self.empty}", self._roles()["note"])
+            return Strip([words]).adjust_cell_length(width).apply_style(self.rich_style)
         if y >= len(self._visible):
             return Strip.blank(width, self.rich_style)
         line, row = self._visible[y]
