@@ -240,6 +240,7 @@ time_limit: 90061s
 def test_a_spec_reads_back_as_it_was_written() -> None:
     (read,) = read_specs(FULL, "test")
     assert spec_text(read.to_json()) == FULL
+    assert spec_text(json.loads(read.to_text())) == FULL, "as the store has it"
     share = "name: b\nrun: [./serve, --port, '8000']\nresources:\n  gpu_share: 0.5\n"
     (read,) = read_specs(share, "test")
     assert spec_text(read.to_json()) == share

@@ -62,7 +62,7 @@ def spec_text(spec: Mapping[str, Any], now: Mapping[str, Any] | None = None) -> 
     plain = f"name: {spec['name']}\ntype: {spec.get('type', 'batch')}\nrun: 'true'\n"
     defaults = read_specs(plain, "defaults")[0].to_json()
     if spec.get("type", "batch") != "batch":
-        del defaults["type"]
+        defaults["type"] = None
     return written(_differing(spec, defaults))
 
 
@@ -72,16 +72,19 @@ def written(data: Mapping[str, Any]) -> str:
 
 
 def _differing(spec: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """What a spec says beyond the defaults, in the model's order and one's own names sorted: stored
+    specs don't have the order in which they were written, and none is to differ by that alone."""
     out: dict[str, Any] = {}
-    for key, value in spec.items():
-        default = defaults.get(key)
+    own = sorted(key for key in spec if key not in defaults)
+    for key in [*own, *(key for key in defaults if key in spec)]:
+        value, default = spec[key], defaults.get(key)
         if key not in ("name", "run") and (
             value == default or value is None or value in ({}, [], "")
         ):
             continue
         if isinstance(value, Mapping):
             inner = default if isinstance(default, Mapping) else {}
-            value = dict(value) if key == "env" else _differing(value, inner)
+            value = dict(sorted(value.items())) if key == "env" else _differing(value, inner)
         out[key] = as_written(key, value)
     return out
 
