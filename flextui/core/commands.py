@@ -135,7 +135,7 @@ class ListQueue:
 
 @dataclass(frozen=True, slots=True)
 class ListPlacement:
-    """→ PlacementDoc: when what holds GPUs ends, and what has to end before a waiting job starts."""
+    """→ PlacementDoc: when what holds GPUs ends, what has to end before a waiting job starts."""
 
     job: str = ""
 
