@@ -160,6 +160,7 @@ class Keeper:
         self._fleet = fleet
         self._calendar = calendar
         self._mode = ledger.snapshot.inventory.policy.backfill
+        self._preemption = ledger.snapshot.inventory.policy.preemption
         self._taken: dict[str, list[Use]] = {}
         self._kept: list[tuple[Kind, Rank]] = []
         """Whom places are kept for, and how near the nearest node is."""
@@ -210,7 +211,8 @@ class Keeper:
         if not slots:
             return
         self._left -= 1
-        self._kept += [(kind, self._rank(room, kind) or _FAR) for room, _ in slots]
+        if self._preemption:  # nobody else asks
+            self._kept += [(kind, self._rank(room, kind) or _FAR) for room, _ in slots]
         at = max(slot.at for _, slot in slots)
         for room, slot in slots:
             self._hold(room, it, at, slot)

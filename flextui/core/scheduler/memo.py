@@ -158,13 +158,13 @@ class Memo:
 
 def _told(journal: Journal, start: int, end: int) -> Generator[None, None, Changed | None]:
     """What the journal tells, read bit by bit; None: it doesn't know."""
+    if end - start <= _READ:
+        return journal.between(start, end)
     parts = []
-    for at in range(start, end, _READ) or (start,):
+    for at in range(start, end, _READ):
         part = journal.between(at, min(at + _READ, end))
         if part is None:
             return None
         parts.append(part)
         yield
-    if len(parts) == 1:
-        return parts[0]
     return Changed(*(frozenset().union(*bits) for bits in zip(*parts, strict=True)))
