@@ -167,7 +167,8 @@ class Keys:
             for number in signals:
                 loop.remove_signal_handler(number)
             if before is not None:
-                termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, before)
+                with contextlib.suppress(termios.error):  # the terminal is gone
+                    termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, before)
 
     def _pass_on(self, name: str) -> None:
         self._queue.put_nowait({"kind": "signal", "name": name})

@@ -53,6 +53,12 @@ class TerminalDriver(LinuxDriver):
         super().__init__(app, debug=debug, mouse=mouse, size=size)
         self._file = cast("Any", _Lossy(cast("IO[str]", self._file)))
 
+    def start_application_mode(self) -> None:
+        """Take the terminal. Not once the app has been told to end, as when another program had
+        the terminal and both end with it: nobody would stop the threads that read and write."""
+        if not self._app._exit:
+            super().start_application_mode()
+
     def take_mouse(self, on: bool) -> None:
         """Hear of the mouse, or leave it to the terminal's own selection."""
         if on:

@@ -106,6 +106,12 @@ class Terminal:
     def type(self, keys: bytes) -> None:
         os.write(self.fd, keys)
 
+    def hang_up(self) -> int:
+        """The line breaks; the exit status. A test that waits for ever is ended by its own limit."""
+        os.close(self.fd)
+        _, status = os.waitpid(self.pid, 0)
+        return os.waitstatus_to_exitcode(status)
+
     def status(self) -> int:
         """Read to the end; the exit status."""
         while True:

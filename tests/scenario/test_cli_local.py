@@ -312,6 +312,19 @@ def test_shutdown_ends_a_terminal_that_holds_the_core(place: Place) -> None:
     assert place.run("whoami").returncode == 3
 
 
+@pytest.mark.parametrize("inside", [False, True], ids=["on a screen", "in a shell"])
+def test_a_terminal_that_is_lost_ends(place: Place, inside: bool) -> None:
+    terminal = Terminal(place)
+    terminal.until("ready")
+    if inside:
+        terminal.type(b"s")
+        terminal.until("\x1b[?1049l")
+        terminal.type(b"echo $((40 + 2))nd\r")
+        terminal.until("42nd")
+    assert terminal.hang_up() == 0
+    assert not list(place.home.rglob("crash-*")), "the program inside is not hurt either"
+
+
 def test_the_terminal_needs_a_terminal(place: Place) -> None:
     done = place.run()
     assert (done.returncode, done.stdout) == (2, "")
