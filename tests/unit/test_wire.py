@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from flextui.core import commands, wire
 from flextui.core.client import CoreInfo
-from flextui.core.commands import CommandError, LogRequest, Source
+from flextui.core.commands import CommandError, LogPiece, LogRequest, LogSearch, Offset, Source
 
 INFO = CoreInfo("1.0", 1, "ann@head", 7, "lab", "/etc/inventory.yaml", True, "ann", False)
 
@@ -66,9 +67,20 @@ def test_a_command_survives_the_wire(command: commands.Command) -> None:
 
 
 def test_a_log_request_survives_the_wire() -> None:
-    request = LogRequest("j1", (1, 2), None, ("out",), 10, True)
-    args = json.loads(json.dumps({k: getattr(request, k) for k in request.__dataclass_fields__}))
-    assert wire.log_request_of(args) == request
+    piece = LogPiece("j1.0.1", "out", begin=Offset(2**40), spots=(Offset(0),), context=3)
+    for request in (
+        LogRequest("j1", (1, 2), None, ("out",), 10, True),
+        LogRequest("", pieces=(piece,), search=LogSearch("a|b", True, most=5), node="gpu1"),
+    ):
+        args = json.loads(json.dumps(dataclasses.asdict(request)))
+        assert wire.log_request_of(args) == request
+
+
+@pytest.mark.parametrize("begin", [-1, 2**54, 1.5, True, "7"])
+def test_a_position_is_a_number_that_fits(begin: object) -> None:
+    piece = {"attempt": "j1.0.1", "stream": "out", "begin": begin}
+    with pytest.raises(wire.WireError, match="begin"):
+        wire.log_request_of({"job": "", "pieces": [piece]})
 
 
 def test_unknown_fields_are_ignored_and_defaults_filled_in() -> None:
