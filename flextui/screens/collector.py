@@ -23,7 +23,7 @@ class Collector:
 
     def start(self, now: float) -> None:
         """Take over, once what stays has been loaded."""
-        gc.set_threshold(20_000, 20, 1_000_000)
+        gc.set_threshold(2_000, 10, 1_000_000)
         gc.freeze()
         self._next = now + EVERY_S
 
