@@ -18,7 +18,7 @@ from flextui.core.adapters.failure import LinkFailure
 from flextui.core.ports import Program
 
 CHUNK = 32 * 1024
-GRACE_S = 2.0
+GRACE_S = 5.0
 # The child has a session of its own; here it makes the terminal the session's.
 _OWN = (
     "import fcntl,os,sys,termios;fcntl.ioctl(0,termios.TIOCSCTTY,0);"
