@@ -322,7 +322,7 @@ def test_a_terminal_that_is_lost_ends(place: Place, inside: bool) -> None:
         terminal.type(b"echo $((40 + 2))nd\r")
         terminal.until("42nd")
     assert terminal.hang_up() == 0
-    assert not list(place.home.rglob("crash-*")), "the program inside is not hurt either"
+    assert not list(place.state.rglob("crash-*")), "the program inside is not hurt either"
 
 
 def test_the_terminal_needs_a_terminal(place: Place) -> None:

@@ -16,6 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from textual.app import App
+
+from flextui.screens.driver import TerminalDriver
 
 ROOT = Path(__file__).parents[2]
 WITHIN_S = 60.0
@@ -164,3 +167,12 @@ def test_yank_goes_through_the_terminal() -> None:
         line.wait(b"gpu5")
         line.press(b"y")
         line.wait(b"\x1b]52;c;Z3B1MQ==")
+
+
+async def test_nothing_takes_the_terminal_after_the_end() -> None:
+    app: App[None] = App()
+    driver = TerminalDriver(app)
+    app.exit()
+    driver.resume_application_mode()
+    assert driver._writer_thread is None
+    assert driver._key_thread is None
