@@ -38,7 +38,7 @@ def one(folder: Path, workload: str, seed: int) -> dict[str, Any]:
     boxes = read_boxes(str(folder / NODES))
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(500_000, 20, 20)
     return packing_figures(pack(trace, boxes, seed, {}), seed)
 
 

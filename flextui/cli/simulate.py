@@ -291,7 +291,7 @@ def _settle_memory() -> None:
 
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(500_000, 20, 20)  # nobody waits for an answer meanwhile
 
 
 # ── what is done with it ───────────────────────────────────────────────────────────────────────
