@@ -57,7 +57,7 @@ class TerminalDriver(LinuxDriver):
         """Take the terminal. Not once the app has been told to end, as when another program had
         the terminal and both end with it: nobody would stop the threads that read and write."""
         if not self._app._exit:
-            super().start_application_mode()
+            super().start_application_mode()  # type: ignore[no-untyped-call]
 
     def take_mouse(self, on: bool) -> None:
         """Hear of the mouse, or leave it to the terminal's own selection."""
