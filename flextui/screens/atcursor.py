@@ -34,6 +34,8 @@ class AtCursor:
         self.choices = Choices()
         self._names: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
         """Projects and volumes: the view has none of them."""
+        self._place = (0, 0)
+        """Line and column of the word that the list is for."""
         self._written: str | None = None
         """What a choice has written: no list opens for it by itself."""
 
@@ -70,9 +72,11 @@ class AtCursor:
     # ── what may stand here ──
 
     def moved(self) -> None:
-        """The cursor may have left the place that a list is for."""
-        if self.choices.open and self.here() is None:
-            self.choices.close()
+        """The cursor may have left the word that a list is for."""
+        if self.choices.open:
+            at = self.here()
+            if at is None or (self._text.cursor_location[0], at.start) != self._place:
+                self.choices.close()
 
     def typed(self, *, writing: bool) -> None:
         """While a word is written: what it may become, unless there is nothing to say."""
@@ -107,6 +111,7 @@ class AtCursor:
         found = suggest(at, spec_schema(), self._known())
         if not enter and [it.word for it in found] == [at.typed]:
             found = []
+        self._place = (self._text.cursor_location[0], at.start)
         cursor = self._text.cursor_screen_offset
         self.choices.offer(found, cursor, self._app.size, enter=enter)
 

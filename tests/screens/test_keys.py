@@ -118,7 +118,7 @@ async def test_a_pending_job_says_why_it_waits() -> None:
         await until(pilot, lambda: any(not w.has_class("empty") for w in app.screen.query("#why")))
         assert isinstance(app.screen, Job)
         text = str(app.screen.query_one("#reasons").render())
-        assert "7 of 8 usable: GPU3 XID 79" in text
+        assert "7 of 8 GPUs free; GPU 3 cordoned: XID 79" in text
         assert "with 7 GPUs instead of 8: now" in text
 
 
