@@ -7,6 +7,8 @@ each, for reasons that failures taught:
 * the **agent** talks to the core and may die at any time: ``session`` over ``channel``, ``wire``
   and ``loop``; ``hello``, ``root`` and ``driver`` say where state lies and who drives; ``requests``
   is what the core may ask for, ``starts``, ``registry`` and ``tail`` what becomes of it;
+* a search in logs runs in a child of the agent: ``search`` by grep in the words of ``ere``, read by
+  ``searches``; the ``shelf`` serves the core's own copies of logs in the same way;
 * the **spawner** is forked before anything could make forking unsafe, and only forks, after a
   ``rehearsal`` that makes supervisors smaller;
 * a **supervisor** owns one attempt and outlives agent, connection and core: ``start`` brings it up
