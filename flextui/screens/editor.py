@@ -224,7 +224,7 @@ class Editor(Place):
         """What it would do, and for an edit what it changes in the text."""
         now = self.app.now()
         lines = plan_lines(self._plan, self.app.view.nodes, now)
-        if self._draft.base and self._draft.changed:
+        if self._job and self._draft.changed:
             lines += [[], *([it] for it in unified(self._draft.origin, self._draft.text))]
         self._side_shows(lines)
 
