@@ -137,7 +137,7 @@ async def take(size: tuple[int, int], light: bool, out: Path) -> None:
         await pilot.press("a")
         await until(pilot, lambda: "attempt." not in seen())
         await picture("audit")
-        await demo.close()
+    await demo.close()
 
 
 def main() -> None:

@@ -176,6 +176,13 @@ async def test_events_are_read_from_a_place_or_the_newest(tmp_path: Path) -> Non
     await store.close()
 
 
+async def test_a_store_that_is_closed_says_so(tmp_path: Path) -> None:
+    store, _ = await load(tmp_path)
+    await store.close()
+    with pytest.raises(StoreError, match="the core has ended"):
+        await store.events(EventQuery())
+
+
 async def test_a_failed_commit_changes_nothing_and_the_next_may_succeed(tmp_path: Path) -> None:
     store, _ = await load(tmp_path)
     bad = Changes(jobs=[a_job(1)], events=[{**an_event(1), "text": None}])  # type: ignore[typeddict-item]

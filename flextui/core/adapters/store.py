@@ -243,7 +243,11 @@ class SqliteStore:
         return self._db
 
     async def _in(self, pool: ThreadPoolExecutor, work: Callable[[], R]) -> R:
-        return await asyncio.get_running_loop().run_in_executor(pool, work)
+        try:
+            working = asyncio.get_running_loop().run_in_executor(pool, work)
+        except RuntimeError as error:  # the threads have ended
+            raise StoreError(f"{self._path} is closed: the core has ended") from error
+        return await working
 
 
 def _statements(changes: Changes) -> Iterator[tuple[str, Sequence[rows.Row]]]:
