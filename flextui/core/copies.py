@@ -14,6 +14,7 @@ import shutil
 import time
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from flextui.core.adapters.copyfile import STREAMS, CopyFile
 from flextui.core.adapters.shelf import Shelf
@@ -29,7 +30,11 @@ log = logging.getLogger(__name__)
 EVERY_S = 60.0
 """How often what runs is copied, and of each attempt `RUNNING` bytes at most."""
 RUNNING = 256 << 10
-AT_ONCE = 4
+AT_ONCE = 2
+PAUSE_S = 0.05
+GATHER_S = 0.2
+MOST_DUE = 10_000
+"""Ended attempts that wait to be copied; the first of more are left to their nodes."""
 WITHIN_S = 120.0
 LEAST_PAUSE_S = 0.02
 
@@ -42,10 +47,13 @@ class Copies:
         self._folder = folder
         self._policy = engine.inventory.policy
         self._shelf = Shelf(folder)
-        self._under_way: set[str] = set()
+        self._due: dict[str, Attempt] = {}
+        """Ended attempts to be copied, the first that ended first."""
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """One copies an attempt's log at a time."""
+        self._more = asyncio.Event()
         self._whole: set[str] = set()
         """Attempts of which no more is to be had."""
-        self._slots = asyncio.Semaphore(AT_ONCE)
         self._sizes: dict[str, int] = {}
         self.trouble = ""
         """Why the last copy couldn't be written; empty when it could."""
@@ -60,6 +68,8 @@ class Copies:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         self._sizes, self._whole = await asyncio.to_thread(self._look)
         self._begin(self._follow_ends())
+        for _ in range(AT_ONCE):
+            self._begin(self._copy_ended())
         self._begin(self._copy_what_runs())
 
     async def close(self) -> None:
@@ -89,22 +99,22 @@ class Copies:
 
     async def _follow_ends(self) -> None:
         watcher = self._engine.feed.join()
-        ended = [it for it in self._engine.snapshot.attempts.values() if self._is_due(it)]
         try:
             while True:
-                for attempt in ended:
-                    if attempt.id not in self._under_way:
-                        self._under_way.add(attempt.id)
-                        self._begin(self._copy_ended(attempt))
                 await watcher.changed()
-                jobs, nodes = watcher.take()
-                ended = list(self._due(jobs, nodes))
+                await asyncio.sleep(GATHER_S)
+                for attempt in self._ended(*watcher.take()):
+                    self._due[attempt.id] = attempt
+                while len(self._due) > MOST_DUE:
+                    self._due.pop(next(iter(self._due)))
+                if self._due:
+                    self._more.set()
         except ConnectionError:
             return  # the core ends
         finally:
             self._engine.feed.leave(watcher)
 
-    def _due(self, jobs: set[str], nodes: set[str]) -> Iterator[Attempt]:
+    def _ended(self, jobs: set[str], nodes: set[str]) -> Iterator[Attempt]:
         """Attempts of what changed that ended and are to be copied; all of a node's when it comes
         into reach."""
         snapshot = self._engine.snapshot
@@ -130,19 +140,23 @@ class Copies:
     def _is_due(self, attempt: Attempt) -> bool:
         if attempt.state.live or attempt.why in ("never", "refused"):
             return False
-        known = attempt.id in self._whole or attempt.id in self._under_way
+        known = attempt.id in self._whole or attempt.id in self._due
         return not known and self._session(attempt) is not None
 
     def _session(self, attempt: Attempt) -> NodeSession | None:
         ready = self._is_ready(attempt.node)
         return self._engine.sessions.get(attempt.node) if ready else None
 
-    async def _copy_ended(self, attempt: Attempt) -> None:
-        try:
-            async with self._slots:
+    async def _copy_ended(self) -> None:
+        """One after the other, with a pause: thousands of short jobs have it done by and by."""
+        while True:
+            while not self._due:
+                self._more.clear()
+                await self._more.wait()
+            attempt = self._due.pop(next(iter(self._due)))
+            if attempt.id not in self._whole:
                 await self._copy(attempt, self._policy.log_copy, ended=True)
-        finally:
-            self._under_way.discard(attempt.id)
+                await asyncio.sleep(PAUSE_S)
 
     async def _copy_what_runs(self) -> None:
         while True:
@@ -158,12 +172,12 @@ class Copies:
     # ── what ───────────────────────────────────────────────────────────────────────────────────
 
     async def _copy(self, attempt: Attempt, most: int, *, ended: bool) -> None:
-        session = self._session(attempt)
-        if session is None:
-            return
+        lock = self._locks.setdefault(attempt.id, asyncio.Lock())
         try:
-            async with asyncio.timeout(WITHIN_S):
-                await self._take(session, attempt, most, ended=ended)
+            async with lock, asyncio.timeout(WITHIN_S):
+                session = self._session(attempt)
+                if session is not None and attempt.id not in self._whole:
+                    await self._take(session, attempt, most, ended=ended)
         except (ConnectionError, TimeoutError):
             return  # what runs is tried again; of what ended the node still has it all
         except OSError as error:

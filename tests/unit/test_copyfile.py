@@ -1,0 +1,97 @@
+"""The core's copies of logs: laid out as on a node, bounded; and clocks that are off put right."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flextui.agent import logs, tail
+from flextui.core.adapters.copyfile import SEGMENT, CopyFile
+from flextui.core.adapters.logreader import LogReader
+from flextui.core.model.docs import LogEvent
+from flextui.core.ports import TailRequest
+
+
+def data(at: int, text: bytes, *marks: tuple[int, int], stream: str = "out") -> LogEvent:
+    return {
+        "kind": "data", "attempt": "j1.0.1", "node": "n", "stream": stream, "at": at,
+        "to": at + len(text), "text": text.decode(), "marks": [list(it) for it in marks],
+    }  # fmt: skip
+
+
+def put(copy: CopyFile, *events: LogEvent, bound: int = 1 << 30) -> None:
+    copy.append(events, [it["text"].encode() for it in events], bound=bound)
+
+
+def test_the_agents_own_code_reads_a_copy(tmp_path: Path) -> None:
+    copy = CopyFile(tmp_path / "j1.0.1")
+    assert copy.prepare("n1") == {"out": 0, "err": 0}
+    put(copy, data(100, b"one\n", (100, 5000)), data(104, b"two\n", (100, 5000), (104, 6000)))
+    put(copy, data(0, b"bad\n", (0, 5500), stream="err"))
+    assert copy.prepare("n1") == {"out": 108, "err": 4}
+    folder = os.open(tmp_path / "j1.0.1", os.O_RDONLY)
+    assert logs.extent(folder, "out") == (100, 108)
+    assert tail.marks(folder, "out", 100, 8) == [(100, 5000), (104, 6000)]
+    assert tail.at_time(folder, "out", 5500) == 104
+    told = tail.Tail(folder, {"sub": 1, "credit": 1000, "streams": ["out"]})
+    assert [it["t"] for it in iter(told.next, None)] == ["gap", "log", "eof"]
+    told.close()
+
+
+def test_the_newest_bytes_stay_within_the_bound(tmp_path: Path) -> None:
+    copy = CopyFile(tmp_path / "j1.0.1")
+    copy.prepare("n1")
+    for n in range(6):
+        put(copy, data(n * SEGMENT, b"x" * SEGMENT), bound=3 * SEGMENT)
+    names = {it.name for it in (tmp_path / "j1.0.1").iterdir() if it.name[4:].isdigit()}
+    assert names == {f"out.{n * SEGMENT}" for n in (3, 4, 5)}
+
+
+def test_another_attempt_of_the_same_name_begins_anew(tmp_path: Path) -> None:
+    copy = CopyFile(tmp_path / "j1.0.1")
+    copy.prepare("n1")
+    put(copy, data(0, b"old\n"))
+    copy.finish()
+    assert copy.prepare("n2") == {"out": 0, "err": 0}
+    assert not copy.whole
+
+
+class Channel:
+    """A channel whose other side has another clock."""
+
+    def __init__(self, ahead_s: float) -> None:
+        self._ahead = ahead_s
+        self.asked: list[dict[str, Any]] = []
+
+    def open_tail(self, tail: Any) -> int:
+        self._tail = tail
+        return 1
+
+    async def request(self, message: dict[str, Any]) -> dict[str, Any]:
+        self.asked.append(message)
+        now = time.time() + self._ahead
+        mark = [[0, now * 1000]]
+        self._tail.receive({"t": "log", "sub": 1, "stream": "out", "at": 0, "text": "a\n",
+                            "marks": mark})  # fmt: skip
+        self._tail.receive({"t": "eof", "sub": 1})
+        return {"t": "ok", "now_at": now}
+
+    def notify(self, message: dict[str, Any], *, bulk: bool = False) -> None: ...
+
+    def close_tail(self, sub: int) -> None: ...
+
+
+@pytest.mark.parametrize("ahead_s", [3600.0, -3600.0, 0.0])
+async def test_a_clock_that_is_off_is_put_right(ahead_s: float) -> None:
+    reader, channel = LogReader("n"), Channel(ahead_s)
+    for _ in range(2):
+        begin = time.time()
+        ask = TailRequest("j1.0.1", since_ms=int(begin * 1000))
+        events = [it async for it in reader.read(channel, ask)]  # type: ignore[arg-type]
+        assert begin - 1 <= events[0]["marks"][0][1] / 1000 <= time.time() + 1
+    there = channel.asked[1]["since_at"] / 1000 - begin
+    assert abs(there - ahead_s) < 5
