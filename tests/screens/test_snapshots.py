@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from rich.style import Style
 from textual.pilot import Pilot
 
 from flextui.app import FlextuiApp
+from flextui.screens.keyed import Keyed
 from flextui.screens.look import Look
 from flextui.screens.prompt import Prompt
 from tests.screens.fake_client import FakeClient, FakeLink
@@ -73,6 +75,15 @@ PLACES: dict[str, tuple[str, ...]] = {
     "first-run": ("j",),
     "first-run-name": ("enter",),
 }
+
+
+AWAITED = {
+    "gpu": "busy 82%", "events": "audit.cordon", "job": "1st of 1", "job-timeline": "● running",
+    "job-spec": "python train.py", "job-use": "GPUs busy", "revisions": "serve --port 81",
+    "node-charts": "GPU 0 A100-80", "node-link": "audit.cordon", "placement": "goes to gpu1",
+    "queue": "1st of 1",
+}  # fmt: skip
+"""What a place shows once it has its answers, which may be drawn a moment after they came."""
 
 
 def cells(app: FlextuiApp) -> list[list[tuple[str, Style]]]:
@@ -135,8 +146,11 @@ async def settled(app: FlextuiApp, pilot: Pilot[None]) -> None:
 
 
 def thinking(app: FlextuiApp) -> bool:
-    """Whether an editor still looks at what was typed."""
-    return any(getattr(it, "thinking", False) for it in app.screen_stack)
+    """Whether an editor still looks at what was typed, or a question is on its way."""
+    asks = any(it.group == "submit" and not it.is_finished for it in app.workers)
+    coming = asks and not isinstance(app.screen, Prompt)
+    there = app.screen.ready.is_set() if isinstance(app.screen, Keyed) else True
+    return coming or not there or any(getattr(it, "thinking", False) for it in app.screen_stack)
 
 
 async def drawn(place: str, size: tuple[int, int], theme: str) -> FlextuiApp:
@@ -151,6 +165,9 @@ async def drawn(place: str, size: tuple[int, int], theme: str) -> FlextuiApp:
             app.open("first-run")
         await pilot.press(*PLACES[place])
         app.clear_notifications()
+        async with asyncio.timeout(20):
+            while AWAITED.get(place, "") not in text(app):
+                await pilot.pause(0.05)
         await settled(app, pilot)
         for name, seen in (("", text(app)), (f".{theme}", colours(app))):
             file = FOLDER / f"{place}-{size[0]}x{size[1]}{name}.txt"
