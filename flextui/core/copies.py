@@ -31,11 +31,15 @@ EVERY_S = 60.0
 """How often what runs is copied, and of each attempt `RUNNING` bytes at most."""
 RUNNING = 256 << 10
 AT_ONCE = 2
-PAUSE_S = 0.05
+PAUSE_S = 0.1
 GATHER_S = 0.2
 MOST_DUE = 10_000
 """Ended attempts that wait to be copied; the first of more are left to their nodes."""
 WITHIN_S = 120.0
+MOST = 20_000
+"""Copies that are kept, whatever their size."""
+LOOK_S = 3600.0
+"""How often those are looked for that are too old."""
 LEAST_PAUSE_S = 0.02
 
 
@@ -55,6 +59,7 @@ class Copies:
         self._whole: set[str] = set()
         """Attempts of which no more is to be had."""
         self._sizes: dict[str, int] = {}
+        self._looked = time.monotonic()
         self.trouble = ""
         """Why the last copy couldn't be written; empty when it could."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -215,16 +220,22 @@ class Copies:
         await self._keep_bound()
 
     async def _keep_bound(self) -> None:
-        """Drop the oldest copies over the bound, and those that are too old."""
-        surplus = sum(self._sizes.values()) - self._policy.log_copies
-        if surplus > 0:
-            for name in await asyncio.to_thread(self._drop, surplus):
+        """Drop the oldest copies over the bounds, and now and then those that are too old."""
+        now = time.monotonic()
+        over = sum(self._sizes.values()) > self._policy.log_copies or len(self._sizes) > MOST
+        if over or now > self._looked + LOOK_S:
+            self._looked = now
+            for name in await asyncio.to_thread(self._drop):
                 self._sizes.pop(name, None)
+                self._whole.discard(name)
 
-    def _drop(self, surplus: int) -> list[str]:
-        gone = []
-        for _, name, size in sorted(self._listed()):
-            if surplus <= 0:
+    def _drop(self) -> list[str]:
+        found = sorted(self._listed())
+        surplus = sum(size for _, _, size in found) - self._policy.log_copies
+        oldest = time.time() - self._policy.log_keep
+        gone: list[str] = []
+        for written, name, size in found:
+            if surplus <= 0 and len(found) - len(gone) <= MOST and written >= oldest:
                 break
             shutil.rmtree(self._folder / name, ignore_errors=True)
             gone.append(name)
