@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ import pytest
 from flextui.agent import logs, tail
 from flextui.core.adapters.copyfile import SEGMENT, CopyFile
 from flextui.core.adapters.logreader import LogReader
+from flextui.core.copies import Copies
 from flextui.core.model.docs import LogEvent
+from flextui.core.model.policy import Policy
 from flextui.core.ports import TailRequest
 
 
@@ -95,3 +98,27 @@ async def test_a_clock_that_is_off_is_put_right(ahead_s: float) -> None:
         assert begin - 1 <= events[0]["marks"][0][1] / 1000 <= time.time() + 1
     there = channel.asked[1]["since_at"] / 1000 - begin
     assert abs(there - ahead_s) < 5
+
+
+@pytest.mark.parametrize(
+    ("bound", "most", "keep", "left"),
+    [(1000, 99, 3600.0, ["j3", "j4"]), (9999, 3, 3600.0, ["j2", "j3", "j4"]),
+     (1999, 99, 250.0, ["j3", "j4"])],
+    ids=["bytes", "number", "age"],
+)  # fmt: skip
+async def test_the_oldest_copies_leave_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: int, most: int, keep: float,
+    left: list[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr("flextui.core.copies.MOST", most)
+    policy = Policy(log_copies=bound, log_keep=keep)
+    engine = SimpleNamespace(inventory=SimpleNamespace(policy=policy))
+    copies = Copies(engine, tmp_path)  # type: ignore[arg-type]
+    for n in range(5):
+        (tmp_path / f"j{n}").mkdir()
+        (tmp_path / f"j{n}" / "out.0").write_bytes(b"x" * 400)
+        os.utime(tmp_path / f"j{n}", (time.time() - 500 + 100 * n,) * 2)
+    copies._sizes = {f"j{n}": 400 for n in range(5)}
+    await copies._keep_bound()
+    assert sorted(it.name for it in tmp_path.iterdir()) == left
+    assert [it for it in ("j0", "j4") if copies.has(it)] == ["j4"]
