@@ -2,10 +2,10 @@
 
     python benchmarks/fairness.py philly.csv
 
-Ten windows of the trace, whose beginnings are drawn with seeds 42 to 51; each window's fleet has
-so many nodes of 8 GPUs that its jobs would fill them to `LOAD`. Each virtual cluster is a project
-of weight 1. The error is the part of what was due to a project (its max-min part of the fleet, as
-much as it wanted) that it wasn't given while it wanted it.
+Ten windows of the trace, each beginning with a job that is drawn with a seed from 42 to 51; each
+window's fleet has so few nodes of 8 GPUs that its jobs ask for `LOAD` times what it has. Each
+virtual cluster is a project of weight 1. The error is the part of what was due to a project (its
+max-min part of the fleet, as much as it wanted) that it wasn't given while it wanted it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from flextui.core.simulate.trace import Trace
 
 SEEDS = range(42, 52)
 WINDOW_S = 14 * 86_400.0
-LOAD = 1.0
+LOAD = 1.5
 GPUS = 8
 COST_S = 60.0
 OURS = (
@@ -59,7 +59,7 @@ class Told:
 def window(trace: Trace, seed: int) -> tuple[Trace, int]:
     """Two weeks of the trace, and the nodes that they fill."""
     last = max(job.at for job in trace.jobs)
-    began = random.Random(seed).uniform(0.0, max(0.0, last - WINDOW_S))
+    began = random.Random(seed).choice([it.at for it in trace.jobs if it.at <= last - WINDOW_S])
     jobs = tuple(
         replace(job, at=job.at - began)
         for job in trace.jobs

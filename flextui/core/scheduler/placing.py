@@ -96,13 +96,15 @@ class Placing:
         self._openings: list[Opening] | None = None
         self._lent: list[Opening] | None = None
         self._meeting = Meeting(ledger.snapshot)
+        self._learned = False
+        """Run times were learned: what is kept may let others in than it did."""
 
     def run(self) -> Iterator[None]:
         memo, queue = self._memo, self._memo.queue
         if memo.untried is not None:
             memo.untried |= queue.new_kinds
-        if memo.touched is not None and memo.touched.runtimes and self.ledger.learned:
-            memo.untried = None
+        if memo.touched is not None and memo.touched.runtimes:
+            self._learned = self.ledger.learned
         rooms = self.fleet.rooms if self._renewed else self.changed
         if self._renewed or self.calendar.windows:
             yield from clear_windows(self.ledger, self.calendar, rooms, self._pace)
@@ -406,14 +408,13 @@ class Placing:
             yield from self.keeper.keep(it, self._pace)
         if self.keeper.changes == before:
             return
-        self._lent = None
-        if self._memo.untried is None:
+        self._lent = self._openings = None
+        if self._memo.untried is None or self._learned:
             return
         for name in self._memo.holds:
             kept = self.keeper.holds.get(name)
             if kept == self._memo.holds[name] and name not in self._changed:
                 self.grown.pop(name, None)
-        self._openings = None
 
 
 def openings_of(rooms: Iterable[Room]) -> list[Opening]:

@@ -27,7 +27,7 @@ def promised(future: Future, line: Line, it: Waiting) -> float | None:
         node: hold.at
         for node, holds in future.memo.holds.items()
         for hold in holds
-        if hold.job == it.job.full_name and hold.need is it.need
+        if hold.key == it.job.id and hold.need is it.need
     }
     at = max(kept.values(), default=inf)
     if not -inf < at < inf or _rivals(future, line, it, kept):
