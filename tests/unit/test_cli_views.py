@@ -1,0 +1,80 @@
+"""`placement`, `revisions`, `history` and the audit: what they print of what the screens show."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from flextui.cli.root import run
+from flextui.core.commands import History, ListEvents, ListPlacement, Revisions, Show
+from tests.screens import answers
+from tests.screens.fake_client import fleet_delta
+from tests.unit.cli_fakes import FakeCore
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def core() -> FakeCore:
+    view = fleet_delta()
+    nodes = [it for it in view["nodes"].values() if it]
+    made = FakeCore(jobs=[it for it in view["jobs"].values() if it], nodes=nodes)
+    made.answers = {
+        ListPlacement: lambda it: answers.placement(it.job),
+        Revisions: lambda it: answers.revisions(it.job),
+        History: lambda it: answers.history(it, nodes),
+        ListEvents: answers.events,
+    }
+    return made
+
+
+def test_placement_draws_who_holds_what(core: FakeCore, capfd: Captured) -> None:
+    assert run(["placement"], core.connect) == 0
+    out = capfd.readouterr().out
+    assert "gpu1           A100-80  t t t t  t t · ·  t train×6" in out
+    assert any(line.startswith("t  bob/train") and "6 GPUs" in line for line in out.splitlines())
+
+
+def test_placement_of_a_waiting_job_marks_who_has_to_end(core: FakeCore, capfd: Captured) -> None:
+    assert run(["placement", "j4"], core.connect) == 0
+    out = capfd.readouterr().out
+    assert "t!t!t!t! t!t!·<·<" in out
+    assert "goes to gpu1" in out
+    assert run(["placement", "j4", "--json"], core.connect) == 0
+    assert json.loads(capfd.readouterr().out)["wants"]["id"] == "j4"
+
+
+def test_revisions_tell_each_change_on_its_line(core: FakeCore, capfd: Captured) -> None:
+    assert run(["revisions", "j2"], core.connect) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert len(lines) == 1 + 4 + 1, "a head, four changes, the first"
+    assert "env.LR: 0.1 → 0.05" in "\n".join(lines)
+    assert "the first that is known" in lines[-1]
+
+
+def test_history_draws_a_node_or_a_job(core: FakeCore, capfd: Captured) -> None:
+    assert run(["history", "gpu1"], core.connect) == 0
+    out = capfd.readouterr().out
+    assert out.startswith("the last 5m")
+    assert "GPU 7 power" in out
+    assert run(["history", "--job", "j1"], core.connect) == 0
+    assert "j1.0.1 on gpu1" in capfd.readouterr().out
+
+
+def test_history_wants_a_node_or_a_job(core: FakeCore, capfd: Captured) -> None:
+    assert run(["history"], core.connect) == 2
+    assert run(["history", "gpu1", "--job", "j1"], core.connect) == 2
+    assert "NODE, or --job JOB" in capfd.readouterr().err
+
+
+def test_events_can_be_only_what_people_did(core: FakeCore, capfd: Captured) -> None:
+    assert run(["events", "--audit", "--node", "gpu1"], core.connect) == 0
+    out = capfd.readouterr().out
+    assert "audit.cordon" in out
+    assert "attempt.started" not in out
+    later = (("audit.stop", "bob"), ("job.failed", "flextui"))
+    core.history = [answers.event(9 + n, kind, by, "") for n, (kind, by) in enumerate(later)]
+    assert run(["events", "-f", "-n", "0", "--user", "bob"], core.connect) == 0
+    assert [line.split()[2] for line in capfd.readouterr().out.splitlines()] == ["audit.stop"]
+    assert not any(isinstance(it, Show) for it in core.asked)
