@@ -110,13 +110,19 @@ class Logs(Out, Place):
     def draw_bar(self) -> None:
         """Where one is in the log, in words and as a place between its beginning and now."""
         self.log_view.empty = self.nothing_words()
-        left = " · ".join(filter(None, (
+        self._filter.found = self.found()
+        said = [
             self.what_words(), self.follow_words(), _STREAM_WORDS[self.streams],
             self.search_words(), self.mark_words(), self.trouble,
-        )))  # fmt: skip
-        right = self._slider()
-        room = max(0, self.size.width - 2 - len(right))
-        self._log_bar.update(f"{left[:room]:<{room}}{right}" if room > 20 else left)
+        ]  # fmt: skip
+        words, right = [it for it in said if it], self._slider()
+        width = self.size.width - 2
+        if len(" · ".join(words)) + len(right) > width:
+            right = right.partition(" ◂")[0]
+        if len(" · ".join(words)) + len(right) > width:
+            words = words[1:]
+        left = " · ".join(words)[: max(0, width - len(right))]
+        self._log_bar.update(f"{left:<{max(0, width - len(right))}}{right}")
 
     def _slider(self) -> str:
         line = self.log_view.cursor_line
