@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from flextui.core import engine as engine_module
 from flextui.core.adapters.store import SqliteStore
 from flextui.core.engine import Engine
 from flextui.core.model.state import AttemptState, Identity
@@ -225,8 +226,14 @@ POLICIES = [
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda it: "-".join(map(str, it.values())))
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_the_engine_starts_what_the_replay_starts(
-    tmp_path: Path, seed: int, policy: dict[str, Any], known: bool
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    seed: int,
+    policy: dict[str, Any],
+    known: bool,
 ) -> None:
+    # what comes at one instant is one turn, also on a machine that needs longer for it
+    monkeypatch.setattr(engine_module, "TURN_S", 3600.0)
     trace = random_trace(seed)
     options = Options(policy, known, COST_S)
     replay = Watched(trace, options)
