@@ -18,7 +18,8 @@ from flextui.core.scheduler.runtimes import Outlook
 
 if TYPE_CHECKING:
     from flextui.core.scheduler.calendar import Calendar
-    from flextui.core.scheduler.hold import Future, Hold, Whose
+    from flextui.core.scheduler.hold import Hold
+    from flextui.core.scheduler.keeper import Future, Whose
     from flextui.core.scheduler.kind import Kind
     from flextui.core.scheduler.tell import Told
     from flextui.core.scheduler.timeline import Timeline

@@ -1,6 +1,6 @@
 """Who starts now, and where: each task tried in its turn.
 
-The first of the order are looked at one by one: they get places kept (`hold`), make others give
+The first of the order are looked at one by one: they get places kept (`keeper`), make others give
 way (`preempt`), and are told in full why they wait. Behind them only those are tried that could
 start: nobody of a kind that was refused in this pass, and of a kind that waited already when the
 last pass ended only where something has become free since. All else is stepped over.
@@ -9,36 +9,34 @@ last pass ended only where something has become free since. All else is stepped 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from math import inf
 
 from flextui.core.model.ids import TaskKey, attempt_id
 from flextui.core.model.state import Job
 from flextui.core.scheduler.ask import Ask
-from flextui.core.scheduler.calendar import Calendar
 from flextui.core.scheduler.capacity import Room
 from flextui.core.scheduler.decision import Placement
 from flextui.core.scheduler.feasible import Place, fit
 from flextui.core.scheduler.fleet import Fleet
 from flextui.core.scheduler.gangs import Meeting
-from flextui.core.scheduler.hold import Hold, Keeper
+from flextui.core.scheduler.keeper import Keeper
 from flextui.core.scheduler.kind import WHOLE, Kind, Waiting
 from flextui.core.scheduler.ledger import Ledger
 from flextui.core.scheduler.memo import Memo
 from flextui.core.scheduler.need import MILLI
+from flextui.core.scheduler.opened import (
+    Opening,
+    calendar_of,
+    changed_rooms,
+    may_do,
+    open_gates,
+    openings_of,
+)
 from flextui.core.scheduler.order import Ranking
 from flextui.core.scheduler.pace import Pace
 from flextui.core.scheduler.preempt import Preempting
-from flextui.core.scheduler.queue import (
-    NONE,
-    Account,
-    Block,
-    Cursor,
-    Least,
-    Opening,
-    may_do,
-    within,
-)
+from flextui.core.scheduler.queue import Account, Block, Cursor
 from flextui.core.scheduler.quota import UNLIMITED, Quotas
 from flextui.core.scheduler.runtimes import expected
 from flextui.core.scheduler.timeline import NOW, Slot, Use
@@ -75,7 +73,7 @@ class Placing:
         memo.outdate({room.name for room in self.changed})
         futures, outdated = memo.futures, memo.outdated
         self.keeper = Keeper(ledger, fleet, self.calendar, memo.timelines, futures, outdated)
-        self.grown = open_gates(memo, self)
+        self.grown = open_gates(memo, fleet, self.calendar, self.changed)
         """By name: rooms where more may be free than when the last pass ended."""
         self._changed = frozenset(room.name for room in self.changed)
         self.ledger = ledger
@@ -417,26 +415,6 @@ class Placing:
                 self.grown.pop(name, None)
 
 
-def openings_of(rooms: Iterable[Room]) -> list[Opening]:
-    """What may be free in one of these: beside what is kept there, and until it is needed."""
-    beside: Least = NONE
-    kept: list[Opening] = []
-    for room in rooms:
-        holds = [it for it in room.gates if isinstance(it, Hold)]
-        free = sum(it.free_milli for it in room.devices), room.free_cpus, room.free_memory
-        if holds:
-            until = max((it.at for it in holds if not it.firm), default=-inf)
-            kept.append(Opening(free, until))
-            barred = frozenset().union(*(it.gpus for it in holds))
-            free = (
-                sum(it.free_milli for it in room.devices if it.uuid not in barred),
-                min([room.free_cpus, *(it.spare_cpus for it in holds)]),
-                min([room.free_memory, *(it.spare_memory for it in holds)]),
-            )
-        beside = (max(beside[0], free[0]), max(beside[1], free[1]), max(beside[2], free[2]))
-    return [Opening(beside), *(it for it in kept if not within(it.most, beside))]
-
-
 def use_of(placement: Placement, ask: Ask) -> Use:
     """What a start of this pass takes of its node."""
     return Use(
@@ -448,41 +426,6 @@ def use_of(placement: Placement, ask: Ask) -> Use:
         ask.need.cpus,
         ask.need.memory,
     )
-
-
-def calendar_of(ledger: Ledger, memo: Memo) -> tuple[Calendar, bool]:
-    """The windows as they stand now, and whether that is news: then everybody is tried anew."""
-    wall, known = ledger.now.wall, memo.calendar
-    calendar = known
-    if calendar is None or not calendar.holds(ledger.snapshot, wall):
-        calendar = memo.calendar = Calendar(ledger.snapshot, wall)
-        memo.untried = memo.told = None
-    if calendar.edge < inf:
-        ledger.wake_wall(calendar.edge)
-    return calendar, calendar is not known
-
-
-def changed_rooms(memo: Memo, fleet: Fleet) -> list[Room]:
-    """Of the nodes that the journal names, and of those that the last pass placed somebody on."""
-    if memo.touched is None:
-        return list(fleet.rooms)
-    names = sorted({*memo.touched.nodes, *memo.taken})
-    return [fleet.room(name) for name in names if fleet.has(name)]
-
-
-def open_gates(memo: Memo, placing: Placing) -> dict[str, Room]:
-    """Set the gates of a pass that begins: those of windows. Returns the rooms where more may be
-    free than when the last one ended, as far as that is known."""
-    fleet, calendar = placing.fleet, placing.calendar
-    if memo.untried is None:
-        for room in fleet.rooms:
-            room.gates = calendar.gates(room)
-        return {}
-    grown = {name: fleet.room(name) for name in memo.holds if fleet.has(name)}
-    grown.update((room.name, room) for room in placing.changed)
-    for room in grown.values():
-        room.gates = calendar.gates(room)
-    return grown
 
 
 def replicas(ledger: Ledger, job: Job) -> Counter[str]:

@@ -23,7 +23,7 @@ from flextui.core.scheduler.capacity import FREE, Room, room_of
 from flextui.core.scheduler.decision import Placement
 from flextui.core.scheduler.feasible import Place, could_fit, fit
 from flextui.core.scheduler.fleet import Fleet
-from flextui.core.scheduler.hold import Keeper
+from flextui.core.scheduler.keeper import Keeper
 from flextui.core.scheduler.kind import WHOLE, Waiting
 from flextui.core.scheduler.ledger import Ledger
 from flextui.core.scheduler.need import MILLI, Need

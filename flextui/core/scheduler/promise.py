@@ -1,6 +1,6 @@
 """By when a task certainly starts, however early others end, unless something new comes before it.
 
-A place is kept for it (see `hold`), and what is there will have ended by then. But whoever else
+A place is kept for it (see `keeper`), and what is there will have ended by then. But whoever else
 could use that place must have no way to be first there: none that is ahead, since those ahead take
 any place that becomes free, and none behind who could come ahead as accounts are charged or as
 others wait for longer. Where windows close nodes meanwhile nothing is promised: whoever is let in
@@ -13,7 +13,7 @@ from math import inf
 
 from flextui.core.scheduler.calendar import windows
 from flextui.core.scheduler.future import Future
-from flextui.core.scheduler.hold import whose
+from flextui.core.scheduler.keeper import whose
 from flextui.core.scheduler.kind import Kind, Waiting
 from flextui.core.scheduler.line import Line
 

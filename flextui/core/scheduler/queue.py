@@ -15,12 +15,12 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import islice
-from math import inf
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from flextui.core.model.ids import TaskKey
 from flextui.core.model.state import Job, Task
 from flextui.core.scheduler.kind import Kind, Waiting
+from flextui.core.scheduler.opened import Least, within
 from flextui.core.scheduler.pace import Pace
 
 _BLOCK = 64
@@ -47,32 +47,6 @@ class Order(Protocol):
 
     def leans(self, job: Job) -> tuple[str, ...]:
         """The keys of the records of run times that the level of its group follows from."""
-
-
-Least = tuple[int, int, int]
-"""Thousandths of GPUs, thousandths of cores, bytes: what is asked of one node, or the most that is
-free on one. A look before the thorough one."""
-
-
-NONE: Least = (-1, -1, -1)
-"""Less than anybody asks for."""
-
-
-def within(least: Least, most: Least) -> bool:
-    return least[0] <= most[0] and least[1] <= most[1] and least[2] <= most[2]
-
-
-class Opening(NamedTuple):
-    """What may be free for somebody."""
-
-    most: Least
-    until: float = inf
-    """Who takes it must have ended by then."""
-
-
-def may_do(openings: Sequence[Opening], least: Least, soonest: float) -> bool:
-    """Whether one of them may do for a request that has ended by then at the soonest."""
-    return any(soonest <= it.until and within(least, it.most) for it in openings)
 
 
 class Block:
