@@ -107,7 +107,7 @@ class Terminal:
         os.write(self.fd, keys)
 
     def hang_up(self) -> int:
-        """The line breaks; the exit status. What waits for ever is ended by the test's own limit."""
+        """The line breaks; the exit status. The test's own limit ends what waits for ever."""
         os.close(self.fd)
         _, status = os.waitpid(self.pid, 0)
         return os.waitstatus_to_exitcode(status)
