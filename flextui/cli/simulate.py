@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from flextui.cli import output
+from flextui.cli import output, simulate_input
 from flextui.cli.output import Failure
-from flextui.cli.verb import Need, Place, json_option, verb
+from flextui.cli.verb import Place, json_option, verb
 
 if TYPE_CHECKING:
     from flextui.core.simulate.trace import Box, Trace
@@ -185,11 +185,11 @@ def simulate(
     if no_preemption and preemption_cost is not None:
         raise click.UsageError("--no-preemption costs nothing: leave --preemption-cost out")
     if export is not None:
-        _export(place, export)
+        simulate_input.export(place, export)
         return
-    found = _read(place, trace, form)
-    boxes = _boxes(found, nodes)
-    found = _cut(found, since, until, limit)
+    found = simulate_input.read(place, trace, form)
+    boxes = simulate_input.boxes(found, nodes)
+    found = simulate_input.cut(found, since, until, limit)
     found = replace(found, projects={**found.projects, **weights})
     asked = _Asked(
         policies, backfill, durations, preemption_cost, no_preemption, half_life, longest_wait
@@ -199,90 +199,6 @@ def simulate(
         _pack(found, boxes, seed, asked, as_json)
     else:
         _replay(found, boxes, asked, as_json)
-
-
-# ── what is replayed ───────────────────────────────────────────────────────────────────────────
-
-
-def _read(place: Place, path: str | None, form: str | None) -> Trace:
-    from flextui.core.simulate.formats import Format, read_trace
-    from flextui.core.simulate.history import read_history
-
-    if path is not None:
-        return read_trace(path, cast("Format | None", form))
-    return read_history("the fleet's own past", _own_history(place))
-
-
-def _export(place: Place, path: str) -> None:
-    text = "".join(f"{line}\n" for line in _own_history(place))
-    if path == "-":
-        output.write(text)
-        return
-    try:
-        with open(path, "x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError as error:
-        raise Failure(output.INPUT, f"{path} exists; expected the name of a new file") from error
-    except OSError as error:
-        raise Failure(output.FAILED, f"{path}: {error.strerror}") from error
-    output.say(f"flextui: {text.count(chr(10)) - 1} jobs written to {path}")
-
-
-def _own_history(place: Place) -> list[str]:
-    import time
-
-    from flextui.cli.connect import inventory_in_use
-    from flextui.core.client import Client
-    from flextui.core.commands import CommandError, ListJobs, ListNodes
-    from flextui.core.model.inventory import read_inventory
-    from flextui.core.simulate.boxes import declared_boxes
-    from flextui.core.simulate.history import boxes_of_nodes, history_lines
-
-    path = inventory_in_use(place.options)
-    inventory = read_inventory(path.read_bytes(), str(path)) if path is not None else None
-
-    async def act(client: Client) -> tuple[list[Any], tuple[Box, ...]]:
-        jobs = (await client.call(ListJobs(spec=True)))["jobs"]
-        try:
-            boxes = boxes_of_nodes((await client.call(ListNodes()))["nodes"], inventory)
-        except CommandError:  # no core runs
-            boxes = declared_boxes(inventory) if inventory is not None else ()
-        return jobs, boxes
-
-    jobs, boxes = place.run(act, Need.STORE)
-    return list(history_lines(jobs, boxes, inventory, time.time()))
-
-
-def _boxes(trace: Trace, nodes: str | None) -> tuple[Box, ...]:
-    from flextui.core.simulate.boxes import read_boxes
-
-    if nodes is not None:
-        return read_boxes(nodes)
-    if not trace.boxes:
-        raise click.UsageError("the trace doesn't say which nodes there are: expected --nodes 8x8")
-    return trace.boxes
-
-
-def _cut(
-    trace: Trace, since: float | str | None, until: float | str | None, limit: int | None
-) -> Trace:
-    """The part of the trace that is asked for."""
-    first = _offset(trace, since, 0.0)
-    last = _offset(trace, until, float("inf"))
-    jobs = trace.jobs
-    if since is not None or until is not None:
-        jobs = tuple(job for job in jobs if first <= job.at < last)
-    if limit is not None and limit < len(jobs):
-        jobs = tuple(sorted(jobs, key=lambda job: job.at)[:limit])
-    if not jobs:
-        raise Failure(output.INPUT, f"{trace.name}: no job was submitted in that time")
-    return replace(trace, jobs=jobs)
-
-
-def _offset(trace: Trace, moment: float | str | None, default: float) -> float:
-    if moment is None:
-        return default
-    return float(moment) - trace.began if isinstance(moment, str) else moment
 
 
 def _settle_memory() -> None:
