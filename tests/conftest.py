@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -38,6 +39,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         from tests.bench.require import requires
 
         requires(*mark.args)
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Cores and terminals keep the collector from what stays (they end with their process). Here
+    one process sees hundreds of them."""
+    if nextitem is None or nextitem.path != item.path:
+        gc.unfreeze()
+        gc.set_threshold(700, 10, 10)
+        gc.collect()
 
 
 @pytest.fixture

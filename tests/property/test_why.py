@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from math import inf
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +25,8 @@ from flextui.core.scheduler.ever import never
 from flextui.core.scheduler.timeline import hard_end
 from flextui.core.scheduler.trial import trial
 from tests.unit.world import FIRST, GIB, World, node, process
+
+pytestmark = pytest.mark.timeout(400)
 
 UNHURRIED = list(HealthCheck)
 NEVER = {"labels", "volumes", "too_big", "gpu_model", "gpu_memory", "gpu_share"}
