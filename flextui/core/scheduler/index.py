@@ -49,12 +49,15 @@ class Search:
         """The last look that it has seen."""
 
     def read(self, looks: Iterable[Look], outlook: Outlook) -> None:
-        """Take in looks that are new to it."""
-        need, entries = self._need, self._entries
+        """Take in looks that are new to it, the latest first, up to one that it has seen."""
+        need, entries, seen = self._need, self._entries, self.at
         wants, cpus, memory, anywhere = need.wants, need.cpus, need.memory, need.anywhere
+        prefer, push = need.prefer, heappush
         by_cpus, cpus_anyway = outlook.cpus.serves, outlook.cpus.anyway
         by_memory, memory_anyway = outlook.memory.serves, outlook.memory.anyway
         for look in looks:
+            if look.id <= seen:
+                break
             spare_cpus, spare_memory = look.cpus - cpus, look.memory - memory
             if spare_cpus < 0 or spare_memory < 0:
                 continue
@@ -73,8 +76,8 @@ class Search:
             if loses is None:
                 loses = outlook.lose(then, step)
             spoilt = loses - lost + price
-            likes = preferred(need, look.any().node) if need.prefer else 0
-            heappush(entries, (-likes, spoilt, size, free, look.cpus, look.memory, look.id, look))
+            likes = preferred(need, look.any().node) if prefer else 0
+            push(entries, (-likes, spoilt, size, free, look.cpus, look.memory, look.id, look))
         if len(entries) > self._most:
             self._bury()
 
@@ -203,16 +206,9 @@ class Index:
                 self._searches.pop(next(iter(self._searches)))
             search = self._searches[need] = Search(need)
         if search.at < self._made:
-            search.read(self._since(search.at), self.outlook)
+            search.read(reversed(self._looks.values()), self.outlook)
             search.at = self._made
         return search
-
-    def _since(self, number: int) -> Iterator[Look]:
-        """The looks that came into being since, latest first."""
-        for look in reversed(self._looks.values()):
-            if look.id <= number:
-                return
-            yield look
 
     def look(self, name: str) -> Look | None:
         """The look of an open room."""
