@@ -1,8 +1,10 @@
 """Entering a running attempt: the command that finds it on its node and becomes a program beside
 it, with its folder, environment, CPUs and memory limits. Pure functions.
 
-The attempt is found by the mark that every workload's environment carries, so nothing but a Python
-is needed there, not even the agent. The code goes along in the command line: stdin is the user's.
+The attempt is found by the marks that every workload's environment carries, among the account's
+own processes: anybody else may carry them too, and would lend us their environment. So nothing
+but a Python is needed there, not even the agent. The code goes along in the command line: stdin is
+the user's.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ import os, signal, sys
 
 def environ(pid):
     try:
+        if os.stat("/proc/%s" % pid).st_uid != os.geteuid():
+            return {}
         with open("/proc/%s/environ" % pid, "rb") as file:
             pairs = [it.partition(b"=") for it in file.read().split(b"\\0") if b"=" in it]
     except OSError:
@@ -35,12 +39,12 @@ def mates():
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         env = environ(pid)
-        if env.get(b"FLEXTUI_ATTEMPT") == ATTEMPT.encode():
+        if (env.get(b"FLEXTUI_CORE"), env.get(b"FLEXTUI_ATTEMPT")) == MARKS:
             try:
-                found.append((env.get(b"FLEXTUI_CORE") != CORE.encode(), age(pid), pid, env))
+                found.append((age(pid), pid, env))
             except OSError:
                 continue
-    return sorted(found, key=lambda it: it[:2])
+    return sorted(found, key=lambda it: it[0])
 
 def join(pid):
     try:
@@ -55,11 +59,12 @@ def join(pid):
     except OSError:
         pass
 
+MARKS = (CORE.encode(), ATTEMPT.encode())
 found = mates()
 if not found:
     sys.stderr.write("flextui: nothing of %s runs here any more\\n" % ATTEMPT)
     sys.exit(125)
-_, _, pid, env = found[0]
+_, pid, env = found[0]
 join(pid)
 try:
     os.chdir("/proc/%s/cwd" % pid)
