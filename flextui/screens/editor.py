@@ -309,21 +309,28 @@ class Editor(Place):
     async def action_external(self) -> None:
         """The user's own editor in this terminal, and back with what it wrote."""
         scratch = Scratch(self._text.text, self._job or "job")
+        kept = False
         try:
             command = editor_command(os.environ)
-            status = await self.app.hand_over([*command, str(scratch.path)])
+            try:
+                status = await self.app.hand_over([*command, str(scratch.path)])
+            except OSError as error:
+                what = f"{command[0]} can't be run: {error.strerror}; set EDITOR"
+                raise NoEditor(what) from error
             if status is None:
                 raise NoEditor("this terminal can't be handed over")
             text = scratch.read()
             if status != 0:
                 self.app.tell(f"{command[0]} ended with {status}", bad=True)
         except NoEditor as error:
+            kept = error.kept is not None
             self.app.tell(str(error), bad=True)
         else:
             if text != self._text.text:
                 self._text.replace_all(text)
         finally:
-            scratch.done()
+            if not kept:
+                scratch.done()
 
     # ── handing in ──
 

@@ -3,6 +3,7 @@ before it is done, and that no text is ever lost."""
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -289,6 +290,22 @@ async def test_a_template_and_what_ones_own_editor_wrote_replace_the_text(
         await until(pilot, says(app, "1:7  name is 'from outside'"))
         assert ran[:-1] == [sys.executable, "-c", "pass"]
         assert not Path(ran[-1]).exists()
+
+
+async def test_an_editor_that_is_not_there_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with editing() as (app, pilot, _):
+        monkeypatch.setenv("VISUAL", "/no/such/editor")
+
+        async def hand_over(argv: list[str], stay: str = "") -> int:
+            return await (await asyncio.create_subprocess_exec(*argv)).wait()
+
+        monkeypatch.setattr(app, "hand_over", hand_over)
+        await pilot.press("ctrl+g")
+        said = "/no/such/editor can't be run"
+        await until(pilot, lambda: any(said in it.message for it in app._notifications))
+        assert editor(app)._text.text == EXAMPLE
+        await pilot.press("a")
+        assert editor(app)._text.text != EXAMPLE
 
 
 async def test_a_megabyte_is_pasted_and_written_in(tmp_path: Path) -> None:
