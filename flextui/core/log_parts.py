@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, replace
 
 from flextui.core.commands import CommandError, LogPiece, LogRequest, LogSearch
@@ -16,7 +16,7 @@ from flextui.core.desk import Desk
 from flextui.core.engine import Engine
 from flextui.core.model.docs import LogEvent
 from flextui.core.model.ids import task_of_attempt
-from flextui.core.model.state import Identity
+from flextui.core.model.state import Identity, NodeStatus
 from flextui.core.ports import LogAsk, SearchRequest, SpotsRequest, TailRequest
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,8 @@ AT_ONCE = 32
 """Parts that are read at the same time."""
 MOST_PIECES = 4096
 SILENT_S = 10.0
-"""A node that says nothing for so long is passed over."""
+"""A node that says nothing for so long is passed over, one that searches only when it is out of
+reach: a search may find nothing for long."""
 QUEUE = 64
 
 
@@ -66,12 +67,17 @@ class Reader:
             raise ConnectionError(f"{node} isn't connected: its logs can't be read")
         events: AsyncIterator[LogEvent] = session.tail(ask)
         if not (isinstance(ask, TailRequest) and ask.follow):
-            events = _in_time(events, node)
+            searches = isinstance(ask, SearchRequest)
+            events = _in_time(events, node, lambda: searches and self._in_reach(node))
         try:
             async for event in events:
                 yield event
         finally:
             await close(events)
+
+    def _in_reach(self, name: str) -> bool:
+        node = self.engine.snapshot.nodes.get(name)
+        return node is not None and node.status in (NodeStatus.READY, NodeStatus.OBSERVED)
 
     async def _from_copy(
         self, node: str, ask: LogAsk, attempt: str
@@ -90,18 +96,29 @@ class Reader:
         return tuple(filter(self.copies.has, names)) if self.copies is not None else ()
 
 
-async def _in_time(events: AsyncIterator[LogEvent], node: str) -> AsyncGenerator[LogEvent, None]:
-    """Events that come within a while of each other. Raises ConnectionError."""
+async def _next(events: AsyncIterator[LogEvent]) -> LogEvent:
+    return await anext(events)
+
+
+async def _in_time(
+    events: AsyncIterator[LogEvent], node: str, busy: Callable[[], bool]
+) -> AsyncGenerator[LogEvent, None]:
+    """Events that come within a while of each other, or later while the node is busy with them.
+    Raises ConnectionError."""
+    coming: asyncio.Task[LogEvent] | None = None
     try:
         while True:
-            async with asyncio.timeout(SILENT_S):
-                event = await anext(events)
-            yield event
+            coming = asyncio.ensure_future(_next(events))
+            while not (await asyncio.wait((coming,), timeout=SILENT_S))[0]:
+                if not busy():
+                    raise ConnectionError(f"{node} doesn't answer")
+            yield coming.result()
     except StopAsyncIteration:
         return
-    except TimeoutError:
-        raise ConnectionError(f"{node} doesn't answer") from None
     finally:
+        if coming is not None:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
         await close(events)
 
 
