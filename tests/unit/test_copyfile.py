@@ -54,6 +54,22 @@ def test_the_newest_bytes_stay_within_the_bound(tmp_path: Path) -> None:
     assert names == {f"out.{n * SEGMENT}" for n in (3, 4, 5)}
 
 
+def test_marks_go_with_the_bytes_that_they_are_of(tmp_path: Path) -> None:
+    copy = CopyFile(tmp_path / "j1.0.1")
+    copy.prepare("n1")
+    for n in range(40):
+        at = n * SEGMENT
+        halves = ((at, n * 1000), (at + SEGMENT // 2, n * 1000 + 500))
+        put(copy, data(at, b"x" * SEGMENT, *halves), bound=3 * SEGMENT)
+    assert (tmp_path / "j1.0.1" / "out.marks").stat().st_size <= 7 * logs.MARK_SIZE
+    folder = os.open(tmp_path / "j1.0.1", os.O_RDONLY)
+    begin = 37 * SEGMENT
+    assert tail.marks(folder, "out", begin, SEGMENT) == [
+        (begin, 37_000), (begin + SEGMENT // 2, 37_500)
+    ]  # fmt: skip
+    os.close(folder)
+
+
 def test_another_attempt_of_the_same_name_begins_anew(tmp_path: Path) -> None:
     copy = CopyFile(tmp_path / "j1.0.1")
     copy.prepare("n1")

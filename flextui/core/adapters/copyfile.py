@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from flextui.core.model.docs import LogEvent
 SEGMENT = 1 << 20
 STREAMS = ("out", "err")
 _WHOLE, _NONCE = "whole", "nonce"
+_MARK = 16
+"""Bytes of one mark: a position and a time."""
 
 
 class CopyFile:
@@ -46,12 +49,17 @@ class CopyFile:
         for event, piece in zip(events, data, strict=True):
             self._write(event["stream"], event["at"], piece)
             self._mark(event["stream"], event.get("marks") or ())
+        dropped = False
         while (segments := self._segments()) and sum(it[2] for it in segments) > bound:
             if len(segments) == 1:
                 break
+            dropped = True
             stream = max(STREAMS, key=lambda name: sum(it[2] for it in segments if it[0] == name))
             first = next(it[1] for it in segments if it[0] == stream)
             (self._folder / f"{stream}.{first}").unlink()
+        if dropped:
+            for stream in STREAMS:
+                self._trim_marks(stream)
 
     def finish(self) -> None:
         """Its end is in it."""
@@ -95,3 +103,18 @@ class CopyFile:
         with path.open("ab") as file:
             for position, at in fresh:
                 file.write(position.to_bytes(8, "little") + max(0, at).to_bytes(8, "little"))
+
+    def _trim_marks(self, stream: str) -> None:
+        """Forget the marks of dropped bytes, but the last before what is there."""
+        path = self._folder / f"{stream}.marks"
+        first = min((it[1] for it in self._segments() if it[0] == stream), default=None)
+        if first is None or not path.exists():
+            return
+        data = path.read_bytes()
+        marked = range(0, len(data) - _MARK + 1, _MARK)
+        after = bisect_right(
+            marked, first, key=lambda at: int.from_bytes(data[at : at + 8], "little")
+        )
+        fresh = path.with_suffix(".new")
+        fresh.write_bytes(data[max(0, after - 1) * _MARK :])
+        fresh.replace(path)
