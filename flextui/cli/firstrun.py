@@ -7,6 +7,7 @@ import json
 import os
 import re
 import socket
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -146,10 +147,7 @@ class LocalSetup:
         try:
             read_inventory(text, str(path))
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with open(path, "x", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
+            _write_new(path, text)
         except FileExistsError as error:
             raise SetupError(f"{path} is there already: it is yours to edit") from error
         except OSError as error:
@@ -176,6 +174,16 @@ def _node(alias: str, taken: set[str]) -> NodeSpec | None:
         return NodeSpec(host=alias, name=name)
     except ValueError:
         return None
+
+
+def _write_new(path: Path, text: str) -> None:
+    """All of it or nothing: a part would be taken for the user's own. Raises OSError."""
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent) as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+        os.fchmod(file.fileno(), 0o644)
+        os.link(file.name, path)
 
 
 def _word(text: str) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -74,6 +77,18 @@ async def test_the_inventory_is_one_and_is_never_written_over(setup: LocalSetup)
     with pytest.raises(SetupError, match="is there already"):
         setup.write("other", keys)
     assert path.read_text() == "mine"
+
+
+async def test_no_part_of_an_inventory_stays_where_it_can_not_be_written(
+    setup: LocalSetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await setup.candidates()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", Mock(side_effect=OSError(errno.ENOSPC, "disk full")))
+        with pytest.raises(SetupError, match="disk full"):
+            setup.write("lab", [HERE])
+    assert list(setup.path.parent.iterdir()) == []
+    assert setup.write("lab", [HERE]).read_text() == setup.text("lab", [HERE])
 
 
 async def test_this_machine_is_looked_at_and_asked_about_again_until_it_is_over(
