@@ -246,3 +246,8 @@ def run(writing: int, streams: List[Tuple[str, int, str]], request: Dict[str, An
                 tell({"wrong": "%s of %s: %s" % (name, attempt, error)})
     except re.error as error:
         tell({"wrong": "%r is no regular expression: %s" % (request["pattern"], error)})
+    except BrokenPipeError:
+        return  # nobody listens any more
+    except Exception as fault:  # never taken for having found nothing
+        text = "%s: %s" % (type(fault).__name__, fault)
+        tell({"wrong": "it can't be searched for %.100r: %s" % (request["pattern"], text)})

@@ -162,6 +162,12 @@ def test_what_is_no_pattern_is_said(tmp_path: Path) -> None:
     assert "no regular expression" in told[0]["text"]
 
 
+def test_a_search_that_fails_is_not_one_that_finds_nothing(tmp_path: Path) -> None:
+    told = Wakeable(tmp_path, attempts=[], pattern="a{99999999999999999999}").messages
+    assert [it["t"] for it in told] == ["notice", "eof"]
+    assert "can't be searched for" in told[0]["text"]
+
+
 def test_spots_come_with_the_lines_around_them_each_line_once(folder: int) -> None:
     begins = fill(folder, [f"line {n}" for n in range(100)])
     spots = Spots(os.dup(folder), {"sub": 1, "stream": "out", "context": 2, "credit": 1 << 20,
