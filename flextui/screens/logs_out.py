@@ -104,7 +104,12 @@ class Out(Searching):
         lines = self._between() if len(self.marked) == 2 else self.log_view.lines
         here = self.log_view.cursor_line
         at = next((n for n, it in enumerate(lines, 1) if it is here), 1)
-        pager = shlex.split(os.environ.get("PAGER") or "less") or ["less"]
+        said = os.environ.get("PAGER", "")
+        try:
+            pager = shlex.split(said) or ["less"]
+        except ValueError as error:
+            self.app.tell(f"PAGER is {said!r}: {error}", bad=True)
+            return
         with tempfile.NamedTemporaryFile("w", suffix=".log", prefix="flextui-") as file:
             for line in lines:
                 file.write(self._written(line) + "\n")

@@ -126,12 +126,6 @@ class LogView(Widget, can_focus=True):
         return len(self.lines)
 
     @property
-    def top_line(self) -> Line | None:
-        """The line at the top."""
-        self._lay()
-        return self._visible[0][0] if self._visible else None
-
-    @property
     def cursor_line(self) -> Line | None:
         """The line that keys are about."""
         if not self.lines:
