@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,27 @@ async def test_what_the_core_heeds_itself_restarts_nothing(tmp_path: Path) -> No
         assert [(it.number, it.revision, it.stop) for it in live] == [(1, 2, None), (1, 2, None)]
         again = await revised(made, job, WEB + "priority: 70\ngrace: 3s\n")
         assert (again["action"], again["job"]["revision"]) == ("unchanged", 2)
+
+
+@pytest.mark.parametrize(("text", "tasks"), [(WEB, (0, 1)), (TRAIN, (0,))])
+async def test_a_second_change_takes_no_restart_back_that_the_first_one_owes(
+    tmp_path: Path, text: str, tasks: tuple[int, ...]
+) -> None:
+    nodes = two()
+    async with bench(tmp_path, inventory("n1", "n2"), *nodes) as made:
+        job = await one(made, text)
+        await made.until(running(job, tasks[-1]))
+        changed = text.replace("env: {LR: '0.1'}\n", "") + "env: {LR: '0.05'}\n"
+        _, second = await asyncio.gather(
+            revised(made, job, changed), revised(made, job, changed + "priority: 70\n")
+        )
+        assert second["restarts"] == list(tasks)
+        for at in tasks:
+            await made.until(lambda s, at=at: f"{job}.{at}.2" in s.attempts and running(job, at)(s))
+        starts = {key: it for node in nodes for key, it in node.starts.items()}
+        for at in tasks:
+            assert starts[f"{job}.{at}.2"].env["LR"] == "0.05"
+            assert made.attempt(f"{job}.{at}.1").revision == 1
 
 
 async def test_only_tasks_whose_node_is_no_longer_allowed_move(tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ from flextui.core.scheduler.capacity import allows
 from flextui.core.scheduler.need import need_of_spec
 
 Answer = Callable[[Snapshot], dict[str, Any]]
+_OWED = ("revision",)
+"""Told of a task that an earlier revision has still to start anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,9 @@ def fates(state: Draft | Snapshot, job: Job, spec: JobSpec) -> list[Fate]:
         ends = (unfit and task.node is not None) or (
             spec.type == "service" and key.index >= spec.count
         )
-        found.append(Fate(task, attempt, () if ends else anew or (moves if unfit else ()), ends))
+        owed = _OWED if attempt.revision < job.revision else ()
+        why = anew or (moves if unfit else owed)
+        found.append(Fate(task, attempt, () if ends else why, ends))
     return found
 
 
@@ -147,7 +151,7 @@ def _apply(draft: Draft, job: Job, fate: Fate, by: str) -> None:
         return  # the next pass sees that the task is one too many
     if not fate.restarts:
         draft.put_attempt(replace(fate.attempt, revision=job.revision))
-    elif job.type == "batch":
+    elif job.type == "batch" and fate.task.restart is None:
         why = f"revision {job.revision}: {', '.join(fate.restarts)}"
         again = StopRequest(by, draft.now.wall, why)
         draft.put_task(replace(fate.task, failures=(), not_before=None, restart=again))
