@@ -139,7 +139,7 @@ async def settled(app: FlextuiApp, pilot: Pilot[None]) -> None:
     """Until the screen has stopped changing."""
     before = ""
     async with asyncio.timeout(20):
-        while (now := text(app)) != before or not now.strip() or thinking(app):
+        while (now := text(app)) != before or not now.lstrip(" ")[:1].strip() or thinking(app):
             before = now
             await pilot.pause(0.05)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import signal
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,22 @@ async def test_a_terminal_has_a_size_and_takes_ctrl_c(
         assert b"31 91\r\nup" in said
         assert b"caught\r\n20 70" in said
         await to.close()
+
+
+@pytest.mark.parametrize("term", ["", "xterm"])
+async def test_what_the_core_ignores_the_program_hears(
+    state_dir: Path, monkeypatch: pytest.MonkeyPatch, term: str
+) -> None:
+    """As where the core was started in the background of a script."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        async with core(state_dir, monkeypatch) as made:
+            code = "trap 'exit 3' INT; kill -INT $$; exit 4"
+            request = ShellRequest(node="n1", argv=("sh", "-c", code), term=term)
+            said = await talk(made.running.client(), request, Told())
+            assert said["exit!"]["status"] == 3
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 async def test_leaving_ends_the_program(

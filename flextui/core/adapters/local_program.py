@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 import pty
+import shutil
 import signal as signals
 import struct
 import sys
@@ -19,11 +21,15 @@ from flextui.core.ports import Program
 
 CHUNK = 32 * 1024
 GRACE_S = 5.0
-# The child has a session of its own; here it makes the terminal the session's.
-_OWN = (
-    "import fcntl,os,sys,termios;fcntl.ioctl(0,termios.TIOCSCTTY,0);"
+# In the child. Where the core was started by nohup or in the background of a script, it ignores
+# signals, and what ignores one from its start can't be told to end by it.
+_PLAIN = (
+    "import os,sys,signal as s;"
+    "[s.signal(it,s.SIG_DFL) for it in (s.SIGINT,s.SIGQUIT,s.SIGHUP,s.SIGTSTP,s.SIGPIPE)];"
     "os.execvp(sys.argv[1],sys.argv[1:])"
 )
+# It has a session of its own; here it makes the terminal the session's.
+_OWN = "import fcntl,termios;fcntl.ioctl(0,termios.TIOCSCTTY,0);" + _PLAIN
 
 
 class LocalProgram:
@@ -52,8 +58,18 @@ class LocalProgram:
     @classmethod
     async def _on_pipes(cls, argv: Sequence[str], program: Program) -> LocalProgram:
         pipe = asyncio.subprocess.PIPE
+        if shutil.which(argv[0]) is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         process = await asyncio.create_subprocess_exec(
-            *argv, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True, cwd=_home()
+            sys.executable,
+            "-ISc",
+            _PLAIN,
+            *argv,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            start_new_session=True,
+            cwd=_home(),
         )
         assert process.stdin is not None
         assert process.stdout is not None
