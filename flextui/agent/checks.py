@@ -11,6 +11,7 @@ import sys
 import time
 
 from . import host, limits, nvml
+from .accounts import user_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -223,7 +224,7 @@ def _claims() -> Iterator[Row]:
 
 def _cgroups() -> Iterator[Row]:
     """How memory limits are kept, and whether logind ends what should live on."""
-    user = host.user_name(os.geteuid())
+    user = user_name(os.geteuid())
     linger = host.linger(user)
     if host.cgroup_mode(user) == "scope":
         yield _row("cgroups", True, "memory limits by systemd scopes")

@@ -11,7 +11,8 @@ import os
 import socket
 import time
 
-from . import fastjson, host, limits
+from . import fastjson, limits
+from .accounts import user_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ def _person(uid: Optional[int]) -> Optional[str]:
     """The account's name if it is a person's; a subordinate uid counts for its owner."""
     if uid is None or uid < _FIRST_PERSON:
         return None
-    name = host.user_name(uid)
+    name = user_name(uid)
     if not name.isdigit():
         return None if name == "nobody" else name
     return subordinate_owner(uid, limits.read("/etc/subuid"))
@@ -230,7 +231,7 @@ def subordinate_owner(uid: int, subuid: str) -> Optional[str]:
         if len(parts) == 3 and parts[1].isdigit() and parts[2].isdigit():
             first = int(parts[1])
             if first <= uid < first + int(parts[2]):
-                return host.user_name(int(parts[0])) if parts[0].isdigit() else parts[0]
+                return user_name(int(parts[0])) if parts[0].isdigit() else parts[0]
     return None
 
 

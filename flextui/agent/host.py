@@ -11,6 +11,7 @@ import os
 import sys
 
 from . import limits, nvml
+from .accounts import user_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,16 +47,6 @@ def host_facts() -> Dict[str, Any]:
         "cgroup": cgroup_mode(user),
         "gpus": [],
     }
-
-
-def user_name(uid: int) -> str:
-    """The account's name, or its number where no directory knows it."""
-    import pwd
-
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def os_name(path: str = "/etc/os-release") -> str:

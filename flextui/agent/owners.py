@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 
-from . import host, limits
+from . import limits
+from .accounts import user_name
 from .containers import Engines, container_id, namespace_owner
 from .usage import start_ticks
 
@@ -94,7 +95,7 @@ class Owners:
 
     def _user(self, uid: int) -> str:
         if uid not in self._users:
-            self._users[uid] = host.user_name(uid)
+            self._users[uid] = user_name(uid)
         return self._users[uid]
 
 

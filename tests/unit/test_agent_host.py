@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flextui.agent import host, limits, nvml
+from flextui.agent import accounts, host, limits, nvml
 from flextui.agent.limits import Cgroup
 
 GIB = 1 << 30
@@ -166,8 +166,8 @@ def test_the_distribution_has_a_name(tmp_path: Path) -> None:
 
 
 def test_an_account_without_a_name_is_a_number() -> None:
-    assert host.user_name(0) == "root"
-    assert host.user_name(3_999_999_999) == "3999999999"
+    assert accounts.user_name(0) == "root"
+    assert accounts.user_name(3_999_999_999) == "3999999999"
 
 
 def test_nvml_is_found_where_the_linker_looks_first(
