@@ -334,8 +334,14 @@ class Editor(Place):
 
     # ── handing in ──
 
-    @work(exclusive=True, group="submit")
-    async def action_submit(self) -> None:
+    def action_submit(self) -> None:
+        if any(it.node is self and it.group == "submit" for it in self.app.workers):
+            self.app.tell("it is on its way to the core already")
+        else:
+            self._submit()
+
+    @work(group="submit")
+    async def _submit(self) -> None:
         text = self._text.text
         self._show_mistakes(await self._read(text))
         if self._mistakes:

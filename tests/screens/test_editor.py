@@ -44,6 +44,8 @@ class Core(FakeClient):
         self.text = SPEC
         self.wrong: CommandError | None = None
         self.gone = False
+        self.slow: asyncio.Event | None = None
+        """A submit is answered once this is set."""
 
     async def call(self, command: Command) -> dict[str, Any]:
         self.asked.append(command)
@@ -68,6 +70,8 @@ class Core(FakeClient):
                 return {"job": job, "action": "revised", "diff": [], "restarts": [0]}
             case Submit() if self.wrong is not None:
                 raise self.wrong
+            case Submit() if self.slow is not None:
+                await self.slow.wait()
             case WhoAmI():
                 return {"projects": ["vision"], "volumes": ["data"]}
         self.asked.pop()
@@ -237,6 +241,19 @@ async def test_a_refused_text_stays_with_the_reason_at_its_place() -> None:
         await until(pilot, says(app, "3:11  too much"))
         assert editor(app)._text.cursor_location == (2, 10)
         assert "priority: 70" in editor(app)._text.text
+
+
+async def test_a_second_press_while_the_first_is_on_its_way_submits_nothing_twice() -> None:
+    async with editing() as (app, pilot, core):
+        core.slow = asyncio.Event()
+        await until(pilot, lambda: editor(app)._valid)
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: len(core.did(Submit)) == 1)
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: any("on its way" in it.message for it in app._notifications))
+        core.slow.set()
+        await until(pilot, lambda: not isinstance(app.screen, Editor))
+        assert len(core.did(Submit)) == 1
 
 
 async def test_a_core_that_goes_away_takes_no_text_along() -> None:
