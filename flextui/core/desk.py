@@ -207,13 +207,12 @@ class Desk:
 
     async def _plan(self, command: Plan, who: Identity) -> dict[str, Any]:
         snapshot, now = self.engine.snapshot, self.engine.now()
-        told = []
         job = self.find(command.job, who) if command.job is not None else None
-        for written in await parse(command.sources):
-            with placing((written,)):
-                steps = preview(snapshot, now, who, self.admin(who), written.spec, job)
-                told.append(await self._leisure.fresh(steps))
-        return {"jobs": told}
+        written = await parse(command.sources)
+        with placing(written):
+            specs = [it.spec for it in written]
+            steps = preview(snapshot, now, who, self.admin(who), specs, job)
+            return await self._leisure.fresh(steps)
 
     # ── fleet ──────────────────────────────────────────────────────────────────────────────────
 

@@ -1,12 +1,15 @@
-"""Pure: what handing in a spec would do, before it is done: for `plan`, and while one writes it.
+"""Pure: what handing in specs would do, before it is done: for `plan`, and while one writes them.
 
+Several are tried together, since together they are handed in: what one takes the next doesn't get.
 A spec is tried as a new job, or as the next revision of one that lives; then what runs on, what
 starts anew and why is told by the same function that does it.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flextui.core import explain_view
@@ -17,50 +20,68 @@ from flextui.core.model.spec import JobSpec
 from flextui.core.model.state import Identity, Job, Now, Snapshot
 from flextui.core.reduce import admission
 from flextui.core.reduce.admission import SpecRefused
-from flextui.core.reduce.jobs import new_job, own_live
+from flextui.core.reduce.jobs import earlier, new_job
 from flextui.core.reduce.revise import Fate, check_revision, fates, in_force
 from flextui.core.scheduler.accounts import held_milli
-from flextui.core.scheduler.trial import revision_steps, trial_steps
+from flextui.core.scheduler.decision import Trial
+from flextui.core.scheduler.trial import Tried, trial_steps
 
 TRIAL_SEQ = 0
 """No job's number: a trial's job isn't counted."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Handed:
+    """A spec and the job that it would make, or make of a live one."""
+
+    spec: JobSpec
+    tried: Tried
+    diff: list[dict[str, Any]]
+    live: Job | None = None
+    fates: tuple[Fate, ...] = ()
+
+
 def preview(
-    snapshot: Snapshot, now: Now, who: Identity, admin: bool, spec: JobSpec, job: Job | None
+    snapshot: Snapshot,
+    now: Now,
+    who: Identity,
+    admin: bool,
+    specs: Sequence[JobSpec],
+    job: Job | None,
 ) -> Steps:
-    """What submitting it would do, or making it the next revision of `job`. Raises `SpecRefused`
-    and `CommandError` for what is wrong in itself; what the fleet or a quota would refuse is a
-    warning beside the reasons."""
+    """What submitting these specs together would do, or making one the next revision of `job`.
+    Raises `SpecRefused` and `CommandError` for what is wrong in itself; what the fleet or a quota
+    would refuse is a warning beside the reasons."""
+    handed = []
+    for at, spec in enumerate(specs):
+        try:
+            handed.append(_handed(snapshot, now, who, admin, spec, job))
+        except SpecRefused as refused:
+            refused.at = at
+            raise
+    trials = yield from trial_steps(snapshot, [it.tried for it in handed], now)
+    counts = _Counted(snapshot.live_counts)
+    return {
+        "jobs": [
+            _told(snapshot, who, it, tried, counts)
+            for it, tried in zip(handed, trials, strict=True)
+        ]
+    }
+
+
+def _handed(
+    snapshot: Snapshot, now: Now, who: Identity, admin: bool, spec: JobSpec, job: Job | None
+) -> _Handed:
     spec = admission.settle(snapshot.inventory, spec)
     if job is not None:
         may_act_on(job, who, admin)
         check_revision(job, spec, 0)
+    live = job if job is not None else earlier(snapshot, who, spec)
     terms = admission.terms(snapshot.inventory, now.wall, who, admin, spec)
-    live = job
-    if job is None and spec.type != "batch":
-        live = own_live(snapshot, who, spec.name)
     if live is None:
         fresh = new_job(TRIAL_SEQ, now.wall, who, spec, terms)
         fresh.__dict__["spec"] = spec
-        tried = yield from trial_steps(snapshot, fresh, now)
-        told = explain_view.trial_view(snapshot, spec, "create", [], tried)
-    else:
-        told = yield from _of_revision(snapshot, now, live, spec, terms)
-    owner = live.owner if live is not None else who.user
-    told["quotas"] = _quotas(snapshot, owner, live, spec)
-    try:
-        admission.check_quotas(snapshot.inventory, snapshot.live_counts, owner, spec, live)
-        admission.check_ever(snapshot, spec)
-    except SpecRefused as refused:
-        told["warnings"].append(f"submitting it would be refused: {refused.text}")
-    return told
-
-
-def _of_revision(
-    snapshot: Snapshot, now: Now, live: Job, spec: JobSpec, terms: admission.Terms
-) -> Steps:
-    """The tasks that run with what becomes of them, the others with where they would go."""
+        return _Handed(spec, Tried(fresh), [])
     diff = spec_diff(in_force(live), spec)
     found = fates(snapshot, live, spec)
     revised = replace(
@@ -72,17 +93,50 @@ def _of_revision(
         project=terms.project,
     )
     revised.__dict__["spec"] = spec
-    ending = [it.attempt.id for it in found if it.restarts or it.ends]
-    tried = yield from revision_steps(snapshot, revised, ending, now)
-    action = "revise" if diff else "unchanged"
-    told = explain_view.trial_view(snapshot, spec, action, diff, tried)
-    told |= {"id": live.id, "revision": live.revision, "to": revised.revision}
-    told["tasks"] = _merged(snapshot, told["tasks"], found)
+    ending = tuple(it.attempt.id for it in found if it.restarts or it.ends)
+    return _Handed(spec, Tried(revised, ending), diff, live, tuple(found))
+
+
+def _told(
+    snapshot: Snapshot, who: Identity, it: _Handed, trial: Trial, counts: _Counted
+) -> dict[str, Any]:
+    """A job as `plan` tells it. `counts` has the jobs before it, and then this one."""
+    spec, live = it.spec, it.live
+    if live is None:
+        told = explain_view.trial_view(snapshot, spec, "create", [], trial)
+    else:
+        action = "revise" if it.diff else "unchanged"
+        told = explain_view.trial_view(snapshot, spec, action, it.diff, trial)
+        told |= {"id": live.id, "revision": live.revision, "to": it.tried.job.revision}
+        told["tasks"] = _merged(snapshot, told["tasks"], it.fates)
+    owner = live.owner if live is not None else who.user
+    told["quotas"] = _quotas(snapshot, owner, live, spec)
+    try:
+        admission.check_quotas(snapshot.inventory, counts, owner, spec, live)
+        admission.check_ever(snapshot, spec)
+    except SpecRefused as refused:
+        told["warnings"].append(f"submitting it would be refused: {refused.text}")
+    if live is None:
+        counts.add(owner, spec.project)
     return told
 
 
+class _Counted:
+    """Live jobs of users and projects, with those that are planned before."""
+
+    def __init__(self, live: admission.Counts) -> None:
+        self._live = live
+        self._more: Counter[tuple[str, str]] = Counter()
+
+    def add(self, owner: str, project: str) -> None:
+        self._more.update((("user", owner), ("project", project)))
+
+    def get(self, key: tuple[str, str], /) -> int:
+        return (self._live.get(key) or 0) + self._more[key]
+
+
 def _merged(
-    snapshot: Snapshot, tried: list[dict[str, Any]], found: list[Fate]
+    snapshot: Snapshot, tried: list[dict[str, Any]], found: Sequence[Fate]
 ) -> list[dict[str, Any]]:
     """All tasks by index: what runs on or ends as it is, what starts anew with its new place."""
     places = {it["index"]: it for it in tried}

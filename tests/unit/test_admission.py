@@ -265,3 +265,37 @@ async def test_a_plan_says_what_submitting_would_refuse(tmp_path: Path) -> None:
         with pytest.raises(CommandError, match="there is no project 'x'"):
             await client.call(Plan((Source("job.yaml", JOB + "project: x"),)))
         assert made.snapshot.jobs == {}
+
+
+async def test_a_plan_of_several_is_of_all_of_them_together(tmp_path: Path) -> None:
+    def job(name: str, gpus: int, more: str = "") -> str:
+        return f"name: {name}\nrun: sleep\nresources: {{gpus: {gpus}}}\n{more}"
+
+    node = FakeNode("n1", gpus=(gpu("G0", 0), gpu("G1", 1)))
+    quota = {"users": {"quotas": {"bob": {"jobs": 2}}}}
+    async with bench(tmp_path, inventory("n1", **quota), node) as made:
+        client = made.running.client_for(BOB)
+        text = "---\n".join([job("one", 1), job("two", 2), job("first", 1, "priority: 90\n")])
+        told = await client.call(Plan((Source("a.yaml", text), Source("b.yaml", job("more", 1)))))
+        tasks = {it["name"]: it["tasks"][0] for it in told["jobs"]}
+        assert list(tasks) == ["one", "two", "first", "more"]
+        assert sorted([*tasks["one"]["gpu_uuids"], *tasks["first"]["gpu_uuids"]]) == ["G0", "G1"]
+        for waits in ("two", "more"):
+            assert tasks[waits]["node"] is None
+            held = {it for block in tasks[waits]["why"]["blocks"] for it in block["held_by"]}
+            assert {"bob/one", "bob/first"} <= held, waits
+        refused = {it["name"] for it in told["jobs"] if it["warnings"]}
+        assert refused == {"first", "more"}  # one and two are the two that bob may have
+        assert made.snapshot.jobs == {}
+
+
+async def test_a_plan_refuses_what_submitting_would_at_its_place(tmp_path: Path) -> None:
+    async with fleet(tmp_path) as made:
+        client = made.running.client_for(BOB)
+        await submitted(made, "name: web\ntype: service\nrun: sleep\n", BOB)
+        text = f"{JOB}---\nname: web\nrun: sleep\n"
+        with pytest.raises(
+            CommandError, match=r"a\.yaml:\d+:\d+: web is a live service"
+        ) as refused:
+            await client.call(Plan((Source("a.yaml", text),)))
+        assert refused.value.problems[0]["line"] > JOB.count("\n")

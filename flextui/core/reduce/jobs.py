@@ -73,9 +73,9 @@ def own_live(state: Draft | Snapshot, who: Identity, name: str) -> Job | None:
     return state.jobs[job_id(blocks[-1][-1])] if blocks else None
 
 
-def _earlier(draft: Draft, who: Identity, spec: JobSpec) -> Job | None:
+def earlier(state: Draft | Snapshot, who: Identity, spec: JobSpec) -> Job | None:
     """The live job that this is a new revision of. Raises `SpecRefused` for one of another type."""
-    live = own_live(draft, who, spec.name)
+    live = own_live(state, who, spec.name)
     if live is not None and live.type != spec.type:
         what = f"{spec.name} is a live {live.type} job of yours ({live.id})"
         mend = f"it stopped first, or another name for this {spec.type}"
@@ -87,7 +87,7 @@ def _submit_one(
     draft: Draft, who: Identity, admin: bool, spec: JobSpec
 ) -> tuple[str, str, list[dict[str, Any]]]:
     spec = admission.settle(draft.inventory, spec)
-    live = _earlier(draft, who, spec)
+    live = earlier(draft, who, spec)
     if live is None:
         terms = admission.terms(draft.inventory, draft.now.wall, who, admin, spec)
         admission.check_quotas(draft.inventory, draft.live_counts, who.user, spec, None)
@@ -161,11 +161,7 @@ def unstop(draft: Draft, who: Identity, admin: bool, command: Unstop) -> Answer:
     if not waiting:
         names = ", ".join(job.full_name for job in jobs[:3])
         raise CommandError("input", f"{names}: no stop waits to be done, so there is none to undo")
-    for job in waiting:
-        others = draft.named.get((job.owner, job.name))
-        if job.type != "batch" and others:
-            what = f"{job.full_name} was submitted anew meanwhile ({job_id(others[0][0])})"
-            raise CommandError("input", f"{what}: stop that one first")
+    _check_names(draft, waiting)
     for job in waiting:
         draft.put_job(replace(job, stop=None))
         draft.note("audit.unstop", job.full_name, actor=who.user, job=job.id)
@@ -178,9 +174,33 @@ def restart(draft: Draft, who: Identity, admin: bool, command: Restart) -> Answe
     for job in jobs:
         if job.state is JobState.SUCCEEDED:
             raise CommandError("input", f"{job.full_name} succeeded: submit it again to run again")
+    _check_names(draft, [it for it in jobs if it.state.ended or it.stop is not None])
+    _check_room(draft, [it for it in jobs if it.state.ended])
     for job in jobs:
         _restart_one(draft, who, job)
     return briefs(jobs)
+
+
+def _check_names(draft: Draft, jobs: Sequence[Job]) -> None:
+    """Raises `CommandError` where these would live beside another service of their name."""
+    taken = {(it.owner, it.name): it.id for it in reversed(jobs)}
+    for job in jobs:
+        others = draft.named.get((job.owner, job.name))
+        other = job_id(others[0][0]) if others else taken[job.owner, job.name]
+        if job.type != "batch" and other != job.id:
+            what = f"{job.full_name} was submitted anew meanwhile ({other})"
+            raise CommandError("input", f"{what}: stop that one first")
+
+
+def _check_room(draft: Draft, jobs: Sequence[Job]) -> None:
+    """Raises `SpecRefused` where these would be more jobs than a quota lets live at once."""
+    counts: dict[tuple[str, str], int] = {}
+    for job in jobs:
+        keys = (("user", job.owner), ("project", job.project))
+        counts = {key: draft.live_counts.get(key) or 0 for key in keys} | counts
+        admission.check_quotas(draft.inventory, counts, job.owner, job.spec, None)
+        for key in keys:
+            counts[key] += 1
 
 
 def _restart_one(draft: Draft, who: Identity, job: Job) -> None:

@@ -1,70 +1,91 @@
-"""What would become of a spec if it were submitted now: for `plan FILE`.
+"""What would become of specs if they were submitted now: for `plan FILE`.
 
-It is put behind what waits already, and the very pass that would decide decides. An older
-revision of the same service or system job makes room for the new one, as its rollout would.
+They are put behind what waits already, all at once as `submit` does, and the very pass that would
+decide decides. An older revision of the same service or system job makes room for the new one, as
+its rollout would.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
-from dataclasses import replace
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from flextui.core.model.ids import TaskKey
 from flextui.core.model.state import Job, Now, Snapshot
-from flextui.core.scheduler.decision import Decision, Trial, TrialTask
+from flextui.core.scheduler.decision import (
+    Decision,
+    Explanation,
+    Placement,
+    Trial,
+    TrialTask,
+)
 from flextui.core.scheduler.explain import explain_steps
 from flextui.core.scheduler.future import Future
 from flextui.core.scheduler.plan import drained
 
 _ID = "planned"
-"""The job's id meanwhile; no real one has it."""
+"""How the jobs' ids begin meanwhile; no real one's does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A job as it would be handed in."""
+
+    job: Job
+    ending: tuple[str, ...] | None = None
+    """A live job in its next revision: its attempts that this would end. None: a new job"""
 
 
 def trial(snapshot: Snapshot, submitted: Job, now: Now) -> Trial:
     """Where its tasks would go, or why they would wait, were this job handed in now."""
-    return drained(trial_steps(snapshot, submitted, now))
+    return drained(trial_steps(snapshot, [Tried(submitted)], now))[0]
 
 
-def trial_steps(snapshot: Snapshot, submitted: Job, now: Now) -> Generator[None, None, Trial]:
-    """The same in small steps."""
-    spec = submitted.spec
-    seq = max((job.seq for job in snapshot.jobs.values()), default=0) + 1
-    job = replace(submitted, id=_ID, seq=seq)
-    job.__dict__["spec"] = spec
+def trial_steps(
+    snapshot: Snapshot, tried: Sequence[Tried], now: Now
+) -> Generator[None, None, list[Trial]]:
+    """Where the tasks of these jobs would go, or why they would wait, were they handed in together
+    now; of a live one those that don't run. In small steps."""
     future = Future(snapshot, now)
-    future.vacate(_older(snapshot, job))
-    future.put_job(job)
-    return (yield from _tried(future, job))
-
-
-def revision_steps(
-    snapshot: Snapshot, revised: Job, ending: Iterable[str], now: Now
-) -> Generator[None, None, Trial]:
-    """Where those tasks of a live job would go that don't run, were this its new revision and
-    these of its attempts at their end. In small steps."""
-    future = Future(snapshot, now)
-    future.revise(revised, set(ending))
-    return (yield from _tried(future, revised))
-
-
-def _tried(future: Future, job: Job) -> Generator[None, None, Trial]:
-    """What a pass makes of the tasks of a job that hold no place."""
+    seq = max((job.seq for job in snapshot.jobs.values()), default=0)
+    jobs = []
+    for number, it in enumerate(tried, 1):
+        if it.ending is None:
+            job = replace(it.job, id=f"{_ID}{number}", seq=seq + number)
+            job.__dict__["spec"] = it.job.spec
+            future.vacate(_older(snapshot, job))
+            future.put_job(job)
+        else:
+            job = it.job
+            future.revise(job, set(it.ending))
+        jobs.append(job)
     decision = yield from future.look(told=True)
     future.carry_out(decision)
     after = future.snapshot
     places = {it.task: it for it in decision.placements}
-    keys = after.by_job.get(job.id, ())
-    wait = [key for key in keys if key not in places and _waits(after, key)]
+    keys = {job.id: after.by_job.get(job.id, ()) for job in jobs}
+    wait = [key for own in keys.values() for key in own if key not in places and _waits(after, key)]
     told = yield from explain_steps(after, wait, future.now)
-    tasks = []
+    return [
+        Trial(tuple(_tasks(after, keys[job.id], places, told)), tuple(_warnings(job, decision)))
+        for job in jobs
+    ]
+
+
+def _tasks(
+    after: Snapshot,
+    keys: Sequence[TaskKey],
+    places: Mapping[TaskKey, Placement],
+    told: Mapping[TaskKey, Explanation],
+) -> Iterator[TrialTask]:
+    """Those of a job that hold no place yet."""
     for key in keys:
         place = places.get(key)
         if place is not None:
-            tasks.append(TrialTask(key.index, place.node, place.gpus, share=place.share))
+            yield TrialTask(key.index, place.node, place.gpus, share=place.share)
         elif key in told:
             reason = after.tasks[key].reason
-            tasks.append(TrialTask(key.index, None, reason=reason, explanation=told[key]))
-    return Trial(tuple(tasks), tuple(_warnings(job, decision)))
+            yield TrialTask(key.index, None, reason=reason, explanation=told[key])
 
 
 def _waits(snapshot: Snapshot, key: TaskKey) -> bool:
