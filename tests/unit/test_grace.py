@@ -12,6 +12,7 @@ from flextui.core.commands import (
     Drain,
     Hold,
     Release,
+    Restart,
     Show,
     Source,
     Stop,
@@ -19,10 +20,11 @@ from flextui.core.commands import (
     Unstop,
 )  # fmt: skip
 from flextui.core.model.inventory import Inventory
-from flextui.core.model.state import AttemptState, JobState
+from flextui.core.model.state import AttemptState, Identity, JobState
 from tests.unit.core_kit import Bench, ManualClock, bench, running, state_of
 from tests.unit.fake_fleet import FakeNode
 
+ANN = Identity("ann", 4242, ())
 SLEEP = "name: {name}\nrun: sleep 1000\nresources: {{cpus: 1}}\n"
 SERVICE = SLEEP + "type: service\n"
 
@@ -131,6 +133,46 @@ async def test_a_service_that_was_submitted_anew_keeps_its_name(tmp_path: Path) 
             await client.call(Unstop((old,)))
 
 
+async def test_no_two_services_live_under_one_name_by_a_restart(tmp_path: Path) -> None:
+    inventory, nodes = fleet("n1")
+    async with bench(tmp_path, inventory, *nodes, clock=ManualClock()) as made:
+        client = made.running.client()
+        ended = []
+        for _ in range(2):
+            ended.append(await started(made, SERVICE.format(name="api")))
+            await client.call(Stop((ended[-1],)))
+            await made.until(lambda s: state_of(s, ended[-1]) == "stopped")
+        with pytest.raises(CommandError, match="submitted anew"):
+            await client.call(Restart(tuple(ended)))
+        await client.call(Restart((ended[0],)))
+        await made.until(running(ended[0]))
+        with pytest.raises(CommandError, match=rf"submitted anew meanwhile \({ended[0]}\)"):
+            await client.call(Restart((ended[1],)))
+        await client.call(Stop((ended[0],), after_s=60))
+        await client.call(Restart((ended[0],)))
+        assert made.snapshot.jobs[ended[0]].stop is None, "a stop that waits is taken back"
+
+
+async def test_a_restart_brings_no_more_jobs_to_life_than_the_quota_has(tmp_path: Path) -> None:
+    _, nodes = fleet("n1")
+    quotas = {"users": {"quotas": {ANN.user: {"jobs": 2}}}}
+    inventory = Inventory.model_validate({"nodes": [{"host": "n1"}], **quotas})
+    async with bench(tmp_path, inventory, *nodes, clock=ManualClock()) as made:
+        desk = made.running.desk
+        jobs = []
+        for name in ("a", "b"):
+            text = SLEEP.format(name=name)
+            answer = await desk.call(Submit((Source("a", text),)), ANN)
+            jobs.append(answer["jobs"][0]["id"])
+        await desk.call(Stop(tuple(jobs)), ANN)
+        await made.until(lambda s: {state_of(s, it) for it in jobs} == {"stopped"})
+        await desk.call(Submit((Source("a", SLEEP.format(name="c")),)), ANN)
+        with pytest.raises(CommandError, match="2 jobs of 2"):
+            await desk.call(Restart(tuple(jobs)), ANN)
+        await desk.call(Restart((jobs[0],)), ANN)
+        assert jobs[0] in made.snapshot.jobs
+
+
 async def test_services_leave_a_drained_node_when_the_time_has_come(tmp_path: Path) -> None:
     inventory, nodes = fleet("n1", "n2")
     clock = ManualClock()
@@ -186,6 +228,26 @@ async def test_what_is_held_does_not_start_until_it_is_released(tmp_path: Path) 
         assert made.snapshot.jobs[second].hold is not None, "it outlives the core"
         await made.running.client().call(Release((second,)))
         await made.until(running(second))
+
+
+async def test_what_an_admin_holds_its_owner_cannot_release(tmp_path: Path) -> None:
+    inventory, nodes = fleet("n1")
+    async with bench(tmp_path, inventory, *nodes) as made:
+        desk, admin = made.running.desk, made.running.client()
+        answer = await desk.call(Submit((Source("a", SLEEP.format(name="train")),)), ANN)
+        job = answer["jobs"][0]["id"]
+        await desk.call(Hold((job,), why="bad data"), ANN)
+        await desk.call(Release((job,)), ANN)
+        await desk.call(Hold((job,), why="bad data"), ANN)
+        await admin.call(Hold((job,), why="the disk is full"))
+        await desk.call(Hold((job,), why="mine again"), ANN)
+        with pytest.raises(CommandError, match="the disk is full; only an admin releases it") as no:
+            await desk.call(Release((job,)), ANN)
+        assert no.value.code == "permission"
+        with pytest.raises(CommandError, match="only ann or an admin may"):
+            await desk.call(Hold((job,)), Identity("eve", 4243, ()))
+        await admin.call(Release((job,)))
+        assert made.snapshot.jobs[job].hold is None
 
 
 async def test_what_runs_goes_on_while_it_is_held(tmp_path: Path) -> None:

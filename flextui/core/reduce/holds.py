@@ -11,13 +11,13 @@ from flextui.core.reduce.jobs import Answer, briefs, chosen
 
 
 def hold(draft: Draft, who: Identity, admin: bool, command: Hold) -> Answer:
-    """Start nothing more of these jobs."""
+    """Start nothing more of these jobs. An admin's hold takes the place of the owner's own."""
     jobs = chosen(draft, who, admin, command.jobs)
     for job in jobs:
         if job.state.ended:
             raise CommandError("input", f"{job.full_name} has ended ({job.state})")
     for job in jobs:
-        if job.hold is None:
+        if job.hold is None or job.hold.by == job.owner != who.user:
             draft.put_job(replace(job, hold=Mark(who.user, draft.now.wall, command.why)))
             why = f": {command.why}" if command.why else ""
             draft.note("audit.hold", f"{job.full_name} held{why}", actor=who.user, job=job.id)
