@@ -14,6 +14,7 @@ from flextui.agent import logs, tail
 from flextui.core.adapters.copyfile import SEGMENT, CopyFile
 from flextui.core.adapters.logreader import LogReader
 from flextui.core.copies import Copies
+from flextui.core.logbook.times import stamp
 from flextui.core.model.docs import LogEvent
 from flextui.core.model.policy import Policy
 from flextui.core.ports import TailRequest
@@ -82,8 +83,9 @@ def test_another_attempt_of_the_same_name_begins_anew(tmp_path: Path) -> None:
 class Channel:
     """A channel whose other side has another clock."""
 
-    def __init__(self, ahead_s: float) -> None:
+    def __init__(self, ahead_s: float, mark: float | None = None) -> None:
         self._ahead = ahead_s
+        self._marked = mark
         self.asked: list[dict[str, Any]] = []
 
     def open_tail(self, tail: Any) -> int:
@@ -93,7 +95,7 @@ class Channel:
     async def request(self, message: dict[str, Any]) -> dict[str, Any]:
         self.asked.append(message)
         now = time.time() + self._ahead
-        mark = [[0, now * 1000]]
+        mark = [[0, now * 1000 if self._marked is None else self._marked]]
         self._tail.receive({"t": "log", "sub": 1, "stream": "out", "at": 0, "text": "a\n",
                             "marks": mark})  # fmt: skip
         self._tail.receive({"t": "eof", "sub": 1})
@@ -114,6 +116,14 @@ async def test_a_clock_that_is_off_is_put_right(ahead_s: float) -> None:
         assert begin - 1 <= events[0]["marks"][0][1] / 1000 <= time.time() + 1
     there = channel.asked[1]["since_at"] / 1000 - begin
     assert abs(there - ahead_s) < 5
+
+
+@pytest.mark.parametrize("ahead_s", [1e18, 9e10])
+async def test_a_clock_beyond_the_calendar_leads_to_no_such_time(ahead_s: float) -> None:
+    reader, channel = LogReader("n"), Channel(ahead_s, mark=5.0)
+    ask = TailRequest("j1.0.1")
+    events = [it async for it in reader.read(channel, ask)]  # type: ignore[arg-type]
+    assert stamp(events[0]["marks"][0][1], "utc", 0.0)
 
 
 @pytest.mark.parametrize(

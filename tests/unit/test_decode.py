@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from flextui.core.adapters import decode, devices, values
 from flextui.core.events import AttemptReported, LeaseAsked, PlacesSeen, Sampled, XidSeen
 from flextui.core.model.state import GpuPlace, Use
+from flextui.core.view import throttled
 from tests.unit.stand_in_agent import hello
 
 GPU: dict[str, Any] = {
@@ -71,6 +72,27 @@ def test_a_sample_with_its_gpus() -> None:
     process = gpu.processes[0]
     assert (process.pid, process.container, process.owner) == (4711, "trainer", "bob")
     assert process.memory_bytes is None
+
+
+def test_what_holds_a_gpu_back_and_what_a_process_takes_of_its_machine() -> None:
+    process = {**GPU["processes"][0], "cpu": 1.25, "host_memory_bytes": 5 << 30, "ran_s": 90}
+    told = {
+        "memory_utilization": 31, "fan": 40, "clock_mhz": 1200, "clock_max_mhz": 1980,
+        "throttle": 0x24, "pcie": [4, 8], "pcie_max": [5, 16], "processes": [process],
+    }  # fmt: skip
+    gpu = devices.gpu({**GPU, **told})
+    assert gpu is not None
+    assert (gpu.fan, gpu.clock_mhz, gpu.clock_max_mhz, gpu.memory_utilization) == (
+        40, 1200, 1980, 31,
+    )  # fmt: skip
+    assert (gpu.pcie, gpu.pcie_max) == ((4, 8), (5, 16))
+    assert throttled(gpu.throttle or 0) == ["power cap", "heat"]
+    found = gpu.processes[0]
+    assert (found.cpu, found.host_memory_bytes, found.ran_s) == (1.25, 5 << 30, 90)
+
+    sick = devices.gpu({**GPU, "fan": -4, "pcie": [4], "pcie_max": ["x", 16], "clock_mhz": "fast"})
+    assert sick is not None
+    assert (sick.fan, sick.pcie, sick.pcie_max, sick.clock_mhz) == (None, None, None, None)
 
 
 def test_a_record_with_its_exit() -> None:
@@ -262,6 +284,22 @@ def test_no_log_push_raises(message: dict[str, Any]) -> None:
     if found is not None:
         assert found["to"] >= found["at"] or found["kind"] == "gap"
         assert found["text"].encode("utf-8") is not None
+
+
+@pytest.mark.parametrize("mark", [[-1, 5000], [7, -1], [7, 1 << 62], [7, 1e15], [7]])
+def test_times_and_places_that_no_log_can_have_are_left_out(mark: list[float]) -> None:
+    log = {"t": "log", "stream": "out", "at": 1, "text": "x", "marks": [mark, [1, 2]]}
+    found = decode.log_event("n", "a", log)
+    hits = decode.log_event("n", "a", {"t": "hits", "stream": "out", "hits": [mark, [1, 2]]})
+    assert found is not None
+    assert hits is not None
+    assert (found["marks"], hits["hits"]) == ([[1.0, 2.0]], [[1.0, 2.0]])
+
+
+def test_what_was_told_of_a_stream_has_two_ends() -> None:
+    eof = decode.log_event("n", "a", {"t": "eof", "told": {"out": [1], "err": [3, 9, 9]}})
+    assert eof is not None
+    assert eof["told"] == {"err": [3, 9]}
 
 
 def test_what_no_exit_can_be_is_none() -> None:

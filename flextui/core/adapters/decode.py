@@ -234,7 +234,10 @@ def _told(event: LogEvent, message: Message) -> LogEvent:
     told = values.mapping(message.get("told"))
     spans = {name: values.listing(told.get(name), 2) for name in ("out", "err") if name in told}
     if spans:
-        event["told"] = {name: [values.size(it) for it in span] for name, span in spans.items()}
+        event["told"] = {
+            name: [values.size(it) for it in span]
+            for name, span in spans.items() if len(span) == 2
+        }  # fmt: skip
     return event
 
 
@@ -272,4 +275,6 @@ def _mark(mark: object) -> list[float] | None:
     if type(mark) is not list or len(mark) != 2:
         return None
     offset, at = values.number(mark[0]), values.number(mark[1])
-    return None if offset is None or at is None else [offset, at]
+    if offset is None or at is None or offset < 0 or values.moment(at / 1000) is None:
+        return None
+    return [offset, at]

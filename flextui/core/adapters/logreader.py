@@ -53,7 +53,7 @@ class LogReader:
             channel.close_tail(sub)
 
     def _learn(self, answer: dict[str, Any], asked: float) -> None:
-        there = values.number(answer.get("now_at"))
+        there = values.moment(answer.get("now_at"))
         if there is None:
             return
         now = time.time()

@@ -76,10 +76,10 @@ def _size(event: LogEvent) -> int:
 
 
 def shift(event: LogEvent, by_ms: float) -> None:
-    """Put an event's times right by so much."""
+    """Put an event's times right by so much; one before all time isn't known."""
     for pairs in (event.get("marks"), event.get("hits")):
         for pair in pairs or ():
-            pair[1] += by_ms
+            pair[1] = max(0.0, pair[1] + by_ms)
 
 
 def _merge(last: LogEvent, event: LogEvent) -> bool:

@@ -16,6 +16,7 @@ TEXT_BOUND = 1024
 LINES_BOUND = 20
 INT_BOUND = 1 << 63
 DURATION_BOUND = 1e9
+MOMENT_BOUND = 1e11
 
 Message = Mapping[str, Any]
 
@@ -72,6 +73,12 @@ def duration(value: object) -> float | None:
     """Seconds that lie in a lifetime: from those outside no date can be made."""
     found = number(value)
     return found if found is not None and 0 <= found <= DURATION_BOUND else None
+
+
+def moment(value: object) -> float | None:
+    """Unix seconds that a calendar has: up to the year 5138."""
+    found = number(value)
+    return found if found is not None and 0 <= found <= MOMENT_BOUND else None
 
 
 def boolean(value: object) -> bool | None:
