@@ -14,7 +14,7 @@ from flextui.cli import output, text
 from flextui.cli.output import paint
 from flextui.cli.table import Cell, Column, cut, render
 from flextui.cli.text import clean
-from flextui.core.model.docs import AttemptDoc, JobDoc
+from flextui.core.model.docs import AttemptDoc, JobDoc, TaskDoc
 from flextui.core.model.units import format_duration
 from flextui.screens import format as fmt
 from flextui.screens.waiting import expected_text, place_text
@@ -191,12 +191,24 @@ def why_page(answer: Mapping[str, Any], look: Look) -> Iterator[str]:
     job = cast(JobDoc, answer["job"])
     yield f"{_heading(job, look)}  needs {text.resources(job['resources'])}"
     tasks = answer["tasks"]
+    known = {task["index"]: task for task in job["tasks"]}
     for task in tasks:
         name = f"task {task['index']}: " if len(tasks) > 1 else ""
-        yield f"  {name}{clean(task['summary'])}"
+        how = clean(task["summary"]) or _how_it_is(task, known.get(task["index"]), look)
+        yield f"  {name}{how}"
         yield from (f"  {line}" for line in waiting_lines(task, look))
     if not tasks and (reason := fmt.job_reason(job)):
         yield f"  {clean(reason)}"
+
+
+def _how_it_is(task: Mapping[str, Any], known: TaskDoc | None, look: Look) -> str:
+    """Of a task that waits for nothing: where it runs, or how it ended."""
+    attempts = known["attempts"] if known else []
+    if not attempts or not fmt.is_live(attempts[-1]["state"]):
+        return _state(task["state"], look)
+    last = attempts[-1]
+    ran = text.ran(last["started_at"], None, look.now)
+    return f"{_state(last['state'], look)} on {clean(last['node'])} for {ran}"
 
 
 def waiting_lines(task: Mapping[str, Any], look: Look) -> Iterator[str]:

@@ -268,8 +268,8 @@ def is_live(state: str) -> bool:
 
 
 def live_tasks(job: JobDoc) -> tuple[int, int]:
-    """(running now, wanted)."""
-    tasks = job["tasks"]
+    """(running now, wanted); what was scaled away isn't."""
+    tasks = [task for task in job["tasks"] if not task.get("retired")]
     running = sum(1 for t in tasks if t["state"] == "running")
     wanted = max(len(tasks), job["count"]) if job["type"] == "service" else max(1, len(tasks))
     return running, wanted
@@ -280,7 +280,7 @@ def job_reason(job: JobDoc) -> str:
     if job["reason"]:
         return job["reason"]
     for task in job["tasks"]:
-        if task["state"] != "running" and task["reason"]:
+        if task["state"] != "running" and task["reason"] and not task.get("retired"):
             return task["reason"]
     return ""
 

@@ -7,19 +7,20 @@ import json
 import pytest
 
 from flextui.cli.root import run
-from flextui.core.commands import History, ListEvents, ListPlacement, Revisions, Show
+from flextui.core.commands import History, ListEvents, ListPlacement, Revisions, Show, Why
+from flextui.core.model.docs import JobDoc
 from tests.screens import answers
-from tests.screens.fake_client import fleet_delta
-from tests.unit.cli_fakes import FakeCore
+from tests.screens.fake_client import attempt, fleet_delta, job, task
+from tests.unit.cli_fakes import FakeCore, view
 
 Captured = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
 def core() -> FakeCore:
-    view = fleet_delta()
-    nodes = [it for it in view["nodes"].values() if it]
-    made = FakeCore(jobs=[it for it in view["jobs"].values() if it], nodes=nodes)
+    fleet = fleet_delta()
+    nodes = [it for it in fleet["nodes"].values() if it]
+    made = FakeCore(jobs=[it for it in fleet["jobs"].values() if it], nodes=nodes)
     made.answers = {
         ListPlacement: lambda it: answers.placement(it.job),
         Revisions: lambda it: answers.revisions(it.job),
@@ -78,3 +79,33 @@ def test_events_can_be_only_what_people_did(core: FakeCore, capfd: Captured) -> 
     assert run(["events", "-f", "-n", "0", "--user", "bob"], core.connect) == 0
     assert [line.split()[2] for line in capfd.readouterr().out.splitlines()] == ["audit.stop"]
     assert not any(isinstance(it, Show) for it in core.asked)
+
+
+def scaled_down() -> JobDoc:
+    """A service of one replica that had two."""
+    first = task(0, "running", [attempt("j9.0", 1, "running", "gpu1")])
+    second = task(1, "stopped", [attempt("j9.1", 1, "killed", "gpu2")], "scaled down to 1")
+    return job(9, "web", "alice", "running", [first, {**second, "retired": True}], type="service")
+
+
+def test_what_was_scaled_away_is_no_longer_waited_for(capfd: Captured) -> None:
+    core = FakeCore(jobs=[scaled_down()])
+    core.deltas = [view(scaled_down())]
+    assert run(["wait", "j9", "--for", "running"], core.connect) == 0
+    assert run(["jobs", "-o", "tasks,reason"], core.connect) == 0
+    assert capfd.readouterr().out.split() == ["TASKS", "REASON", "1/1", "-"]
+    assert run(["show", "j9"], core.connect) == 0
+    assert "replicas  1 of 1 run" in capfd.readouterr().out
+
+
+def test_why_of_what_waits_for_nothing_tells_where_it_runs(capfd: Captured) -> None:
+    core = FakeCore(jobs=[scaled_down()])
+    rows = [
+        {"index": it["index"], "summary": it["reason"], "blocks": [], "would_help": []}
+        for it in scaled_down()["tasks"]
+    ]
+    core.answers = {Why: {"job": scaled_down(), "tasks": rows}}
+    assert run(["why", "j9"], core.connect) == 0
+    first, second = capfd.readouterr().out.splitlines()[1:]
+    assert first.startswith("  task 0: running on gpu1 for ")
+    assert second == "  task 1: scaled down to 1"

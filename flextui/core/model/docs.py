@@ -45,6 +45,8 @@ class TaskDoc(TypedDict):
     reason_code: str
     node: str | None
     not_before: str | None
+    retired: NotRequired[bool]
+    """no longer wanted: the job was scaled down, or the node needs none"""
     attempts: list[AttemptDoc]
 
 

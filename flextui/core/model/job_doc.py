@@ -56,6 +56,7 @@ def task_doc(task: Task, attempts: list[Attempt]) -> TaskDoc:
         "reason_code": task.reason_code,
         "node": node,
         "not_before": iso_or_none(task.not_before),
+        "retired": task.retired,
         "attempts": [attempt_doc(attempt) for attempt in attempts],
     }
 
