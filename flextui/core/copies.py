@@ -188,6 +188,8 @@ class Copies:
         except OSError as error:
             self.trouble = error.strerror or str(error)
             log.warning("no copy of the log of %s: %s", attempt.id, error.strerror)
+        except Exception:  # one log that can't be copied doesn't end the copying of the others
+            log.exception("copying the log of %s", attempt.id)
 
     async def _take(
         self, session: NodeSession, attempt: Attempt, most: int, *, ended: bool

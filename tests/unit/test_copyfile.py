@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +20,8 @@ from flextui.core.logbook.times import stamp
 from flextui.core.model.docs import LogEvent
 from flextui.core.model.policy import Policy
 from flextui.core.ports import TailRequest
+from tests.unit.core_kit import bench
+from tests.unit.fake_fleet import FakeNode, inventory
 
 
 def data(at: int, text: bytes, *marks: tuple[int, int], stream: str = "out") -> LogEvent:
@@ -124,6 +128,31 @@ async def test_a_clock_beyond_the_calendar_leads_to_no_such_time(ahead_s: float)
     ask = TailRequest("j1.0.1")
     events = [it async for it in reader.read(channel, ask)]  # type: ignore[arg-type]
     assert stamp(events[0]["marks"][0][1], "utc", 0.0)
+
+
+async def test_one_log_that_cannot_be_copied_does_not_end_the_copying(
+    state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flextui.core.copies.AT_ONCE", 1)
+    node = FakeNode("n1", logs={"j2.0.1": "hello\n"})
+    async with bench(state_dir, inventory("n1"), node) as made:
+        tail = made.running.engine.sessions["n1"].tail
+
+        async def sick(ask: TailRequest) -> AsyncIterator[LogEvent]:
+            if ask.attempt == "j1.0.1":
+                raise ValueError("what no node says")
+            async for event in tail(ask):
+                yield event | {"told": {"out": [0, 6]}}
+
+        monkeypatch.setattr(made.running.engine.sessions["n1"], "tail", sick)
+        for name in ("a", "b"):
+            (job,) = await made.submit(f"name: {name}\nrun: exit 0\nresources: {{cpus: 1}}\n")
+            await made.until(lambda s, job=job: job in s.recent)  # type: ignore[misc]
+        copies = made.running.desk.copies
+        assert copies is not None
+        async with asyncio.timeout(10):
+            while not copies.has("j2.0.1"):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(
