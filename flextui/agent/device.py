@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import slices, topology
 from .ask import Ask, Trouble
 from .holders import holders, measure_work
+from .speed import MEASURED, Speed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,11 +25,13 @@ _RECOVERY = {
 _MEASURED = (
     "memory_used_bytes",
     "utilization",
+    "memory_utilization",
     "temperature_c",
     "power_w",
     "power_limit_w",
     "ecc_uncorrected",
     "recovery_action",
+    *MEASURED,
 )
 
 
@@ -40,6 +43,7 @@ class Device:
         self._nvml = nvml
         self._ask = Ask(nvml)
         self._ask_slice = Ask(nvml)
+        self._speed = Speed(self._ask)
         self.slices: Optional[List[slices.Slice]] = None
         """None where MIG is off or unknown."""
         self.handle = handle
@@ -60,6 +64,10 @@ class Device:
         self._ask.renew()
         self._ask_slice.renew()
         self.slices = slices.find(self._nvml, handle)
+        try:
+            self._speed.renew(handle)
+        except Trouble:
+            pass  # the next measurement tells it
 
     def numa(self) -> Optional[int]:
         """The memory node of the CPUs beside it; None on a machine with a single one."""
@@ -93,6 +101,7 @@ class Device:
             self._facts["memory_bytes"] = found["memory_bytes"] = memory.total
         rates = self._ask(nvml.nvmlDeviceGetUtilizationRates, handle)
         found["utilization"] = None if rates is None else rates.gpu
+        found["memory_utilization"] = None if rates is None else rates.memory
         found["temperature_c"] = self._temperature()
         found["power_w"] = _watts(self._ask(nvml.nvmlDeviceGetPowerUsage, handle))
         found["power_limit_w"] = _watts(self._ask(nvml.nvmlDeviceGetEnforcedPowerLimit, handle))
@@ -102,6 +111,7 @@ class Device:
             nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED,
             nvml.NVML_VOLATILE_ECC,
         )
+        found.update(self._speed.measure(handle))
         action = found["recovery_action"] = self._ask(self._recovery_action)
         if action:
             found["text"] = _RECOVERY.get(action, "recovery action %d is due" % action)

@@ -27,6 +27,17 @@ MAX_BACKOFF_S = 60.0
 MAX_STUCK = 3
 """Killed children that the kernel can't end yet; no more are added to them."""
 CLOSE_WITHIN_S = 0.2
+_MEASURED = (
+    "utilization",
+    "memory_utilization",
+    "temperature_c",
+    "power_w",
+    "memory_used_bytes",
+    "fan",
+    "clock_mhz",
+    "throttle",
+)
+"""Of a GPU, what no longer holds when nobody measures it."""
 _FOLDERS = (
     "/lib/x86_64-linux-gnu",
     "/usr/lib/x86_64-linux-gnu",
@@ -202,8 +213,7 @@ class NvmlWatch:
 
 def _unseen(gpu: Dict[str, Any], state: str, text: str) -> Dict[str, Any]:
     """A GPU's lasting facts, without the measurements that nobody made."""
-    measured = ("utilization", "temperature_c", "power_w", "memory_used_bytes")
-    found = {**gpu, **dict.fromkeys(measured), "state": state, "text": text, "processes": []}
+    found = {**gpu, **dict.fromkeys(_MEASURED), "state": state, "text": text, "processes": []}
     if gpu["mig"]:
         found["mig"] = [dict(piece, memory_used_bytes=None) for piece in gpu["mig"]]
     return found

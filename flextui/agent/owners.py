@@ -8,15 +8,16 @@ nothing else of them is kept or sent.
 from __future__ import annotations
 
 import os
+import time
 
 from . import limits
 from .accounts import user_name
 from .containers import Engines, container_id, namespace_owner
-from .usage import start_ticks
+from .usage import PAGE, RSS, SHORTEST_S, START, TICK_S, UTIME, stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, Optional, Tuple
+    from typing import Any, Dict, Iterable, List, Optional, Tuple
 
     from .containers import Container
 
@@ -30,7 +31,7 @@ _ENVIRON_BOUND = 1 << 20
 class Process:
     """What doesn't change while a process lives."""
 
-    __slots__ = ("attempt", "command", "container", "name", "outside", "uid", "user")
+    __slots__ = ("attempt", "command", "container", "name", "outside", "uid", "user", "work")
 
     def __init__(self) -> None:
         self.uid: Optional[int] = None
@@ -40,6 +41,36 @@ class Process:
         self.attempt: Optional[str] = None
         self.container: Optional[str] = None
         self.outside: Optional[int] = None
+        self.work = Work()
+
+
+class Work:
+    """What it takes of the machine itself, from one look to the next."""
+
+    __slots__ = ("at", "cpu", "ticks")
+
+    def __init__(self) -> None:
+        self.at = 0.0
+        self.ticks = 0
+        self.cpu: Optional[float] = None
+
+    def see(self, fields: List[bytes], now: float) -> Dict[str, Any]:
+        """The wire's facts from /proc/PID/stat; null where it can't be read. `cpu` is None until
+        there are two looks; one core is 1.0."""
+        if not fields:
+            return {"cpu": None, "host_memory_bytes": None, "ran_s": None}
+        ticks = int(fields[UTIME]) + int(fields[UTIME + 1])
+        elapsed = now - self.at
+        if not self.at or elapsed >= SHORTEST_S:
+            if self.at:
+                self.cpu = round(max(0, ticks - self.ticks) * TICK_S / elapsed, 2)
+            self.at, self.ticks = now, ticks
+        ran = time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[START]) * TICK_S
+        return {
+            "cpu": self.cpu,
+            "host_memory_bytes": int(fields[RSS]) * PAGE if len(fields) > RSS else None,
+            "ran_s": max(0, int(ran)),
+        }
 
 
 class Owners:
@@ -52,11 +83,14 @@ class Owners:
         self._users: Dict[int, str] = {}
 
     def describe(self, pid: int) -> Dict[str, Any]:
-        """The wire's facts of one process, without its memory. Texts are empty if unknown."""
-        key = (pid, start_ticks(pid, self._proc))
+        """The wire's facts of one process, without its GPU memory. Texts are empty if unknown."""
+        fields = stat(pid, self._proc)
+        key = (pid, int(fields[START]) if fields else 0)
         process = self._known.get(key)
         if process is None or not process.command:  # it may not have come to its exec yet
+            work = Work() if process is None else process.work
             process = self._known[key] = self._read(pid)
+            process.work = work
         container: Optional[Container] = None
         if process.container:
             container = self._engines.describe(process.container, process.uid, process.outside)
@@ -67,6 +101,7 @@ class Owners:
             "command": process.command,
             "attempt": process.attempt or (container.attempt if container else None),
             "container": container.facts() if container else None,
+            **process.work.see(fields, time.monotonic()),
         }
 
     def keep_only(self, pids: Iterable[int]) -> None:

@@ -25,11 +25,11 @@ NEW_SHARE = 0.02
 SHORTEST_S = 0.2
 """Of an interval that gives a meaningful rate: the kernel counts in hundredths of a second."""
 _GENERATIONS = 64
-_TICK_S = 1.0 / os.sysconf("SC_CLK_TCK")
-_PAGE = os.sysconf("SC_PAGE_SIZE")
+TICK_S = 1.0 / os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
 
 # Places in /proc/PID/stat, counted from the state.
-_PARENT, _UTIME, _CSTIME, _START = 1, 11, 14, 19
+_PARENT, UTIME, _CSTIME, START, RSS = 1, 11, 14, 19, 21
 
 
 def stat(pid: int, proc: str = "/proc") -> List[bytes]:
@@ -45,13 +45,7 @@ def stat(pid: int, proc: str = "/proc") -> List[bytes]:
     finally:
         os.close(fd)
     fields = data[data.rfind(b")") + 2 :].split()
-    return fields if len(fields) > _START else []
-
-
-def start_ticks(pid: int, proc: str = "/proc") -> int:
-    """When a process started, in clock ticks since boot; 0 when it can't be seen."""
-    fields = stat(pid, proc)
-    return int(fields[_START]) if fields else 0
+    return fields if len(fields) > START else []
 
 
 def attempt_by_ancestry(
@@ -148,7 +142,7 @@ class Usage:
             fields = stat(pid, self._proc)
             if not fields:
                 continue
-            ticks[pid] = sum(int(value) for value in fields[_UTIME : _CSTIME + 1])
+            ticks[pid] = sum(int(value) for value in fields[UTIME : _CSTIME + 1])
             tree.activity.see(pid, fields, ticks[pid])
             if pid not in tree.ticks and self._is_old(fields, elapsed):
                 grown -= ticks[pid]  # found late: its past is not this interval's
@@ -160,13 +154,13 @@ class Usage:
         tree.ticks = ticks
         cpu = None
         if known and elapsed:
-            cpu = round(max(0, grown) * _TICK_S / elapsed, 3)
+            cpu = round(max(0, grown) * TICK_S / elapsed, 3)
         active = tree.activity.ago_s()
         return {"cpu": cpu, "memory_bytes": private + shared, "active_ago_s": active}
 
     def _is_old(self, fields: List[bytes], elapsed: Optional[float]) -> bool:
-        age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[_START]) * _TICK_S
-        return elapsed is None or age > elapsed + _TICK_S
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[START]) * TICK_S
+        return elapsed is None or age > elapsed + TICK_S
 
     def _waited_for(self, pid: int) -> int:
         fields = stat(pid, self._proc)
@@ -184,4 +178,4 @@ class Usage:
             return [0, 0]
         finally:
             os.close(fd)
-        return [int(value) * _PAGE for value in fields[1:3]] if len(fields) > 2 else [0, 0]
+        return [int(value) * PAGE for value in fields[1:3]] if len(fields) > 2 else [0, 0]

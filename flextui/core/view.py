@@ -150,9 +150,16 @@ def _gpu_view(
         "memory_bytes": gpu.memory_bytes,
         "memory_used_bytes": gpu.memory_used_bytes,
         "utilization": gpu.utilization,
+        "memory_utilization": gpu.memory_utilization,
         "temperature_c": gpu.temperature_c,
         "power_w": gpu.power_w,
         "power_limit_w": gpu.power_limit_w,
+        "fan": gpu.fan,
+        "clock_mhz": gpu.clock_mhz,
+        "clock_max_mhz": gpu.clock_max_mhz,
+        "throttle": None if gpu.throttle is None else throttled(gpu.throttle),
+        "pcie": _link(gpu.pcie),
+        "pcie_max": _link(gpu.pcie_max),
         "ecc_uncorrected": gpu.ecc_uncorrected,
         "xid": xid[0] if xid else None,
         "state": state,
@@ -160,6 +167,23 @@ def _gpu_view(
         "jobs": sorted(set(holders)),
         "processes": [_process_view(it, names) for it in gpu.processes],
     }
+
+
+_SLOWED = (
+    (0x004, "power cap"), (0x008, "hardware slowdown"), (0x010, "sync boost"),
+    (0x020, "heat"), (0x040, "heat (hardware)"), (0x080, "power brake"),
+    (0x200, "board limit"), (0x400, "reliability"),
+)  # fmt: skip
+"""NVML's clock event reasons that are no wish of the user's and no idleness."""
+
+
+def throttled(mask: int) -> list[str]:
+    """What keeps a clock down, in words."""
+    return [word for bit, word in _SLOWED if mask & bit]
+
+
+def _link(link: tuple[int, int] | None) -> str:
+    return "" if link is None else f"{link[0]}x{link[1]}"
 
 
 def _gpu_state(snapshot: Snapshot, node: Node, gpu: Gpu, holders: list[str]) -> tuple[str, str]:
@@ -193,6 +217,9 @@ def _process_view(process: GpuProcess, names: dict[str, str]) -> ProcessDoc:
         "container": process.container,
         "true_owner": process.owner,
         "utilization": process.utilization,
+        "cpu": process.cpu,
+        "host_memory_bytes": process.host_memory_bytes,
+        "ran_s": process.ran_s,
     }
 
 

@@ -70,6 +70,8 @@ def is_ok(sample: dict[str, Any]) -> bool:
 def test_a_gpu_is_shown_as_the_driver_reports_it(gpus: FakeGpus) -> None:
     gpus.set_load(0, 97, temperature=71, watts=512)
     gpus.set_ecc(0, uncorrected=3)
+    gpus.set(0, memory_utilization=31, clock_sm=1755, throttle=4, pcie_gen=5, pcie_gen_max=5)
+    gpus.set(0, pcie_width=8)
     gpus.add_process(0, os.getpid(), 700)
     gpus.add_process(0, os.getpid(), 50, graphics=True)
 
@@ -85,11 +87,18 @@ def test_a_gpu_is_shown_as_the_driver_reports_it(gpus: FakeGpus) -> None:
         "memory_bytes": 81559 * MIB,
         "memory_used_bytes": 750 * MIB,  # without the driver's own reserve
         "utilization": 97,
+        "memory_utilization": 31,
         "temperature_c": 71,
         "power_w": 512.0,
         "power_limit_w": 700.0,
         "ecc_uncorrected": 3,
         "recovery_action": 0,
+        "fan": None,  # its box cools it
+        "clock_mhz": 1755,
+        "clock_max_mhz": 1980,
+        "throttle": 4,
+        "pcie": [5, 8],
+        "pcie_max": [5, 16],
         "numa": 0,
         "mig": None,
         "state": "ok",
@@ -124,6 +133,13 @@ def test_what_a_card_does_not_support_is_null(gpus: FakeGpus) -> None:
         "nvmlDeviceGetEnforcedPowerLimit",
         "nvmlDeviceGetTotalEccErrors",
         "nvmlDeviceGetFieldValues",
+        "nvmlDeviceGetFanSpeed",
+        "nvmlDeviceGetClockInfo",
+        "nvmlDeviceGetMaxClockInfo",
+        "nvmlDeviceGetCurrentClocksEventReasons",
+        "nvmlDeviceGetCurrentClocksThrottleReasons",
+        "nvmlDeviceGetCurrPcieLinkWidth",
+        "nvmlDeviceGetMaxPcieLinkGeneration",
         "nvmlDeviceGetMemoryInfo",
         "nvmlDeviceGetComputeRunningProcesses",
     )
@@ -132,6 +148,8 @@ def test_what_a_card_does_not_support_is_null(gpus: FakeGpus) -> None:
 
     assert gpu["state"] == "ok"
     for name in ("utilization", "temperature_c", "power_w", "power_limit_w", "ecc_uncorrected"):
+        assert gpu[name] is None
+    for name in ("fan", "clock_mhz", "clock_max_mhz", "throttle", "pcie", "pcie_max"):
         assert gpu[name] is None
     assert gpu["recovery_action"] is None
     assert gpu["memory_bytes"] is None

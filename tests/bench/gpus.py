@@ -76,6 +76,10 @@ _AT_REST: Mapping[str, int] = {
     "clock_memory": 1593,
     "clock_video": 345,
     "throttle": 0,
+    "pcie_gen": 4,
+    "pcie_width": 16,
+    "pcie_gen_max": 4,
+    "pcie_width_max": 16,
 }
 
 

@@ -46,7 +46,9 @@ def gpu(index: int, model: str, total: int, used: int | None, **more: Any) -> Gp
         "uuid": f"GPU-{model}-{index}", "index": index, "model": model,
         "memory_bytes": total * GIB, "memory_used_bytes": None if used is None else used * GIB,
         "utilization": 40 if used else 0, "temperature_c": 41, "power_w": 120.0,
-        "power_limit_w": 400.0, "ecc_uncorrected": 0, "xid": None, "mig": "", "parent": "",
+        "power_limit_w": 400.0, "memory_utilization": 12, "fan": None, "clock_mhz": 1275,
+        "clock_max_mhz": 1410, "throttle": [], "pcie": "4x16", "pcie_max": "4x16",
+        "ecc_uncorrected": 0, "xid": None, "mig": "", "parent": "",
         "state": "used" if used else "free", "reason": "", "jobs": [], "processes": [],
     }  # fmt: skip
     return cast(GpuDoc, {**base, **more})
@@ -116,6 +118,7 @@ def fleet_delta() -> Delta:
             "pid": 4711, "user": "root", "name": "python", "command": "python -m jupyter lab",
             "memory_bytes": 31 * GIB, "owner": "foreign", "job": None, "attempt": None,
             "container": "jupyter-carol", "true_owner": "carol", "utilization": 35,
+            "cpu": 0.4, "host_memory_bytes": 6 * GIB, "ran_s": 93_600,
         }
     ]  # fmt: skip
     a100 = A100

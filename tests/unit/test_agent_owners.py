@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import pytest
 from flextui.agent import containers
 from flextui.agent.containers import Engines, container_id, namespace_owner, subordinate_owner
 from flextui.agent.owners import COMMAND_BOUND, Owners
-from flextui.agent.usage import attempt_by_ancestry
+from flextui.agent.usage import SHORTEST_S, attempt_by_ancestry
 
 ID = "0123456789abcdef" * 4
 ME = pwd.getpwuid(os.getuid()).pw_name
@@ -152,6 +153,8 @@ def test_a_process_is_described_without_its_environment(proc: Path) -> None:
     write_process(proc, 7, environ=environ, cgroup="0::/session-3.scope")
 
     found = Owners(str(proc), Engines([])).describe(7)
+    for work in ("cpu", "host_memory_bytes", "ran_s"):
+        found.pop(work)
 
     assert found == {
         "pid": 7,
@@ -162,6 +165,28 @@ def test_a_process_is_described_without_its_environment(proc: Path) -> None:
         "container": None,
     }
     assert "hush" not in json.dumps(found)
+
+
+def test_what_a_process_takes_of_the_machine_is_told_from_the_second_look_on() -> None:
+    owners = Owners(engines=Engines([]))
+    first = owners.describe(os.getpid())
+    assert first["cpu"] is None
+    assert first["host_memory_bytes"] > 1 << 20
+
+    until = time.monotonic() + SHORTEST_S
+    while time.monotonic() < until:
+        pass  # work: the process's own time is what is measured
+    again = owners.describe(os.getpid())
+
+    assert again["cpu"] > 0.0
+    assert again["ran_s"] >= 0
+    owners.keep_only([])
+    assert owners.describe(os.getpid())["cpu"] is None
+
+
+def test_of_a_process_that_is_gone_nothing_is_told(proc: Path) -> None:
+    found = Owners(str(proc), Engines([])).describe(7)
+    assert (found["cpu"], found["host_memory_bytes"], found["ran_s"]) == (None, None, None)
 
 
 def test_a_pid_that_came_back_is_another_process(proc: Path) -> None:

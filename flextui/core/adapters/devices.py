@@ -10,7 +10,17 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from flextui.core.adapters.values import integer, listing, mapping, number, size, text, within
+from flextui.core.adapters.values import (
+    DURATION_BOUND,
+    duration,
+    integer,
+    listing,
+    mapping,
+    number,
+    size,
+    text,
+    within,
+)
 from flextui.core.model.state import Gpu, GpuPlace, GpuProcess
 
 GPUS_BOUND = 256
@@ -64,6 +74,7 @@ def _slice(whole: Gpu, message: object, by_slice: dict[object, list[object]]) ->
             utilization=None,
             power_w=None,  # that of the whole card; its slices have no measure of their own
             power_limit_w=None,
+            memory_utilization=None,
             processes=_processes(by_slice.get(uuid, ())),
         )
 
@@ -92,7 +103,22 @@ def gpu(message: object) -> Gpu | None:
         text(get("state")) or "ok",
         text(get("text")),
         _processes(listing(processes, PROCESSES_BOUND)) if processes else _NO_PROCESSES,
+        memory_utilization=within(get("memory_utilization"), 0, 100),
+        fan=within(get("fan"), 0, 1000),
+        clock_mhz=integer(get("clock_mhz")),
+        clock_max_mhz=integer(get("clock_max_mhz")),
+        throttle=integer(get("throttle")),
+        pcie=_link(get("pcie")),
+        pcie_max=_link(get("pcie_max")),
     )
+
+
+def _link(message: object) -> tuple[int, int] | None:
+    """Generation and lanes."""
+    if type(message) is not list or len(message) != 2:
+        return None
+    generation, lanes = within(message[0], 1, 99), within(message[1], 1, 64)
+    return None if generation is None or lanes is None else (generation, lanes)
 
 
 def _processes(messages: Iterable[object]) -> tuple[GpuProcess, ...]:
@@ -112,6 +138,9 @@ def _processes(messages: Iterable[object]) -> tuple[GpuProcess, ...]:
                 container=text(container.get("name") or container.get("id"), 256) or None,
                 owner=text(container.get("owner"), 128) or None,
                 utilization=within(entry.get("utilization"), 0, 100),
+                cpu=duration(entry.get("cpu")),
+                host_memory_bytes=integer(entry.get("host_memory_bytes")),
+                ran_s=within(entry.get("ran_s"), 0, int(DURATION_BOUND)),
             )
         )
     return tuple(found)

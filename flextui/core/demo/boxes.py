@@ -12,23 +12,26 @@ GIB = 2**30
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A kind of GPU: memory in GiB, watts idle and at most."""
+    """A kind of GPU: memory in GiB, watts idle and at most, MHz, its link, fans of its own."""
 
     name: str
     memory: int
     idle_w: float
     limit_w: float
+    clock: int
+    pcie: tuple[int, int] = (4, 16)
+    fan: bool = False
 
 
-H100 = Model("NVIDIA H100 80GB HBM3", 80, 71, 700)
-A100 = Model("NVIDIA A100-SXM4-80GB", 80, 58, 400)
-A100S = Model("NVIDIA A100-PCIE-40GB", 40, 36, 250)
-L40S = Model("NVIDIA L40S", 48, 34, 350)
-ADA = Model("NVIDIA GeForce RTX 4090", 24, 22, 450)
-RTX = Model("NVIDIA GeForce RTX 3090", 24, 27, 350)
-T4 = Model("Tesla T4", 15, 10, 70)
-V100 = Model("Tesla V100-SXM2-32GB", 32, 42, 300)
-A30 = Model("NVIDIA A30", 24, 29, 165)
+H100 = Model("NVIDIA H100 80GB HBM3", 80, 71, 700, 1980, (5, 16))
+A100 = Model("NVIDIA A100-SXM4-80GB", 80, 58, 400, 1410)
+A100S = Model("NVIDIA A100-PCIE-40GB", 40, 36, 250, 1410)
+L40S = Model("NVIDIA L40S", 48, 34, 350, 2520)
+ADA = Model("NVIDIA GeForce RTX 4090", 24, 22, 450, 3105, fan=True)
+RTX = Model("NVIDIA GeForce RTX 3090", 24, 27, 350, 2100, fan=True)
+T4 = Model("Tesla T4", 15, 10, 70, 1590, (3, 16))
+V100 = Model("Tesla V100-SXM2-32GB", 32, 42, 300, 1530, (3, 16))
+A30 = Model("NVIDIA A30", 24, 29, 165, 1440)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +153,9 @@ def devices(box: Box) -> tuple[Gpu, ...]:
                     memory_used_bytes=0,
                     power_limit_w=model.limit_w,
                     ecc_uncorrected=None if model in (ADA, RTX, T4) else 0,
+                    clock_max_mhz=model.clock,
+                    pcie=model.pcie,
+                    pcie_max=model.pcie,
                     mig=profile,
                     parent="" if part is None else whole,
                 )

@@ -14,6 +14,8 @@ from flextui.core.model.state import Gpu, GpuProcess, Sample, Use
 WARM_UP_S = 90.0
 STEP_S = 20.0
 """So long a value stands before the next one."""
+_IDLE, _POWER_CAP = 1, 4
+"""NVML's clock event reasons."""
 
 
 @dataclass(slots=True)
@@ -78,22 +80,43 @@ def device(box: Box, gpu: Gpu, tenants: Sequence[Tenant], now: float) -> Gpu:
         utilization=round(load * 100),
         temperature_c=round(heat),
         power_w=round(power + 4 * noise(gpu.uuid, now), 1),
+        memory_utilization=round(load * 55),
+        fan=round(30 + 55 * load) if model.fan else None,
+        clock_mhz=round(model.clock - 0.08 * model.clock * noise(f"{gpu.uuid} clock", now))
+        if load else 345,
+        throttle=_IDLE if not load else _POWER_CAP if load > 0.97 else 0,
         processes=tuple(
-            GpuProcess(
-                it.pid, it.user, it.command.split(" ", 1)[0], it.command, size, it.attempt,
-                it.container, it.owner, round(busy(it, gpu.uuid, now) * 100),
-            )
+            _process(it, size, round(busy(it, gpu.uuid, now) * 100), now)
             for it, size in zip(here, held, strict=True)
         ),
     )  # fmt: skip
+
+
+def _process(tenant: Tenant, held: int, work: int, now: float) -> GpuProcess:
+    return GpuProcess(
+        tenant.pid, tenant.user, tenant.command.split(" ", 1)[0], tenant.command, held,
+        tenant.attempt, tenant.container, tenant.owner, work,
+        cpu=cores(tenant, now), host_memory_bytes=resident(tenant, now) or GIB,
+        ran_s=max(0, int(now - tenant.began)),
+    )  # fmt: skip
+
+
+def cores(tenant: Tenant, now: float) -> float:
+    """What it uses of the box's CPUs."""
+    return round(tenant.cpus * (0.35 + 0.5 * noise(f"cpu {tenant.pid}", now)), 2)
+
+
+def resident(tenant: Tenant, now: float) -> int:
+    """Bytes that it has of the box's memory."""
+    return int(tenant.memory * (0.4 + 0.3 * noise(f"mem {tenant.pid}", now, 300.0)))
 
 
 def sample(box: Box, tenants: Sequence[Tenant], now: float, disk_free: float) -> Sample:
     """The box itself. `disk_free` is a part of its disk."""
     uses = {
         it.attempt: Use(
-            round(it.cpus * (0.35 + 0.5 * noise(f"cpu {it.pid}", now)), 2),
-            int(it.memory * (0.4 + 0.3 * noise(f"mem {it.pid}", now, 300.0))),
+            cores(it, now),
+            resident(it, now),
             0.0 if it.work.style == "notebook" else None,
         )
         for it in tenants

@@ -94,6 +94,11 @@ class ProcessDoc(TypedDict):
     true_owner: str | None
     utilization: int | None
     """percent of the time that it had work on the device"""
+    cpu: float | None
+    """of the machine's cores: 1.0 is one"""
+    host_memory_bytes: int | None
+    ran_s: int | None
+    """since it was started"""
 
 
 class GpuDoc(TypedDict):
@@ -108,9 +113,21 @@ class GpuDoc(TypedDict):
     memory_bytes: int
     memory_used_bytes: int | None
     utilization: int | None
+    memory_utilization: int | None
+    """percent of the time that its memory was read or written"""
     temperature_c: int | None
     power_w: float | None
     power_limit_w: float | None
+    fan: int | None
+    """percent; None for cards that are cooled by their box"""
+    clock_mhz: int | None
+    clock_max_mhz: int | None
+    throttle: list[str] | None
+    """what keeps its clock down, in words; None where the driver doesn't tell"""
+    pcie: str
+    """generation and lanes of its link now, 4x16; "" where it isn't told"""
+    pcie_max: str
+    """the same at most, by card and slot"""
     ecc_uncorrected: int | None
     xid: int | None
     state: str

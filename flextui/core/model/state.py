@@ -258,6 +258,10 @@ class GpuProcess:
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
+    cpu: float | None = None
+    """Of the machine's cores; 1.0 is one."""
+    host_memory_bytes: int | None = None
+    ran_s: int | None = None
     """One device as NVML reports it; None where the driver doesn't support the query."""
 
     uuid: str
@@ -285,6 +289,17 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class GpuPlace:
+    memory_utilization: int | None = None
+    fan: int | None = None
+    """Percent."""
+    clock_mhz: int | None = None
+    clock_max_mhz: int | None = None
+    throttle: int | None = None
+    """NVML's mask of clock event reasons."""
+    pcie: tuple[int, int] | None = None
+    """Generation and lanes of its link to the host, as it is now."""
+    pcie_max: tuple[int, int] | None = None
+    """The same at most, by card and slot."""
     """Where a device sits in its node. It doesn't change while the node runs."""
 
     numa: int | None = None

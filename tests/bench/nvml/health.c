@@ -17,6 +17,10 @@ METRIC(nvmlDeviceGetEnforcedPowerLimit, power_limit)
 METRIC(nvmlDeviceGetPowerManagementLimit, power_limit)
 METRIC(nvmlDeviceGetFanSpeed, fan)
 METRIC(nvmlDeviceGetPerformanceState, pstate)
+METRIC(nvmlDeviceGetCurrPcieLinkGeneration, pcie_gen)
+METRIC(nvmlDeviceGetCurrPcieLinkWidth, pcie_width)
+METRIC(nvmlDeviceGetMaxPcieLinkGeneration, pcie_gen_max)
+METRIC(nvmlDeviceGetMaxPcieLinkWidth, pcie_width_max)
 
 EXPORT nvmlReturn_t nvmlDeviceGetFanSpeed_v2(nvmlDevice_t device, unsigned fan, unsigned *value) {
     ENTER_GPU(device);

@@ -123,6 +123,10 @@ static void read_gpu(const struct record *r) {
         {"isolated", &gpu->isolated},
         {"numa", &gpu->numa},
         {"pcie_switch", &gpu->pcie_switch},
+        {"pcie_gen", &gpu->pcie_gen},
+        {"pcie_width", &gpu->pcie_width},
+        {"pcie_gen_max", &gpu->pcie_gen_max},
+        {"pcie_width_max", &gpu->pcie_width_max},
         {"major", &gpu->major},
         {"minor", &gpu->minor},
     };

@@ -75,7 +75,7 @@ struct gpu {
     long long ecc, ecc_corrected, ecc_uncorrected, ecc_corrected_ever, ecc_uncorrected_ever;
     long long remapped_pending, remapped_failed;
     long long recovery_action;
-    long long mig_mode, mig_private, isolated, numa, pcie_switch, major, minor;
+    long long mig_mode, mig_private, isolated, numa, pcie_switch, pcie_gen, pcie_width, pcie_gen_max, pcie_width_max, major, minor;
     int mig_count, process_count, xid_count, failure_count, link_count;
     struct mig migs[MAX_MIGS];
     struct process processes[MAX_PROCESSES];
