@@ -254,14 +254,14 @@ class GpuProcess:
     """The true owner when it runs in a container."""
     utilization: int | None = None
     """Percent of the time that it had work on the device; None where the driver doesn't tell."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gpu:
     cpu: float | None = None
     """Of the machine's cores; 1.0 is one."""
     host_memory_bytes: int | None = None
     ran_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
     """One device as NVML reports it; None where the driver doesn't support the query."""
 
     uuid: str
