@@ -77,6 +77,8 @@ def _planned(desk: Desk, request: ShellRequest, who: Identity) -> tuple[str, Pro
         raise CommandError("input", f"{request.term!r:.60} is no kind of terminal")
     if sum(map(len, request.argv)) > LONGEST:
         raise CommandError("input", f"the command is longer than {LONGEST} characters")
+    if any("\0" in word for word in request.argv):
+        raise CommandError("input", "a command can't hold a zero byte")
     columns, lines = _size(request.columns), _size(request.lines)
     said = shlex.join(request.argv) or "a shell"
     if request.node:

@@ -34,8 +34,8 @@ def workload(core: str, attempt: str, whose: str, uid: int | None = None) -> Ite
         process.communicate()
 
 
-def entered(core: str, attempt: str) -> subprocess.CompletedProcess[str]:
-    command = local_entry(entering(attempt, core, HERE, ""), sys.executable)
+def entered(core: str, attempt: str, argv: list[str] = HERE) -> subprocess.CompletedProcess[str]:
+    command = local_entry(entering(attempt, core, argv, ""), sys.executable)
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -44,6 +44,13 @@ def test_it_has_the_environment_of_the_attempt() -> None:
     with workload("c1", name, "ours"):
         told = entered("c1", name)
     assert (told.stdout, told.returncode) == ("ours\n", 0)
+
+
+def test_words_come_as_they_were_typed() -> None:
+    name, words = f"j{os.getpid()}.0.4", ["a b", "'\"\\$(x)", "tab\tnew\nline", "é 漢 😀"]
+    with workload("c1", name, "ours"):
+        told = entered("c1", name, ["printf", "%s|", *words])
+    assert told.stdout == "".join(f"{it}|" for it in words), told.stderr
 
 
 def test_another_cores_attempt_of_the_same_name_is_not_entered() -> None:

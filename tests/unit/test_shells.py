@@ -164,6 +164,7 @@ async def test_who_may(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None
             ShellRequest(job=job, task=4),
             ShellRequest(node="n1", term="xterm; rm"),
             ShellRequest(node="n1", argv=("x" * 70_000,)),
+            ShellRequest(node="n1", argv=("echo", "a\0b")),
         ):
             with pytest.raises(CommandError) as refused:
                 await talk(mine, request, Told())

@@ -10,7 +10,6 @@ the user's.
 from __future__ import annotations
 
 import base64
-import json
 import sys
 import zlib
 from collections.abc import Sequence
@@ -86,7 +85,7 @@ _RUN = "import sys,zlib,base64;exec(zlib.decompress(base64.b64decode(sys.argv[1]
 def entering(attempt: str, core_id: str, argv: Sequence[str], term: str) -> str:
     """The code, as one word that no shell looks into, for `_RUN`'s argument."""
     values = {"ATTEMPT": attempt, "CORE": core_id, "ARGV": list(argv), "TERM": term}
-    names = ";".join(f"{name}={json.dumps(value)}" for name, value in values.items())
+    names = ";".join(f"{name}={value!a}" for name, value in values.items())
     return base64.b64encode(zlib.compress(f"{names}\n{_ENTER}".encode())).decode()
 
 
