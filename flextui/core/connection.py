@@ -217,8 +217,7 @@ async def _opened(
         case "logs":
             stream = client.logs(wire.log_request_of(args))
         case "events":
-            after = args.get("after")
-            stream = client.events(after=after if type(after) is int else None)
+            stream = client.events(after=wire.after_of(args))
         case "shell" if inputs is not None:
             stream = client.shell(wire.shell_request_of(args), _taken(inputs))
         case other:

@@ -98,6 +98,12 @@ def shell_request_of(args: object) -> ShellRequest:
     return request
 
 
+def after_of(args: Mapping[str, Any]) -> int | None:
+    """The event after which a stream of them begins. Raises `WireError`."""
+    after: int | None = _value(Offset | None, args.get("after"), "after")
+    return after
+
+
 def record_of(kind: type, args: object) -> Any:
     """A frozen record from JSON, each field checked against its type. Raises `WireError`."""
     if not isinstance(args, dict):

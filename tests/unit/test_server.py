@@ -152,6 +152,32 @@ async def test_nobody_there_is_a_connection_error(tmp_path: Path) -> None:
         await SocketClient.connect(tmp_path / ("x" * 200))
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"t": "call", "name": "Show", "args": {"job": "j" + "9" * 25}},
+        {"t": "call", "name": "Show", "args": {"job": "j" + "9" * 5000}},
+        {"t": "call", "name": "Show", "args": {"job": "j²"}},
+        {"t": "open", "stream": "events", "args": {"after": 1 << 70}},
+        {"t": "open", "stream": "events", "args": {"after": "1"}},
+        *({"t": "open", "stream": "logs", "args": {
+            "job": "", "pieces": [{"attempt": it, "stream": "out"}]}}
+          for it in ("j1.².1", "j1.0." + "9" * 5000, "j1.0", "../../etc")),
+    ],
+    ids=lambda it: str(it["args"])[:40],
+)  # fmt: skip
+async def test_names_and_numbers_that_nothing_can_have_are_wrong_input(
+    asked: dict[str, Any], tmp_path: Path
+) -> None:
+    async with (
+        bench(tmp_path, inventory("n1"), FakeNode("n1")) as made,
+        raw(made) as (reader, writer),
+    ):
+        writer.write(wire.encode({"id": 1, **asked}))
+        answer = await said(reader)
+        assert (answer["t"], answer["code"]) == ("error", "input"), answer
+
+
 # ── who misbehaves ─────────────────────────────────────────────────────────────────────────────
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -22,6 +23,9 @@ from flextui.core.model.state import (
 from flextui.core.ports import NodeRecord
 
 Row = tuple[Any, ...]
+
+_JOB = re.compile("j[0-9]{1,18}")
+"""More digits than a row's number has are no job's."""
 
 JOB_COLUMNS = (
     "seq, name, owner, owner_uid, type, revision, spec, submitted_at, priority, count, state,"
@@ -49,7 +53,7 @@ def upsert(table: str, columns: str) -> str:
 
 def job_seq(job: str) -> int:
     """The number in a job's id; -1, which no job has, for anything else."""
-    return int(job[1:]) if job[:1] == "j" and job[1:].isdecimal() else -1
+    return int(job[1:]) if _JOB.fullmatch(job) else -1
 
 
 # ── records to rows ────────────────────────────────────────────────────────────────────────────

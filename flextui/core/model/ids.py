@@ -7,7 +7,10 @@ the core's own id, so two cores can't meet in a name.
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
+
+_ATTEMPT = re.compile(r"([^.]+)\.([0-9]{1,9})\.[0-9]{1,9}")
 
 
 class TaskKey(NamedTuple):
@@ -32,7 +35,5 @@ def attempt_id(task: TaskKey, number: int) -> str:
 
 def task_of_attempt(attempt: str) -> TaskKey | None:
     """The task an attempt id belongs to, or None if it isn't one of ours."""
-    parts = attempt.split(".")
-    if len(parts) != 3 or not parts[1].isdigit() or not parts[2].isdigit():
-        return None
-    return TaskKey(parts[0], int(parts[1]))
+    found = _ATTEMPT.fullmatch(attempt)
+    return TaskKey(found[1], int(found[2])) if found else None
