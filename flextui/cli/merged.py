@@ -263,4 +263,4 @@ class Writer:
             "level": levels.level(line.text) or None,
             "text": line.text,
         }
-        return json.dumps(doc, ensure_ascii=False)
+        return json.dumps(doc)

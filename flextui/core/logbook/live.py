@@ -56,9 +56,12 @@ class Live:
         Raises ConnectionError."""
         asked = [replace(it, pieces=begins(it, read)) for it in requests]
         self.left = len(asked)
-        async with asyncio.TaskGroup() as group:
-            for request in asked:
-                group.create_task(self._follow(client, request))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for request in asked:
+                    group.create_task(self._follow(client, request))
+        except ExceptionGroup as several:
+            raise several.exceptions[0] from several
 
     async def _follow(self, client: Client, request: LogRequest) -> None:
         cutters: dict[Key, Cutter] = {}
