@@ -203,6 +203,7 @@ async def _apply(
         output.say_lines(_painted(_look(subject, source, plan)))
         if not _asked(_question(subject, plan)):
             raise Failure(output.FAILED, "not confirmed; nothing was changed")
+        base = base or subject.doc["revision"]  # what was shown, not what came since
     if not subject.live:
         done = (await client.call(Submit((source,))))["jobs"][0]
     else:

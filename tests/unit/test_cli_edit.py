@@ -164,6 +164,15 @@ def test_from_a_file_it_is_for_scripts(core: FakeCore, tmp_path: Path) -> None:
     assert run(["edit", "train"], core.connect) == 2  # no terminal, no file
 
 
+def test_a_person_agrees_to_what_was_shown_and_to_nothing_that_came_since(
+    core: FakeCore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.yaml").write_text(NEW)
+    answers(monkeypatch, "y")
+    assert run(["edit", "train", "-f", str(tmp_path / "a.yaml")], core.connect) == 0
+    assert core.asked[-1] == Revise("j1", Source(str(tmp_path / "a.yaml"), NEW), 3)
+
+
 def test_what_has_ended_is_submitted_again(core: FakeCore, tmp_path: Path) -> None:
     core.jobs[0] = {**core.jobs[0], "ended_at": "2026-11-23T12:30:00Z", "state": "failed"}
     core.answers[Submit] = {"jobs": [core.answers[Revise]["job"]]}

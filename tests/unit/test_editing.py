@@ -331,8 +331,9 @@ def test_old_and_broken_drafts_are_none(tmp_path: Path) -> None:
     old.flush()
     assert Drafts(tmp_path, lambda: KEPT_S + 2).get("x") is None
     (file,) = tmp_path.iterdir()
-    file.write_text("{")
-    assert Drafts(tmp_path, lambda: 2.0).get("x") is None
+    for broken in ("{", '{"text": "a", "origin": "", "base": 0, "at": "noon"}', '{"text": "a"}'):
+        file.write_text(broken)
+        assert Drafts(tmp_path, lambda: 2.0).get("x") is None
 
 
 def test_where_no_file_can_be_written_memory_has_it(tmp_path: Path) -> None:

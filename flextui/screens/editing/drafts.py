@@ -110,7 +110,9 @@ class Drafts:
             return None
         try:
             data = json.loads(path.read_text("utf-8"))
-            draft = Draft(str(data["text"]), str(data["origin"]), int(data["base"]), data["at"])
+            draft = Draft(
+                str(data["text"]), str(data["origin"]), int(data["base"]), float(data["at"])
+            )
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return draft if self._clock() - draft.at < KEPT_S else None
