@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
+from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.widgets import Static
 
 from flextui.core.logbook import times
 from flextui.core.logbook.lines import Line
-from flextui.screens.keys import Key
+from flextui.screens.keys import Bound, Key
 from flextui.screens.logs_out import Out
 from flextui.screens.place import Place
 from flextui.screens.trail import Location
@@ -27,7 +29,10 @@ if TYPE_CHECKING:
 _STREAMS: tuple[tuple[str, ...], ...] = (("out", "err"), ("out",), ("err",))
 _STREAM_WORDS = {("out", "err"): "", ("out",): "stdout", ("err",): "stderr"}
 _CONTEXTS = (0, 1, 3, 5, 10, 20)
+_FOUND = ("next-hit", "only", "more-context")
 SLIDER = 9
+LEAST = 24
+"""Cells in which what went wrong is told at least."""
 
 
 class Logs(Out, Place):
@@ -39,7 +44,9 @@ class Logs(Out, Place):
         Key("next-hit", "n", "the next line that was found", "hit(1)", short="next"),
         Key("previous-hit", "N", "the one before", "hit(-1)"),
         Key("only", "&", "only what was found, or all lines with it marked", short="only/all"),
-        Key("more-context", "+, =", "more lines around what was found", "context(1)"),
+        Key(
+            "more-context", "+, =", "more lines around what was found", "context(1)", short="around"
+        ),
         Key("less-context", "-", "fewer lines around what was found", "context(-1)"),
         Key("next-error", "e", "the next error", "error(1)", short="error"),
         Key("previous-error", "E", "the error before", "error(-1)"),
@@ -103,6 +110,10 @@ class Logs(Out, Place):
         back = [it for it in found if it[1] == "follow" and not self.log_view.following]
         return back + [it for it in found if it[1] != "follow"]
 
+    def offers(self, bound: Bound) -> bool:
+        """Keys about what was found only where something is looked for."""
+        return super().offers(bound) and (self.what is not None or bound.key.name not in _FOUND)
+
     # ── the bar ──
 
     @on(LogView.FollowChanged)
@@ -113,16 +124,12 @@ class Logs(Out, Place):
         self._filter.found = self.found()
         said = [
             self.what_words(), self.follow_words(), _STREAM_WORDS[self.streams],
-            self.search_words(), self.mark_words(), self.trouble,
+            self.search_words(), self.mark_words(),
         ]  # fmt: skip
-        words, right = [it for it in said if it], self._slider()
-        width = self.size.width - 2
-        if len(" · ".join(words)) + len(right) > width:
-            right = right.partition(" ◂")[0]
-        if len(" · ".join(words)) + len(right) > width:
-            words = words[1:]
-        left = " · ".join(words)[: max(0, width - len(right))]
-        self._log_bar.update(f"{left:<{max(0, width - len(right))}}{right}")
+        slider, width = self._slider(), self.size.width - 2
+        text = laid([it for it in said if it], self.trouble, slider, width)
+        if text != self._log_bar.content:
+            self._log_bar.update(text)
 
     def _slider(self) -> str:
         line = self.log_view.cursor_line
@@ -236,8 +243,30 @@ class Logs(Out, Place):
     def action_context(self, step: int) -> None:
         at = _CONTEXTS.index(self.context) + step
         self.context = _CONTEXTS[max(0, min(at, len(_CONTEXTS) - 1))]
-        self.app.tell(f"{self.context} lines around what was found")
+        if self.only is None:
+            self.app.tell(f"{count(self.context, 'line')} around what will be found")
         self.context_changed()
+
+
+def laid(words: list[str], trouble: str, slider: str, width: int) -> Text:
+    """The bar: what is shown, what went wrong, and where one is. Where all of it doesn't fit, first
+    the slider becomes its time, then what went wrong is cut, then the first words leave."""
+
+    def length(of: list[str]) -> int:
+        return sum(cell_len(it) + 3 for it in of)
+
+    told = [trouble] if trouble else []
+    if length([*words, *told]) + cell_len(slider) > width:
+        slider = slider.partition(" ◂")[0]
+    room = width - cell_len(slider) - 1
+    while len(words) > 1 and length(words) + (min(cell_len(trouble), LEAST) if told else -3) > room:
+        words = words[1:]
+    text = Text(" · ".join(words), no_wrap=True)
+    if told:
+        text.append(" · ")
+        text.append(trouble, "bold")
+    text.truncate(max(0, room), overflow="ellipsis", pad=True)
+    return text.append(" " + slider)
 
 
 def count(number: int, noun: str) -> str:

@@ -17,6 +17,8 @@ from flextui.screens.widgets.logview import compiled
 
 TYPING_S = 0.25
 """So long after the last letter the search begins."""
+LATELY = 500
+"""Lines before those that came, in which what stands around a new match is looked for."""
 LIVE_S = 0.05
 """Processor time that a pattern gets for the lines that came in a moment."""
 
@@ -99,6 +101,7 @@ class Searching(Windows):
             number = self.hits.number(here[:4])
             if number <= len(self.hits.places) and self.hits.places[number - 1] == here[:4]:
                 words = f"{number:,} of {words}"
+        words += f" ±{self.context}" if self.context and self.only is not None else ""
         return words + (", marked as it comes no more: too slow" if self.slow else "")
 
     # ── what came just now ──
@@ -116,13 +119,12 @@ class Searching(Windows):
             return
         regex = compiled(self.what.pattern, ignore_case=self.what.ignore_case)
         found = self._matching(lines, regex) if regex is not None else []
-        if not found:
-            return
         self.hits.come(found)
         if self.only is not None and self.log_view.lines is self.only.lines:
             following = self.log_view.following
             cursor = self.log_view.cursor_line
-            if self.only.come(found):
+            lately = self.tail.book.lines[-len(lines) - LATELY :] if self.only.context else ()
+            if self.only.come(found, lately):
                 if following:
                     self.log_view.changed()
                 else:
@@ -156,10 +158,10 @@ class Searching(Windows):
         self.only = only
         self.take_notes(only)
         if at is None:
-            self.log_view.show(only.lines)
+            self.log_view.show(only.lines, breaks=only.breaks)
         else:
             index = next((n for n, it in enumerate(only.lines) if it[:4] >= at), len(only.lines))
-            self.log_view.show(only.lines, index, centre=True)
+            self.log_view.show(only.lines, index, centre=True, breaks=only.breaks)
         self.draw_bar()
 
     def _here(self) -> Hit | None:
@@ -229,12 +231,12 @@ class Searching(Windows):
         if self.log_view.following and step < 0:
             at = (float("inf"), "", "", 0)
         found = hits.next(at) if step > 0 else hits.previous(at)
+        again = ""
         if found is None:
             found = places[0] if step > 0 else places[-1]
-            self.app.tell(f"from the {'first' if step > 0 else 'last'} {word} on again")
+            again = f", from the {'first' if step > 0 else 'last'} on again"
         self._show(found)
-        total = f"{hits.count:,}"
-        self.app.tell(f"{word} {hits.number(found):,} of {total}")
+        self.app.tell(f"{word} {hits.number(found):,} of {hits.count:,}{again}")
 
     def _show(self, hit: Hit) -> None:
         index = self.log_view.find(hit[1:])

@@ -16,7 +16,7 @@ from flextui.core.logbook.hits import HitPages
 from flextui.core.logbook.lines import Cutter, Key, Line
 from flextui.core.logbook.live import Live
 from flextui.core.logbook.reader import LogPages
-from flextui.core.logbook.selection import Selection, labels, select
+from flextui.core.logbook.selection import Selection, colours, labels, select
 from flextui.core.model.docs import JobDoc
 from flextui.screens.place import Place
 from flextui.screens.widgets.logview import LogView
@@ -105,6 +105,7 @@ class Windows(Place):
     def _label(self) -> None:
         manner = self.log_view.manner
         manner.labels = labels(self.chosen.origins.values())
+        manner.colours = colours(self.chosen.origins.values())
         manner.several_streams = len(self.streams) > 1
         self.log_view.restyle()
 
@@ -318,6 +319,6 @@ class Windows(Place):
         """Whether it is followed."""
         if self.log_view.following:
             return "ended" if self.ended and not self.live.left else "follow ▾"
-        waiting = self.live.waiting
-        more = f", {waiting:,}{'+' if self.live.full else ''} more" if waiting else ""
-        return f"paused{more}"
+        here = self.log_view.lines is self.tail.book.lines
+        more = self.live.waiting + (self.log_view.below if here else 0)
+        return f"paused, {more:,}{'+' if self.live.full else ''} below" if more else "paused"

@@ -35,7 +35,8 @@ class Painted(App[None], inherit_bindings=False):
 
     ENABLE_COMMAND_PALETTE = False
     CSS = """
-    Toast { padding: 0 1; }
+    Toast { padding: 0 1; margin-top: 0; width: auto; max-width: 75%; }
+    ToastRack { margin-bottom: 0; }
     TextArea .text-area--gutter { color: $foreground 65%; }
     * { scrollbar-size-vertical: 1; }
     """

@@ -56,6 +56,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "priority": ("2", "*", "p"),
     "drain": ("d",),
     "logs": ("2", "j", "l"),
+    "logs-paused": ("2", "j", "l", "k", "k", "k"),
     "logs-found": ("2", "j", "l", "/", *"step 2", "enter", "+"),
     "logs-jump": ("2", "j", "l", "T"),
     "events": ("3",),

@@ -255,8 +255,28 @@ async def test_what_was_found_comes_in_pages_too() -> None:
 def test_around_a_hit_stand_lines_of_both_streams_of_its_attempt() -> None:
     lines = [Line(float(n), "a", ("out", "err")[n % 2], n, str(n)) for n in range(10)]
     lines.append(Line(4.5, "b", "out", 0, "another's"))
-    found = around(lines, {("a", "err", 5), ("a", "out", 6)}, 2)
+    found, begins = around(lines, {("a", "err", 5), ("a", "out", 6)}, 2)
     assert [it.text for it in found] == ["3", "4", "5", "6", "7", "8"]
+    assert begins == {("a", "err", 3)}
+
+
+def test_groups_around_hits_are_apart_where_no_stream_goes_on() -> None:
+    out = [Line(float(n), "a", "out", n, str(n)) for n in (1, 2, 3, 19, 20, 21)]
+    err = [Line(2.0, "a", "err", 7, "bad"), Line(20.0, "a", "err", 9, "worse")]
+    jumps = {("a", "out", 1), ("a", "out", 19), ("a", "err", 7), ("a", "err", 9)}
+    found, begins = around([*out, *err], {("a", "err", 7), ("a", "err", 9)}, 2, jumps)
+    assert [it.text for it in found] == ["1", "bad", "2", "3", "19", "worse", "20", "21"]
+    assert begins == {("a", "out", 1), ("a", "out", 19)}
+
+
+async def test_what_comes_after_a_match_is_shown_around_it_too() -> None:
+    lines = [Line(float(n), "a", "out", n, str(n)) for n in range(12)]
+    pages = HitPages(lambda: None, Hits(), 1)
+    assert [it.text for it in pages.come([lines[3]], lines[:4])] == ["2", "3"]
+    assert [it.text for it in pages.come([], lines[:8])] == ["4"]
+    assert [it.text for it in pages.come([lines[9]], lines[:10])] == ["8", "9"]
+    assert pages.breaks == {("a", "out", 2), ("a", "out", 8)}
+    assert [it.text for it in pages.lines] == ["2", "3", "4", "8", "9"]
 
 
 def test_from_one_hit_to_the_next() -> None:

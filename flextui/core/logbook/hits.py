@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence, Set
 
 from flextui.core.client import Client
 from flextui.core.commands import LogPiece, LogRequest, LogSearch, Offset
@@ -137,11 +137,17 @@ class HitPages:
         self._low: Hit | None = None
         self._high: Hit | None = None
         self._known: set[tuple[str, str, int]] = set()
+        self._came: set[tuple[str, str, int]] = set()
+        """What was printed and found since it was opened."""
+        self.breaks: set[tuple[str, str, int]] = set()
+        """Lines before which some are left out that stand between found ones."""
 
     async def open_at(self, hit: Hit | None, shown: int) -> None:
         """Around a place; None: at the end."""
         self.lines.clear()
         self._known.clear()
+        self._came.clear()
+        self.breaks.clear()
         places = self.hits.places
         middle = len(places) if hit is None else bisect_left(places, hit)
         self._low = self._high = None
@@ -178,15 +184,35 @@ class HitPages:
         self._high = wanted[-1]
         return await self._load(wanted)
 
-    def come(self, lines: Iterable[Line]) -> list[Line]:
-        """Lines that were printed just now and match; those that are new here."""
+    def come(self, found: Sequence[Line], lately: Sequence[Line] = ()) -> list[Line]:
+        """Lines that were printed just now and match; those that are new here. `lately` are the
+        newest lines, found or not: those around what was found are taken from them."""
+        lines: Iterable[Line] = found
+        if self.context:
+            self._came = {it.key for it in lately if it.key in self._came}
+            self._came.update(it.key for it in found)
+            lines = self._with_breaks(lately, self._came) if self._came else ()
         fresh = [line for line in lines if line.key not in self._known]
         if fresh:
             self._known.update(line.key for line in fresh)
             self.lines += fresh
             self.lines.sort()
-            self._high = max(line[:4] for line in fresh)
+        if found:
+            self._high = max(line[:4] for line in found)
         return fresh
+
+    def _with_breaks(
+        self,
+        lines: Iterable[Line],
+        hits: Set[tuple[str, str, int]],
+        jumps: Set[tuple[str, str, int]] = frozenset(),
+    ) -> list[Line]:
+        """What was found of these, with the lines around it; and where some are left out."""
+        kept, begins = around(lines, hits, self.context, jumps)
+        inner = {it.key for it in kept} - begins
+        self.breaks.update(begins - self._known)
+        self.breaks -= inner
+        return kept
 
     async def _load(self, wanted: list[Hit]) -> int:
         client = self._client()
@@ -208,7 +234,8 @@ class HitPages:
         for cutter in cutters.values():
             fresh += cutter.flush()
         if self.context:
-            fresh = around(fresh, {hit[1:] for hit in wanted}, self.context)
+            jumps = set[tuple[str, str, int]]().union(*(it.jumps for it in cutters.values()))
+            fresh = self._with_breaks(fresh, {hit[1:] for hit in wanted}, jumps)
         known = {line.key: line for line in fresh if line.key not in self._known}
         self._known.update(known)
         self.lines += known.values()
@@ -228,9 +255,17 @@ class HitPages:
             yield LogPiece(attempt, other, times=tuple(when), context=self.context)
 
 
-def around(lines: Iterable[Line], hits: set[tuple[str, str, int]], context: int) -> list[Line]:
-    """Of lines, those that were found and so many of the same attempt on either side."""
+def around(
+    lines: Iterable[Line],
+    hits: Set[tuple[str, str, int]],
+    context: int,
+    jumps: Set[tuple[str, str, int]] = frozenset(),
+) -> tuple[list[Line], set[tuple[str, str, int]]]:
+    """Of lines, those that were found and so many of the same attempt on either side; and the keys
+    of those with which a group of neighbours begins. `jumps`: those that don't follow on the line
+    of their stream that stands before them here."""
     kept: list[Line] = []
+    begins: set[tuple[str, str, int]] = set()
     of_attempt: dict[str, dict[tuple[str, str, int], Line]] = {}
     for line in lines:
         of_attempt.setdefault(line.attempt, {})[line.key] = line
@@ -240,5 +275,26 @@ def around(lines: Iterable[Line], hits: set[tuple[str, str, int]], context: int)
         for n, line in enumerate(ordered):
             if line.key in hits:
                 near.update(range(max(0, n - context), min(len(ordered), n + context + 1)))
+        apart = _apart(ordered, jumps)
         kept += [ordered[n] for n in sorted(near)]
-    return kept
+        begins.update(ordered[n].key for n in near if n - 1 not in near or n in apart)
+    return kept, begins
+
+
+def _apart(ordered: Sequence[Line], jumps: Set[tuple[str, str, int]]) -> set[int]:
+    """Where, in the merged streams of an attempt, something is left out of all of them: no run of
+    neighbours of one stream stands on both sides."""
+    ends: dict[str, int] = {}
+    last = [0] * len(ordered)
+    for n in range(len(ordered) - 1, -1, -1):
+        line = ordered[n]
+        last[n] = ends.setdefault(line.stream, n)
+        if line.key in jumps:
+            del ends[line.stream]
+    apart: set[int] = set()
+    reaches = -1
+    for n, line in enumerate(ordered):
+        if reaches < n and line.key in jumps:
+            apart.add(n)
+        reaches = max(reaches, last[n])
+    return apart

@@ -61,6 +61,8 @@ class Cutter:
     def __init__(self, since: float = 0.0) -> None:
         self._since = since
         self._open: dict[Key, _Open] = {}
+        self.jumps: set[tuple[str, str, int]] = set()
+        """Lines before which something is left out; pieces may overlap."""
 
     def feed(self, event: LogEvent) -> list[Line]:
         """The lines that this event completes."""
@@ -113,6 +115,8 @@ class Cutter:
             if state.rest:
                 lines = self.flush(*key)
             state.pos = event["at"]
+            if state.next < state.pos:
+                self.jumps.add((*key, state.pos))
         state.next = event["to"]
         state.marks = event.get("marks") or state.marks
         if not state.size:

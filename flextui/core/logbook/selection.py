@@ -132,6 +132,12 @@ def begins(request: LogRequest, read: Mapping[Key, int]) -> tuple[LogPiece, ...]
     )
 
 
+def colours(origins: Iterable[Origin]) -> dict[str, int]:
+    """Attempt → a number for its task: the same for all attempts of it, in order from 0."""
+    numbers: dict[tuple[str, int], int] = {}
+    return {it.attempt: numbers.setdefault((it.job, it.task), len(numbers)) for it in origins}
+
+
 def labels(origins: Iterable[Origin]) -> dict[str, str]:
     """Attempt → what tells it from the others of the selection: job, rank, attempt, node."""
     known = list(origins)
@@ -142,9 +148,14 @@ def labels(origins: Iterable[Origin]) -> dict[str, str]:
         if any(other.number > 1 and (other.job, other.task) == (it.job, it.task) for other in known)
     }  # fmt: skip
     nodes = {it.node for it in known}
+    named = {
+        name: {it.job for it in known if it.name == name} for name in {it.name for it in known}
+    }
     found = {}
     for it in known:
         parts = [it.name] if len(jobs) > 1 else []
+        if len(named[it.name]) > 1:
+            parts.append(it.job)
         if sum(1 for job, _ in tasks if job == it.job) > 1 or len(known) == 1:
             parts.append(f"r{it.task}")
         if it.attempt in retried:

@@ -71,8 +71,8 @@ class TopLine(_Line):
 
     def spans(self, width: int) -> list[Span]:
         """The fullest way to say it that fits; fleet, core and user never leave."""
-        for fullness in (3, 2, 1, 0):
-            left, right = self._left(fullness), self._right(fullness)
+        for places, counts in ((3, 3), (2, 2), (1, 1), (1, 0), (0, 0)):
+            left, right = self._left(places), self._right(counts)
             room = width - _length(left) - _length(right)
             if room >= 1:
                 return [*left, Span(" " * room), *right]
@@ -146,7 +146,8 @@ def _cut(spans: list[Span], room: int) -> list[Span]:
 
 
 class KeyLine(_Line):
-    """The keys of this place, as they are bound."""
+    """The keys of this place, as they are bound; the last of them, help, even where others don't
+    fit."""
 
     DEFAULT_CSS = "KeyLine { dock: bottom; }"
 
@@ -154,16 +155,19 @@ class KeyLine(_Line):
         from flextui.screens.place import Place
 
         screen = self.screen
-        out: list[Span] = [Span(" ")]
-        used = 1
-        for chord, word in screen.hints() if isinstance(screen, Place) else []:
-            key = keys.shown(chord, brief=True, ascii_only=self.app.ascii_only) if chord else ""
-            need = cell_len(key) + cell_len(word) + (3 if key else 2)
-            if used + need > width:
+        told = [self._told(*it) for it in (screen.hints() if isinstance(screen, Place) else [])]
+        last = [told.pop()] if len(told) > 1 and told[-1][-1].text.strip() == "help" else []
+        room = width - 1 - sum(map(_length, last))
+        kept: list[Span] = []
+        for it in told:
+            room -= _length(it)
+            if room < 0:
                 break
-            used += need
-            if key:
-                out += [Span(key, "accent"), Span(f" {word}  ", "dim")]
-            else:
-                out.append(Span(f"{word}  ", "bold"))
-        return out
+            kept += it
+        return [Span(" "), *kept, *(last[0] if last else [])]
+
+    def _told(self, chord: str, word: str) -> list[Span]:
+        if not chord:
+            return [Span(f"{word}  ", "bold")]
+        key = keys.shown(chord, brief=True, ascii_only=self.app.ascii_only)
+        return [Span(key, "accent"), Span(f" {word}  ", "dim")]

@@ -23,6 +23,9 @@ from flextui.core.logbook.lines import Line
 from flextui.core.model.terminal import neutralise
 
 WIDEST_ORIGIN = 24
+BREAK = "┄"
+ORIGINS = 6
+"""Colours that tell origins apart."""
 QUICK_S = 0.05
 """Processor time that a pattern gets for the lines in view; over it they aren't marked."""
 _INVISIBLE = re.compile("[\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
@@ -65,6 +68,8 @@ class Manner:
     pretty: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     """Attempt → what tells it from the others."""
+    colours: Mapping[str, int] = field(default_factory=dict)
+    """Attempt → the number of its colour: one for a task, whatever its attempt."""
     several_streams: bool = True
     pattern: re.Pattern[str] | None = None
     marks: dict[tuple[str, str, int], str] = field(default_factory=dict)
@@ -107,11 +112,9 @@ class LogPaint:
         rows += [Strip([blank, *body]) for body in bodies[1:]]
         return [row.adjust_cell_length(width) for row in rows]
 
-    def count(self, line: Line, width: int) -> int:
-        """How many rows it takes."""
-        if not self.manner.wrap and not self.manner.pretty:
-            return 1
-        return len(self.rows(line, width, 0.0))
+    def left_out(self, width: int) -> Strip:
+        """A row that says that lines are left out between those above and below."""
+        return Strip([Segment(BREAK * width, self._styles["note"])])
 
     def _head(self, line: Line, now: float) -> list[Segment]:
         manner = self.manner
@@ -128,10 +131,10 @@ class LogPaint:
         if manner.origins and (widest := manner.widest):
             label = Text(manner.labels.get(line.attempt, ""))
             label.truncate(widest, overflow="ellipsis", pad=True)
-            colour = self._styles[f"origin{_number(line.attempt) % 6}"]
+            colour = self._styles[f"origin{manner.colours.get(line.attempt, 0) % ORIGINS}"]
             head.append(Segment(label.plain, colour))
-            err = "e " if line.stream == "err" and manner.several_streams else "  "
-            head.append(Segment(err, self._styles["err"]))
+            err = " e " if line.stream == "err" else "   "
+            head.append(Segment(err if manner.several_streams else " ", self._styles["err"]))
         return head
 
     def _texts(self, line: Line) -> list[str]:
@@ -159,12 +162,3 @@ class LogPaint:
         if size - self.manner.shift > room:
             cut = Strip.join([cut.crop(0, room - 1), Strip([Segment("▸", self._styles["note"])])])
         return [cut]
-
-
-@lru_cache(maxsize=1024)
-def _number(attempt: str) -> int:
-    """The same number for a task whatever its attempt, so that a rank keeps its colour."""
-    parts = attempt.split(".")
-    digits = "".join(filter(str.isdigit, parts[0]))
-    task = int(parts[1]) if len(parts) > 1 and parts[1].isdigit() else 0
-    return int(digits or 0) + task

@@ -7,7 +7,7 @@ stays where it is. Only the rows in view are made.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -26,7 +26,7 @@ from flextui.screens.widgets.roles import role_style
 PAGER_KEYS = (
     Key("follow", "G, end", "to the end, and follow", "focused.tail", short="follow"),
     Key("down", "j, down", "down", "focused.by(1)"),
-    Key("up-line", "k, up", "up; stops following", "focused.by(-1)", short="scroll up"),
+    Key("up-line", "k, up", "up; stops following", "focused.by(-1)"),
     Key("top", "g, home", "to the beginning", "focused.top"),
     Key("half-down", "ctrl+d", "half a page down", "focused.half(1)"),
     Key("half-up", "ctrl+u", "half a page up", "focused.half(-1)"),
@@ -58,13 +58,19 @@ class LogView(Widget, can_focus=True):
         & .log--warning { color: $text-warning; }
         & .log--debug { color: $foreground-muted; }
         & .log--mark { background: $accent; color: black; text-style: bold; }
-        & .log--cursor { background: $boost; text-style: bold; }
+        & .log--cursor { background: $primary-muted; text-style: bold; }
+        &:light .log--cursor { background: $surface-lighten-2; text-style: bold; }
+        &:ansi .log--cursor { background: ansi_default; text-style: reverse; }
         & .log--origin0 { color: $text-primary; }
         & .log--origin1 { color: $text-success; }
         & .log--origin2 { color: $text-accent; }
-        & .log--origin3 { color: $text-secondary; }
-        & .log--origin4 { color: $text-warning; }
+        & .log--origin3 { color: #c39bf0; }
+        & .log--origin4 { color: #6fd3d3; }
         & .log--origin5 { color: $foreground; }
+        &:light .log--origin3 { color: #7a3db8; }
+        &:light .log--origin4 { color: #00707a; }
+        &:ansi .log--origin3 { color: ansi_magenta; }
+        &:ansi .log--origin4 { color: ansi_cyan; }
     }
     """
 
@@ -112,8 +118,9 @@ class LogView(Widget, can_focus=True):
         self.cursor = 0
         """The line that is marked, yanked and looked from."""
         self._open: list[Line] = []
+        self._breaks: Set[tuple[str, str, int]] = frozenset()
         self._styles: dict[str, Style] = {}
-        self._cache: dict[tuple[tuple[str, str, int], str, int], list[Strip]] = {}
+        self._cache: dict[tuple[tuple[str, str, int], str, int, bool], list[Strip]] = {}
         self._visible: list[tuple[Line, int]] = []
         self._stale = True
         self._laid: Size | None = None
@@ -134,9 +141,18 @@ class LogView(Widget, can_focus=True):
             return self.lines[-1]
         return self.lines[max(0, min(self.cursor, len(self.lines) - 1))]
 
-    def show(self, lines: list[Line], at: int | None = None, *, centre: bool = False) -> None:
-        """Show a list from now on: at its end and following, or with the cursor on a line."""
+    def show(
+        self,
+        lines: list[Line],
+        at: int | None = None,
+        *,
+        centre: bool = False,
+        breaks: Set[tuple[str, str, int]] = frozenset(),
+    ) -> None:
+        """Show a list from now on: at its end and following, or with the cursor on a line.
+        `breaks`: keys of lines before which others are left out."""
         self.lines = lines
+        self._breaks = breaks
         if at is None:
             self._set_following(True)
         else:
@@ -167,11 +183,32 @@ class LogView(Widget, can_focus=True):
         self._stale = True
         self.refresh()
 
+    @property
+    def below(self) -> int:
+        """Lines after the last one in view."""
+        self._lay()
+        if not self._visible or self.following:
+            return 0
+        return len(self.lines) - 1 - _index(self.lines, self._visible[-1][0], self._top)
+
     def restyle(self) -> None:
-        """The manner has changed."""
+        """The manner has changed; the line under the cursor stays where it is."""
+        before = self._cursor_row()
         self._cache.clear()
-        self._stale = True
+        self._hold(before)
         self.refresh()
+
+    def _cursor_row(self) -> int | None:
+        """At which row of the view the line under the cursor begins; None: it isn't in view."""
+        here = None if self.following else self.cursor_line
+        return next((y for y, (line, _) in enumerate(self._visible) if line is here), None)
+
+    def _hold(self, row: int | None) -> None:
+        """Lay the rows anew, with the line under the cursor at this one."""
+        if row is not None:
+            self._top, self._row = max(0, min(self.cursor, len(self.lines) - 1)), 0
+            self._back(min(row, max(0, self.size.height - 1)))
+        self._stale = True
 
     def find(self, line: tuple[str, str, int]) -> int | None:
         """The index of a line by its key, None if it isn't loaded."""
@@ -222,17 +259,22 @@ class LogView(Widget, can_focus=True):
     def _count(self, line: Line, width: int) -> int:
         manner = self.manner
         if not manner.wrap and not manner.pretty:
-            return 1
+            return 1 + self._breaks_before(line)
         return len(self._rows(line, width))
 
+    def _breaks_before(self, line: Line) -> bool:
+        return line.key in self._breaks and line is not self.lines[0]
+
     def _rows(self, line: Line, width: int) -> list[Strip]:
-        key = (line.key, line.text, width)
+        broken = self._breaks_before(line)
+        key = (line.key, line.text, width, broken)
         rows = self._cache.get(key)
         if rows is None or self.manner.stamps == "relative":
             if len(self._cache) > 2000:
                 self._cache.clear()
             paint = LogPaint(self.manner, self.app.console, self._roles())
-            rows = self._cache[key] = paint.rows(line, width, self.app.clock())  # type: ignore[attr-defined]
+            rows = paint.rows(line, width, self.app.clock())  # type: ignore[attr-defined]
+            rows = self._cache[key] = [paint.left_out(width), *rows] if broken else rows
         return rows
 
     def _roles(self) -> dict[str, Style]:
@@ -251,7 +293,8 @@ class LogView(Widget, can_focus=True):
         line, row = self._visible[y]
         rows = self._rows(line, width)
         strip = rows[min(row, len(rows) - 1)]
-        if not self.following and line is self.cursor_line:
+        apart = row == 0 and self._breaks_before(line)
+        if not self.following and line is self.cursor_line and not apart:
             strip = strip.apply_style(self._roles()["cursor"])
         return strip.apply_style(self.rich_style)
 
@@ -261,9 +304,9 @@ class LogView(Widget, can_focus=True):
         super().notify_style_update()
 
     def on_resize(self) -> None:
-        """Rows may be others now; the line at the top stays."""
+        """Rows may be others now; the line under the cursor stays in view."""
         self._row = 0
-        self._stale = True
+        self._hold(self._cursor_row())
         self.refresh()
 
     # ── movement ──
