@@ -2,15 +2,25 @@
 
 Textual writes from a thread of its own. When the terminal hangs up, that thread dies of the
 error, its queue fills, and the app waits for ever where it should hand over and end. Here writes
-into nowhere are dropped.
+into nowhere are dropped. Another thread reads; bytes that are no UTF-8 would end it, and the app.
 """
 
 from __future__ import annotations
 
+import os
+import select
+import time
+from codecs import getincrementaldecoder
 from typing import IO, Any, cast
 
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
+
+from flextui.screens.keyboard import Keyboard
+
+CHUNK = 1 << 16
+LOOK_S = 0.1
+"""How often the reading thread looks whether it is to end."""
 
 
 class _Lossy:
@@ -58,6 +68,32 @@ class TerminalDriver(LinuxDriver):
         the terminal and both end with it: nobody would stop the threads that read and write."""
         if not self._app._exit:
             super().start_application_mode()  # type: ignore[no-untyped-call]
+
+    def run_input_thread(self) -> None:
+        """Read what the terminal sends until told to end, or until it is gone."""
+        keyboard = Keyboard(self._debug)
+        decode = getincrementaldecoder("utf-8")("replace").decode
+        while not self.exit_event.is_set():
+            ready, _, _ = select.select([self.fileno], [], [], LOOK_S)
+            now = time.monotonic()
+            if not ready:
+                found = keyboard.tick(now) if keyboard.pending else []
+            elif data := self._read():
+                found = keyboard.feed(decode(data), now)
+            else:
+                self._loop.call_soon_threadsafe(self._gone)
+                return
+            for message in found:
+                self.process_message(message)
+
+    def _read(self) -> bytes:
+        try:
+            return os.read(self.fileno, CHUNK)
+        except OSError:  # it hung up
+            return b""
+
+    def _gone(self) -> None:
+        getattr(self._app, "leave_at_once", self._app.exit)()
 
     def take_mouse(self, on: bool) -> None:
         """Hear of the mouse, or leave it to the terminal's own selection."""

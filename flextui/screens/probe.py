@@ -21,7 +21,7 @@ _ASK = b"\x1b]11;?\x1b\\\x1b[5n"
 _BACKGROUND = re.compile(rb"\x1b\]11;rgba?:([0-9a-f]+)/([0-9a-f]+)/([0-9a-f]+)", re.IGNORECASE)
 _STATUS = re.compile(rb"\x1b\[\d*n")
 PATIENCE_S = 1.0
-"""How long an answer is waited for. One that came later would be taken for keys."""
+"""How long an answer is waited for. One that comes later is dropped."""
 FAR_S = 0.15
 """A terminal whose answer takes longer than this is at the end of a slow line."""
 

@@ -162,6 +162,17 @@ def test_a_terminal_that_is_cut_hands_over_and_ends(tmp_path: Path) -> None:
         assert note.read_text() == "left: True"
 
 
+def test_what_a_bad_line_sends_is_no_key_and_ends_nothing() -> None:
+    """Bytes that are no text, answers that come late, numbers that mean nothing."""
+    with opened() as line:
+        line.wait(b"gpu5")
+        line.press(b"\xff\xe9\x1b[M\x20\xf1\xf2\x1b[0n\x1b[1114112u\xe2\x82")
+        line.press(b"\x1b]11;rgb:1e1e/1e1e/1e1e\x1b\\\x1bP1+r636f\x1b\\\x1b[?64;1;2c")
+        line.press(b"2")
+        line.wait(b"owner")
+        assert line.process.poll() is None
+
+
 def test_yank_goes_through_the_terminal() -> None:
     with opened() as line:
         line.wait(b"gpu5")
