@@ -44,6 +44,6 @@ def _folders(state_dir: str | None) -> Iterator[Path]:
 
 def _write(path: Path, text: str) -> str:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(text.encode("utf-8", "backslashreplace"))
     return str(path)

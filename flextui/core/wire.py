@@ -208,16 +208,16 @@ def core_hello(info: CoreInfo) -> Message:
 
 def refusal(hello: Mapping[str, Any], info: CoreInfo, inventory_digest: str) -> str:
     """Why a core can't serve the client that said this hello, or ""."""
-    versions = hello.get("wire")
-    if (
-        not isinstance(versions, list)
-        or len(versions) != 2
-        or not all(type(it) is int for it in versions)
-        or not versions[0] <= VERSION <= versions[1]
-    ):
+    match hello.get("wire"):
+        case [int(oldest), int(newest)]:
+            speaks, fits = f"{oldest} to {newest}", oldest <= VERSION <= newest
+        case other:
+            speaks, fits = f"{other!s:.20}", False
+    if not fits:
         return (
-            f"this is flextui {hello.get('version')!s:.40} (wire {versions!s:.20}) and the core is "
-            f"flextui {info.version} (wire {OLDEST} to {VERSION}): install the same version on both"
+            f"this is flextui {hello.get('version')!s:.40} (wire {speaks}) and the core {info.core} "
+            f"is flextui {info.version} (wire {OLDEST} to {VERSION}): install the same version on "
+            f"both, or end that core with `kill {info.pid}` there; what runs goes on"
         )
     wanted = hello.get("inventory")
     same = wanted == info.inventory or hello.get("digest") == inventory_digest

@@ -110,7 +110,9 @@ class Out(Searching):
         except ValueError as error:
             self.app.tell(f"PAGER is {said!r}: {error}", bad=True)
             return
-        with tempfile.NamedTemporaryFile("w", suffix=".log", prefix="flextui-") as file:
+        with tempfile.NamedTemporaryFile(
+            "w", suffix=".log", prefix="flextui-", encoding="utf-8"
+        ) as file:
             for line in lines:
                 file.write(self._written(line) + "\n")
             file.flush()

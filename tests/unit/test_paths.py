@@ -180,3 +180,21 @@ def test_a_laptop_s_sleep_is_a_stall_whoever_watches() -> None:
     times.pass_(4.0, asleep=True)
     clock.now()
     assert not clock.stalled()
+
+
+def test_a_folder_in_any_letters_is_found_in_any_locale(tmp_path: Path) -> None:
+    """A core and the commands beside it may have different ones, such as under cron."""
+    folder = tmp_path / "höme ☃"
+    folder.mkdir()
+    paths.record_socket(folder, folder / "core.sock")
+    code = (
+        "import os, sys; from pathlib import Path; from flextui.core.adapters import paths\n"
+        "sys.stdout.buffer.write(os.fsencode(paths.recorded_socket(Path(sys.argv[1]))))\n"
+        "from flextui.cli.crash import record\n"
+        "print(open(record(ValueError('h\\xf6me \\udcc3'), sys.argv[1]), 'rb').read())"
+    )
+    ascii_alone = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    line = [sys.executable, "-c", code, str(folder)]
+    done = subprocess.run(line, capture_output=True, env={**os.environ, **ascii_alone}, check=True)
+    assert done.stdout.startswith(os.fsencode(folder / "core.sock"))
+    assert b"ValueError: h\\xc3\\xb6me" in done.stdout

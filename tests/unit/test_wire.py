@@ -152,6 +152,7 @@ def test_an_incompatible_client_hears_both_versions(versions: object) -> None:
     why = wire.refusal({"wire": versions, "version": "9.9"}, INFO, "")
     assert "9.9" in why
     assert "1.0" in why
+    assert f"or end that core with `kill {INFO.pid}`" in why
 
 
 def test_another_inventory_is_refused_naming_both() -> None:

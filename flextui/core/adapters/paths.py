@@ -144,15 +144,15 @@ def record_socket(folder: Path, path: Path) -> None:
     """Write down in the state directory where its core listens."""
     record = folder / "core.socket"
     fresh = record.with_name("core.socket.new")
-    fresh.write_text(str(path))
+    fresh.write_bytes(os.fsencode(path))
     fresh.rename(record)
 
 
 def recorded_socket(folder: Path) -> Path:
     """Where the core of a state directory listens, or would."""
     with contextlib.suppress(OSError):
-        if text := (folder / "core.socket").read_text().strip():
-            return Path(text)
+        if text := (folder / "core.socket").read_bytes().strip():
+            return Path(os.fsdecode(text))
     return default_socket(folder)
 
 
