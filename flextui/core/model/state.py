@@ -285,10 +285,6 @@ class Gpu:
     parent: str = ""
     """The UUID of the GPU that a MIG slice is cut from. Slices have its index, model and state; it
     isn't listed itself, unless it has no slices."""
-
-
-@dataclass(frozen=True, slots=True)
-class GpuPlace:
     memory_utilization: int | None = None
     fan: int | None = None
     """Percent."""
@@ -300,6 +296,10 @@ class GpuPlace:
     """Generation and lanes of its link to the host, as it is now."""
     pcie_max: tuple[int, int] | None = None
     """The same at most, by card and slot."""
+
+
+@dataclass(frozen=True, slots=True)
+class GpuPlace:
     """Where a device sits in its node. It doesn't change while the node runs."""
 
     numa: int | None = None
