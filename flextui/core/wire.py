@@ -215,8 +215,8 @@ def refusal(hello: Mapping[str, Any], info: CoreInfo, inventory_digest: str) -> 
             speaks, fits = f"{other!s:.20}", False
     if not fits:
         return (
-            f"this is flextui {hello.get('version')!s:.40} (wire {speaks}) and the core {info.core} "
-            f"is flextui {info.version} (wire {OLDEST} to {VERSION}): install the same version on "
+            f"this is flextui {hello.get('version')!s:.40} (wire {speaks}) and the core {info.core}"
+            f" is flextui {info.version} (wire {OLDEST} to {VERSION}): install the same version on "
             f"both, or end that core with `kill {info.pid}` there; what runs goes on"
         )
     wanted = hello.get("inventory")
