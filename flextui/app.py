@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from importlib import import_module
 from typing import Protocol
 
@@ -15,7 +16,9 @@ from textual import work
 
 from flextui.core.client import Client
 from flextui.core.commands import CommandError
+from flextui.core.model.docs import Delta
 from flextui.screens import early
+from flextui.screens.keyed import Keyed
 from flextui.screens.look import Look
 from flextui.screens.pace import Pace
 from flextui.screens.painted import CLOCK_S
@@ -24,6 +27,8 @@ from flextui.screens.trail import TOP
 from flextui.screens.typed import Typed
 
 RETRY_S = (0.2, 0.5, 1.0, 2.0)
+Foresee = Callable[[Delta], Awaitable[None]]
+"""Shows what is known of a fleet while its core isn't open yet; returns once that is painted."""
 
 
 class LinkRefused(Exception):
@@ -47,7 +52,7 @@ class Link(Protocol):
         """The first run, where nothing was set up yet."""
         ...
 
-    async def open(self) -> Client:
+    async def open(self, foresee: Foresee) -> Client:
         """Raises ConnectionError (worth another try) and LinkRefused (not)."""
         ...
 
@@ -103,7 +108,7 @@ class FlextuiApp(Typed):
             await self._guide()
         while True:
             try:
-                self.client = await self.link.open()
+                self.client = await self.link.open(self._foresee)
                 self.info = self.client.info
                 if "drafts" in self.__dict__:
                     self.drafts.of_fleet(f"{self.info.fleet} {self.info.core}")
@@ -128,10 +133,23 @@ class FlextuiApp(Typed):
             except (ConnectionError, OSError) as error:
                 self.view.trouble = str(error) or "the core is out of reach"
             self.client = None
-            self.view.live = False
+            self.view.live = self.view.opening = False
             self.draw()
             await asyncio.sleep(RETRY_S[min(tries, len(RETRY_S) - 1)])
             tries += 1
+
+    async def _foresee(self, delta: Delta) -> None:
+        """Before the first picture of a core, and only then: later ones tell less than is shown."""
+        if self.view.fleet is not None:
+            return
+        self.view.foresee(delta)
+        self.draw()
+        if isinstance(screen := self.screen, Keyed):
+            await screen.ready.wait()
+            for widget in (screen, screen.home_focus()):  # once laid out, and again with its rows
+                painted = asyncio.Event()
+                if widget is not None and widget.call_after_refresh(painted.set):
+                    await painted.wait()
 
     async def _get_ready(self) -> None:
         """The fleet is on the screen: import what the next key may lead to, beside the loop."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flextui.cli.ahead import look_ahead
 from flextui.core.client import Client
 
 if TYPE_CHECKING:
+    from flextui.app import Foresee
     from flextui.core.demo.opened import Demo
 
 
@@ -28,8 +30,9 @@ class DemoLink:
     async def setup(self) -> None:
         """There is nothing to set up."""
 
-    async def open(self) -> Client:
+    async def open(self, foresee: Foresee) -> Client:
         if self._client is None:
+            await look_ahead(self.demo.inventory, self.demo.state_dir, foresee, simulated=True)
             self._client = (await self.demo.open()).client()
         return self._client
 

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from flextui.screens.opening import Flags, look
 from flextui.screens.probe import Probe
 
 if TYPE_CHECKING:
-    from flextui.app import FlextuiApp, Link
+    from flextui.app import FlextuiApp, Foresee, Link
     from flextui.core.model.problems import BadInput, Problem
     from flextui.core.start import Core
     from flextui.screens.pace import Pace
@@ -148,24 +149,30 @@ class TerminalLink:
             return None
         return LocalSetup(folder)
 
-    async def open(self) -> Client:
+    async def open(self, foresee: Foresee) -> Client:
         """A client. Raises ConnectionError (worth another try) and LinkRefused (not)."""
         try:
-            self._client = await self._open()
+            self._client = await self._open(foresee)
         except (Failure, CommandError) as error:
             raise self._refusal(error) from error
         return self._client
 
-    async def _open(self) -> Client:
+    async def _open(self, foresee: Foresee) -> Client:
         if self._core is not None:
             return self._core.client()
         if self._options.connect or self._options.socket:
             return await open_client(self._options, Need.CORE)
         inventory = inventory_in_use(self._options)
         running = await running_core(self._options, inventory)
-        return running if running is not None else await self._hold(inventory)
+        if running is not None:
+            return running
+        from flextui.cli.ahead import look_ahead
+
+        await look_ahead(inventory, paths.state_folder(self._options.state_dir), foresee)
+        return await self._hold(inventory)
 
     async def _hold(self, inventory: Path | None) -> Client:
+        await asyncio.to_thread(import_module, "flextui.core.start")
         from flextui.core.model.problems import BadInput
         from flextui.core.ports import StoreError
         from flextui.core.start import CoreOptions, StartError, open_core

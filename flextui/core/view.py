@@ -9,6 +9,7 @@ from typing import Any
 from flextui.core.model.docs import Delta, FleetDoc, GpuDoc, JobDoc, NodeDoc, ProcessDoc
 from flextui.core.model.ids import attempt_id
 from flextui.core.model.job_doc import job_doc
+from flextui.core.model.names import mark_text
 from flextui.core.model.state import (
     Attempt,
     Gpu,
@@ -105,7 +106,7 @@ def _node_reason(node: Node) -> str:
     parts = [node.reason] if node.reason else []
     for word, mark in (("drained", node.drain), ("cordoned", node.cordon)):
         if mark is not None:
-            parts.append(f"{word} by {mark.by}" + (f": {mark.why}" if mark.why else ""))
+            parts.append(mark_text(word, mark.by, mark.why))
     return "; ".join(parts)
 
 

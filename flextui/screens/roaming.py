@@ -24,13 +24,14 @@ from flextui.screens.look import Look
 from flextui.screens.outside import Outside
 from flextui.screens.pace import Pace, stepped, word
 from flextui.screens.place import Place
-from flextui.screens.reach import NotReached, Reach
+from flextui.screens.reach import NotReached
 from flextui.screens.trail import TOP, Location, Path, Trail, common
 from flextui.screens.view import View
 
 if TYPE_CHECKING:
     from flextui.screens.act import Actions
     from flextui.screens.editing.drafts import Drafts
+    from flextui.screens.reach import Reach
 
 _LISTINGS = {"fleet": "nodes", "jobs": "jobs", "gpus": "gpus", "events": "events",
              "problems": "problems", "placement": "placement", "queue": "queue"}  # fmt: skip
@@ -51,13 +52,19 @@ class Roaming(Outside):
         self.history = Pasts(self)  # type: ignore[arg-type]
         """What the nodes looked at did in the last hour."""
         self.journal = Journal()
-        self.reach = Reach(self)  # type: ignore[arg-type]
         self.trail = Trail()
         self.memory: dict[Location, dict[str, str]] = {}
         self.coming: Worker[None] | None = None
         """Opens the place that was asked for last, where the core is asked for it first."""
         self._typed: list[str] = []
         self._layouts: dict[str, Layout] = dict(look.layouts)
+
+    @cached_property
+    def reach(self) -> Reach:
+        """What `:` leads to."""
+        from flextui.screens.reach import Reach
+
+        return Reach(self)  # type: ignore[arg-type]
 
     @cached_property
     def act(self) -> Actions:

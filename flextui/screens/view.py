@@ -6,7 +6,8 @@ from flextui.core.model.docs import Delta, FleetDoc, JobDoc, NodeDoc, ProblemDoc
 
 
 class View:
-    """Fleet, jobs and nodes as last told. `live` is False while the core is out of reach."""
+    """Fleet, jobs and nodes as last told. `live` is False while the core is out of reach;
+    `opening` while it isn't there yet, and all is as it was left."""
 
     def __init__(self) -> None:
         self.revision = 0
@@ -16,7 +17,13 @@ class View:
         self.problems: dict[str, ProblemDoc] = {}
         """By id, the worst first."""
         self.live = False
+        self.opening = False
         self.trouble = ""
+
+    def foresee(self, delta: Delta) -> None:
+        """What is known before the core is open."""
+        self.apply(delta)
+        self.live, self.opening = False, True
 
     def apply(self, delta: Delta) -> None:
         """Take a delta in; a full one replaces everything."""
@@ -39,6 +46,7 @@ class View:
         if "problems" in delta:
             self.problems = {it["id"]: it for it in delta["problems"]}
         self.live = True
+        self.opening = False
         self.trouble = ""
 
     def job_named(self, text: str) -> JobDoc | None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
+from flextui.app import Foresee
 from flextui.core.client import Client, CoreInfo
 from flextui.core.commands import (
     Command,
@@ -254,7 +255,7 @@ class FakeLink:
     async def setup(self) -> Setup | None:
         return self.first_run
 
-    async def open(self) -> Client:
+    async def open(self, foresee: Foresee) -> Client:
         return self.client
 
     async def close(self, *, hand_over: bool) -> None:

@@ -166,7 +166,7 @@ async def test_a_core_that_goes_away_is_said_and_the_picture_stays() -> None:
     async with running() as (app, pilot, _, _):
 
         class Gone:
-            async def open(self) -> FakeClient:
+            async def open(self, foresee: object) -> FakeClient:
                 raise ConnectionError("the core went away")
 
         app.link = Gone()  # type: ignore[assignment]

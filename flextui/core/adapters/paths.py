@@ -18,6 +18,7 @@ import platformdirs
 SOCKET_LIMIT = 103
 """Bytes of a Unix socket's path that every system takes (Linux 107, macOS 103)."""
 INVENTORY = "inventory.yaml"
+DATABASE = "flextui.db"
 
 
 class PathError(Exception):

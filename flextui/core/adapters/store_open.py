@@ -18,9 +18,10 @@ import time
 from pathlib import Path
 
 from flextui.core.adapters.filesystem import local_suggestion, network_type
+from flextui.core.adapters.paths import DATABASE
 from flextui.core.ports import StoreError
 
-DB_NAME = "flextui.db"
+DB_NAME = DATABASE
 SCHEMA_VERSION = 4
 APPLICATION_ID = 0x666C7874  # "flxt"
 CHECK_BUDGET_S = 0.3

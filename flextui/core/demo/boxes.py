@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from flextui.core.model.state import Facts, Gpu
+if TYPE_CHECKING:  # slow to import: not before the first paint
+    from flextui.core.model.state import Facts, Gpu
 
 GIB = 2**30
 
@@ -115,6 +117,8 @@ def inventory_text() -> str:
 
 def facts(box: Box) -> Facts:
     """What it says of itself at hello."""
+    from flextui.core.model.state import Facts
+
     return Facts(
         host_id=f"simulated-{box.name}",
         boot="simulated",
@@ -137,6 +141,8 @@ def facts(box: Box) -> Facts:
 
 def devices(box: Box) -> tuple[Gpu, ...]:
     """Its devices at rest."""
+    from flextui.core.model.state import Gpu
+
     found = []
     for index, model in enumerate(box.gpus):
         whole = f"GPU-{box.name}-{index}"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from flextui.core.model.state import Now
+if TYPE_CHECKING:
+    from flextui.core.model.state import Now
 
 
 class DemoClock:
@@ -28,6 +30,8 @@ class DemoClock:
 
     def now(self) -> Now:
         """As the engine asks for it; nobody ever sleeps through this time."""
+        from flextui.core.model.state import Now  # slow to import: not before the first paint
+
         wall = self.wall()
         return Now(wall, wall - self._began)
 

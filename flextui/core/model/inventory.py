@@ -6,7 +6,6 @@ the facts are: GPUs by NVML on the node, account and port by the user's SSH conf
 
 from __future__ import annotations
 
-import re
 from functools import cached_property
 from typing import Annotated
 
@@ -24,6 +23,7 @@ from flextui.core.model.boxes import (
 from flextui.core.model.crosscheck import contradictions
 from flextui.core.model.document import load
 from flextui.core.model.fields import Flag, Frozen, Text, check, matches
+from flextui.core.model.names import short_name
 from flextui.core.model.people import GpuHours, Project, ProjectName, Quota, Users, holds
 from flextui.core.model.policy import Policy, Weights
 from flextui.core.model.problems import BadInput, Problem, unless_told
@@ -151,6 +151,6 @@ def read_inventory(text: str | bytes, source: str) -> Inventory:
 
 def default_inventory(hostname: str) -> Inventory:
     """The fleet without an inventory: this machine alone, called by its short host name."""
-    short = re.sub(r"[^a-z0-9-]+", "-", hostname.split(".")[0].lower())[:63].strip("-") or "local"
+    short = short_name(hostname)
     node = NodeSpec(name=short, host=short, transport="local")
     return Inventory(fleet=short, nodes=(node,))

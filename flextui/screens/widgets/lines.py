@@ -95,6 +95,8 @@ class TopLine(_Line):
             if fullness > 2:
                 started = fmt.parse_time(fleet["started_at"]) or 0.0
                 spans.append(Span(f" {fmt.span_of(self.app.now() - started)}", "dim"))
+        elif view.opening:
+            spans.append(Span(f"{gap}◌ opening the core …" if fullness else f"{gap}◌", "warn"))
         else:
             trouble = f" {view.trouble}" if fullness else ""
             spans.append(Span(f"{gap}{fleet['core']} ✗{trouble}", "bad"))
@@ -104,7 +106,8 @@ class TopLine(_Line):
         return spans
 
     def _right(self, fullness: int) -> list[Span]:
-        fleet = self.app.view.fleet
+        view = self.app.view
+        fleet = view.fleet
         mine = [Span("read-only ", "warn")] if self.app.read_only else []
         if self.app.look.slow:
             mine.append(Span("slow line ", "dim"))
@@ -118,7 +121,7 @@ class TopLine(_Line):
         paused = fleet["replacement_paused"]
         spans = [*mine, *([Span(f"{paused} ", "warn")] if paused and fullness > 2 else [])]
         dot = Span(" · " if fullness > 1 else " ", "dim")
-        if fullness:
+        if fullness and not view.opening:
             spans += [Span(f"{fleet['gpus_used']}/{fleet['gpus_total']} GPUs"), dot]
         if fullness > 1:
             spans += [Span(f"{fleet['running']} running"), dot, Span(f"{fleet['pending']} pending")]
