@@ -104,14 +104,11 @@ async def _follow_all(
 ) -> AsyncGenerator[LogEvent, None]:
     queue: asyncio.Queue[LogEvent | None] = asyncio.Queue(QUEUE)
     loop = asyncio.get_running_loop()
-
-    async def follow(key: TaskKey) -> None:
-        with contextlib.suppress(ConnectionError):  # the core ends
-            await _Follower(engine, key, request, queue).run()
-        await queue.put(None)
-
-    tasks = [loop.create_task(follow(key)) for key in keys]
-    left = len(tasks)
+    watcher = engine.feed.join()
+    followers = [_Follower(engine, key, request, queue) for key in keys]
+    tasks = [loop.create_task(it.run()) for it in followers]
+    tasks.append(loop.create_task(_wake(watcher, followers)))
+    left = len(followers)
     try:
         while left:
             event = await queue.get()
@@ -123,6 +120,21 @@ async def _follow_all(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        engine.feed.leave(watcher)
+
+
+async def _wake(watcher: Watcher, followers: list[_Follower]) -> None:
+    """One watches for all: of thousands of tasks, only those that changed are woken."""
+    try:
+        while True:
+            await watcher.changed()
+            jobs, nodes = watcher.take()
+            for it in followers:
+                if it.job in jobs or it.node in nodes:
+                    it.look(nodes)
+    except ConnectionError:
+        for it in followers:
+            it.end()
 
 
 class _Follower:
@@ -139,32 +151,59 @@ class _Follower:
         self._key = key
         self._request = request
         self._queue = queue
+        self.job = key.job
+        self.node = ""
+        """Where its attempt is."""
+        self._seen: tuple[object, ...] = ()
+        self._changed = asyncio.Event()
+        self._core_ended = False
         self._said = ""
         self._told = ""
         """The attempt that `_offsets` are of."""
         self._offsets: dict[str, int] = {}
 
     async def run(self) -> None:
-        watcher = self._engine.feed.join()
-        try:
-            await self._run(watcher)
-        finally:
-            self._engine.feed.leave(watcher)
+        """Tell all, then None."""
+        with contextlib.suppress(ConnectionError):  # the core ends
+            await self._run()
+        await self._queue.put(None)
 
-    async def _run(self, watcher: Watcher) -> None:
+    def look(self, nodes: set[str]) -> None:
+        """Go on if the task, its attempt, the job or the attempt's node has changed."""
+        snapshot = self._engine.snapshot
+        task = snapshot.tasks.get(self._key)
+        attempt = snapshot.attempts.get(task.active or "") if task is not None else None
+        seen = (task, attempt, self.job in snapshot.jobs)
+        if seen != self._seen or self.node in nodes:
+            self._seen = seen
+            self._changed.set()
+
+    def end(self) -> None:
+        """The core ends."""
+        self._core_ended = True
+        self._changed.set()
+
+    async def _run(self) -> None:
         done = ""
         while True:
             attempt = self._attempt()
+            self.node = attempt.node if attempt is not None else ""
             if attempt is not None and attempt.id != done and self._in_touch(attempt):
-                if await self._tail_to_end(attempt, watcher):
+                if await self._tail_to_end(attempt):
                     done = attempt.id
                 continue
             if attempt is not None and attempt.id != done:
                 await self._say(attempt)
             if self._over(done):
                 return
-            await watcher.changed()
-            watcher.take()
+            await self._change()
+
+    async def _change(self) -> None:
+        """Wait for one. Raises ConnectionError when the core has ended."""
+        await self._changed.wait()
+        if self._core_ended:
+            raise ConnectionError("the core has ended")
+        self._changed.clear()
 
     def _attempt(self) -> Attempt | None:
         """The newest attempt that runs or ran."""
@@ -200,11 +239,11 @@ class _Follower:
         attempt = self._attempt()
         return attempt is None or attempt.id == done or not self._in_touch(attempt)
 
-    async def _tail_to_end(self, attempt: Attempt, watcher: Watcher) -> bool:
+    async def _tail_to_end(self, attempt: Attempt) -> bool:
         """Tell this attempt's log; True when it was told to its end."""
         session = self._engine.sessions.get(attempt.node)
         if session is None:
-            await watcher.changed()
+            await self._change()
             return False
         self._said = ""
         request = _tail_request(attempt.id, self._request)
@@ -219,6 +258,6 @@ class _Follower:
                     self._offsets[event["stream"]] = event["to"]
                 await self._queue.put(event)
         except ConnectionError:
-            await watcher.changed()
+            await self._change()
             return False
         return True
