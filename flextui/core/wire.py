@@ -35,6 +35,8 @@ MAX_REQUEST = 8 * 2**20
 MAX_INT = 2**31 - 1
 MAX_OFFSET = 2**53
 MAX_WHY = 1000
+MAX_LIST = 100_000
+"""Members of one list of a request: what is longer would hold up the core while it is read."""
 MAX_REPLY = 256 * 2**20
 
 Message = dict[str, Any]
@@ -132,6 +134,8 @@ def _value(hint: Any, value: object, name: str) -> Any:
     if origin is tuple:
         if not isinstance(value, list | tuple):
             raise WireError(f"{name}: expected a list")
+        if len(value) > MAX_LIST:
+            raise WireError(f"{name}: expected at most {MAX_LIST} of them")
         (inner, _) = typing.get_args(hint)
         return tuple(_value(inner, item, name) for item in value)
     if origin is types.UnionType:

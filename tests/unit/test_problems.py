@@ -3,6 +3,7 @@ all is well."""
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +21,8 @@ from flextui.core.model.state import (
     Orphan,
     Sample,
 )
+from flextui.core.problems import core, devices, nodes
+from flextui.core.problems import jobs as jobs_rules
 from flextui.core.problems import problem as problems
 from flextui.core.problems.board import Board
 from flextui.core.problems.find import RULES, find, order
@@ -153,6 +156,32 @@ def test_a_lost_gpu_is_critical_until_its_node_is_emptied() -> None:
     change(book, cordoned_gpus={"n1-2": Mark("bob", START, "broken")})
     it = only(book)
     assert (it.severity, it.next.command, it.since) == ("critical", "drain n1", START)
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [("hung", "NVML doesn't answer"), ("ok", ""), ("absent", ""), ("starting", ""),
+     ("error: Driver/library version mismatch", "NVML Driver/library version mismatch")],
+)  # fmt: skip
+def test_a_driver_that_does_not_answer_is_one_problem_of_its_node(state: str, said: str) -> None:
+    book = Book()
+    book.start(book.submit("train", **GPU), "n1-0")
+    mute = [replace(it, state="error", text="NVML doesn't answer") for it in
+            book.draft.nodes["n1"].gpus]  # fmt: skip
+    change(book, gpus=tuple(mute), sample=Sample(nvml=state))
+    found = seen(book)
+    if not said:
+        assert {it.kind for it in found.values()} == {"gpu"}
+        return
+    (it,) = found.values()
+    assert (it.id, it.what, it.severity) == ("nvml:n1", f"n1: {said}", "critical")
+    assert (it.touches, it.next.command) == ("ann/train still on its GPUs", "check n1")
+
+
+def test_a_box_that_came_back_without_its_driver_is_told() -> None:
+    book = Book()
+    change(book, gpus=(), sample=Sample(nvml="error: Driver Not Loaded"))
+    assert (only(book).what, only(book).touches) == ("n1: NVML Driver Not Loaded", "its GPUs")
 
 
 def test_what_an_operator_cordoned_is_no_problem() -> None:
@@ -340,8 +369,27 @@ def test_the_worst_come_first_then_the_oldest() -> None:
     assert [it.node or it.kind for it in found] == ["n2", "n1", "n3", "failed"]
 
 
-def test_every_rule_has_a_kind_of_its_own_and_is_asked() -> None:
-    assert len(set(RULES)) == len(RULES) == 20
+def test_every_rule_that_was_written_is_asked() -> None:
+    written = {
+        it for module in (core, devices, jobs_rules, nodes) for it in vars(module).values()
+        if inspect.isfunction(it) and it.__module__ == module.__name__
+        and not it.__name__.startswith("_") and list(inspect.signature(it).parameters) == ["scene"]
+    }  # fmt: skip
+    assert len(written) > 15
+    assert written == set(RULES)
+    assert len(RULES) == len(written), "each once"
+
+
+def test_a_rule_that_fails_hides_no_other_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    def sick(scene: Scene) -> list[Problem]:
+        raise ZeroDivisionError("of nothing")
+
+    monkeypatch.setattr("flextui.core.problems.find.RULES", (sick, *RULES))
+    book = Book()
+    change(book, status=NodeStatus.LOST)
+    found = seen(book)
+    assert set(found) == {"rule:sick", "node:n1"}
+    assert "ZeroDivisionError('of nothing')" in found["rule:sick"].what
 
 
 def test_a_problem_keeps_since_when_it_was_first_seen() -> None:

@@ -177,6 +177,7 @@ def test_the_same_inventory_or_none_in_particular_is_served(
         ("Stop", {"jobs": ["j1"], "why": "\ud800"}),
         ("Stop", {"jobs": ["\udfff"]}),
         ("Stop", {"jobs": ["j1"], "why": "x" * 1001}),
+        ("Stop", {"jobs": ["j1"] * 100_001}),
         ("SetPriority", {"job": "j1", "priority": 1 << 70}),
         ("Submit", {"sources": [{"name": "a", "text": "\ud800"}]}),
     ],

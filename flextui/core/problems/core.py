@@ -32,6 +32,17 @@ def copies(scene: Scene) -> Iterator[Problem]:
         )
 
 
+def failed(rule: str, error: Exception) -> Problem:
+    """A rule failed: what it looks for may be there unseen."""
+    return Problem(
+        id=f"rule:{rule}",
+        severity="warning",
+        what=f"flextui's own failure: looking for '{rule}' ended with {error!r}",
+        next=Step("report it with this text; look for such problems by hand"),
+        touches="problems of this kind aren't told",
+    )
+
+
 def suspended(scene: Scene) -> Iterator[Problem]:
     """Half of the nodes vanished at once."""
     snapshot = scene.snapshot

@@ -1,16 +1,19 @@
-"""Rules about single GPUs: broken, cordoned by flextui itself, held by strangers."""
+"""Rules about GPUs: a driver that doesn't answer; one broken, cordoned by flextui itself, held by
+strangers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from flextui.core.model.docs import ACTOR
 from flextui.core.model.state import Gpu, Mark, Node, NodeStatus
 from flextui.core.model.units import format_size
 from flextui.core.problems.problem import Problem, Scene, Step, listed
 from flextui.core.scheduler.device import device_of, foreign_use
 
-ACTOR = "flextui"
 GIB = 2**30
+_WELL = ("", "ok", "starting", "absent")
+"""What NVML's state may be where nothing is wrong with it."""
 
 
 def _up(scene: Scene) -> Iterator[Node]:
@@ -27,11 +30,33 @@ def _wholes(node: Node) -> list[Gpu]:
     return list(found.values())
 
 
+def driver(scene: Scene) -> Iterator[Problem]:
+    """NVML hangs or fails: nothing is known of a node's GPUs, and nothing can start on them."""
+    for node in _up(scene):
+        state = node.sample.nvml
+        if state in _WELL:
+            continue
+        users = scene.names(it for it in scene.live.get(node.name, []) if it.gpus)
+        gpus = len(_wholes(node))
+        unseen = f"{gpus} GPU{'s' if gpus > 1 else ''} can't be used" if gpus else "its GPUs"
+        text = "doesn't answer" if state == "hung" else state.removeprefix("error: ")
+        yield Problem(
+            id=f"nvml:{node.name}",
+            severity="critical",
+            what=f"{node.name}: NVML {text}",
+            next=Step("see what is wrong with the driver", "check", f"check {node.name}"),
+            touches=f"{listed(users)} still on its GPUs" if users else unseen,
+            node=node.name,
+        )
+
+
 def broken(scene: Scene) -> Iterator[Problem]:
     """Devices that fell off the bus, report an error, or that flextui took out for one."""
     for node in _up(scene):
         for gpu in _wholes(node):
             mark = node.cordon_of(gpu)
+            if gpu.state == "error" and node.sample.nvml not in _WELL:
+                continue  # told once, of the driver
             if gpu.state in ("lost", "error"):
                 text = f"{node.name} GPU{gpu.index}: {gpu.text or gpu.state}"
                 yield _broken(scene, node, gpu, text, mark, critical=True)

@@ -19,6 +19,7 @@ RULES: tuple[Rule, ...] = (
     nodes.disk,
     nodes.clock,
     nodes.maintenance,
+    devices.driver,
     devices.broken,
     devices.ecc,
     devices.foreign,
@@ -46,7 +47,10 @@ def find_steps(scene: Scene, found: list[Problem]) -> Iterator[None]:
         shared()
         yield
     for rule in RULES:
-        found.extend(rule(scene))
+        try:
+            found.extend(rule(scene))
+        except Exception as error:  # one that fails doesn't hide what the others find
+            found.append(core.failed(rule.__name__, error))
         yield
 
 
