@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from importlib import import_module
 from typing import Protocol
 
 from textual import work
@@ -17,7 +16,6 @@ from textual import work
 from flextui.core.client import Client
 from flextui.core.commands import CommandError
 from flextui.core.model.docs import Delta
-from flextui.screens import early
 from flextui.screens.keyed import Keyed
 from flextui.screens.look import Look
 from flextui.screens.pace import Pace
@@ -153,8 +151,7 @@ class FlextuiApp(Typed):
 
     async def _get_ready(self) -> None:
         """The fleet is on the screen: import what the next key may lead to, beside the loop."""
-        await asyncio.to_thread(import_module, early.REST)
-        self.know_all_places()
+        await self.learn_all_places()
 
     # ── the first run ──
 

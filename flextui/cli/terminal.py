@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from flextui.cli.verb import Need, Options
 from flextui.core.adapters import paths
 from flextui.core.client import Client
 from flextui.core.commands import CommandError
+from flextui.core.later import imported
 from flextui.screens.config import Config, config_path, read_config
 from flextui.screens.opening import Flags, look
 from flextui.screens.probe import Probe
@@ -99,6 +99,15 @@ async def _run(app: FlextuiApp, link: TerminalLink) -> None:
     await link.close(hand_over=output.is_served() and link.busy)
 
 
+CORE_PARTS = (
+    "flextui.core.model.boxes",
+    "flextui.core.model.inventory",
+    "flextui.core.adapters.store",
+    "flextui.core.engine",
+)
+"""What takes longest of importing a core."""
+
+
 class TerminalLink:
     """Attaches to a running core, else holds one; hands it over to a twin on request."""
 
@@ -172,7 +181,7 @@ class TerminalLink:
         return await self._hold(inventory)
 
     async def _hold(self, inventory: Path | None) -> Client:
-        await asyncio.to_thread(import_module, "flextui.core.start")
+        await imported("flextui.core.start", *CORE_PARTS)
         from flextui.core.model.problems import BadInput
         from flextui.core.ports import StoreError
         from flextui.core.start import CoreOptions, StartError, open_core

@@ -12,6 +12,7 @@ from textual.worker import Worker
 
 from flextui.core.client import Client, CoreInfo
 from flextui.core.commands import CommandError, ListEvents, Revisions, Show, Why
+from flextui.core.later import imported
 from flextui.screens import early
 from flextui.screens.commandline import Line, line, logs_line
 from flextui.screens.fleet import Fleet
@@ -87,6 +88,12 @@ class Roaming(Outside):
     def put_off(self) -> str:
         """What waits to be done and can be undone, for the top line."""
         return self.act.grace.said if "act" in self.__dict__ else ""
+
+    async def learn_all_places(self) -> None:
+        """The same, beside the loop, where they aren't imported yet."""
+        if not self._all_places:
+            await imported(early.REST)
+            self.know_all_places()
 
     def know_all_places(self) -> None:
         """All places with their keys, for what leads away from the fleet."""

@@ -38,13 +38,14 @@ class Typed(Roaming):
             await super().on_event(event)
             return
         self.app_focus = True
-        self.know_all_places()
         self.collector.typed(time.monotonic())
         await _within(screen.ready.wait())
         if screen.focused is None:
             screen.take_focus()
         before = screen.begun
         bound = screen.meaning(pressed(event.key, event.character))
+        if bound is None or not _moves(bound):
+            await self.learn_all_places()
         asked = screen.focused
         if bound is not None:
             await self._do(screen, bound)
@@ -76,6 +77,15 @@ class Typed(Roaming):
             self.coming = None
             with contextlib.suppress(WorkerError):
                 await _within(coming.wait())
+
+
+def _moves(bound: Bound) -> bool:
+    """Whether it only moves in the list or map that one sees: other places needn't be known."""
+    return (
+        bound.place in ("list", "map")
+        and bound.key.action.startswith("focused.")
+        and (bound.key.name != "open")
+    )
 
 
 async def _dealt_with(widget: Widget) -> None:

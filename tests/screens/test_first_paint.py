@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from textual.events import Key
 from textual.pilot import Pilot
 
 from flextui.app import FlextuiApp, Foresee, LinkRefused
@@ -79,6 +80,29 @@ async def test_keys_work_meanwhile_and_the_cursor_stays() -> None:
         link.opened.set()
         await until(pilot, lambda: app.view.live)
         assert app.screen.home_focus().cursor_key == "gpu2"  # type: ignore[attr-defined]
+
+
+async def test_a_move_waits_for_no_import_and_no_other_key_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    imported = asyncio.Event()
+
+    async def slowly(app: FlextuiApp) -> None:
+        await imported.wait()
+        app.know_all_places()
+
+    monkeypatch.setattr(FlextuiApp, "learn_all_places", slowly)
+    async with starting() as (app, pilot, _):
+        grid = app.screen.home_focus()  # type: ignore[attr-defined]
+        for key, at in (("j", "gpu2"), ("down", "gpu9"), ("g", "gpu1")):
+            app.post_message(Key(key, key if len(key) == 1 else None))
+            await until(pilot, lambda at=at: grid.cursor_key == at)
+        for key in ("2", "escape", "G"):
+            app.post_message(Key(key, None if len(key) > 1 else key))
+        imported.set()
+        await until(pilot, lambda: grid.cursor_key == "gpu9")
+        assert app.path == (("fleet",),)
+        assert app.trail.walk(-1) == (("fleet",), ("jobs",)), "the 2 was done, too"
 
 
 async def test_what_acts_says_that_there_is_no_core_yet() -> None:

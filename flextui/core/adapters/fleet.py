@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from flextui.core.adapters.stream import ByteStream
 from flextui.core.adapters.transport import Finding, Transport
 from flextui.core.adapters.zipapp import AgentZip, agent_zip
 from flextui.core.events import NodeEvent
+from flextui.core.later import imported
 from flextui.core.model.inventory import Defaults, NodeSpec
 from flextui.core.ports import CoreIdentity, Program, RunningProgram
 
@@ -80,8 +80,7 @@ class Fleet:
 
     async def _load_ssh(self) -> SshTransports:
         """Off the loop: importing the SSH library takes a fifth of a second."""
-        loop = asyncio.get_running_loop()
-        module = await loop.run_in_executor(None, importlib.import_module, SSH_MODULE)
+        module = await imported(SSH_MODULE)
         gc.freeze()  # what is imported stays: walking it each time would hold the loop for long
         transports: SshTransports = module.SshTransports(
             self._defaults, self._known_hosts, self._setup.pacer

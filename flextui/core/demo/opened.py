@@ -11,12 +11,12 @@ import contextlib
 import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flextui.core.demo import boxes
 from flextui.core.demo.clock import DemoClock
+from flextui.core.later import imported
 
 if TYPE_CHECKING:
     from flextui.core.start import Core
@@ -74,7 +74,9 @@ class Demo:
     async def open(self) -> Core:
         """The core; the fleet joins and lives through the night while it runs. Raises what
         `open_core` raises."""
-        await asyncio.to_thread(import_module, "flextui.core.demo.day")
+        await imported(
+            "flextui.core.demo.day", "flextui.core.model.inventory", "flextui.core.start"
+        )
         from flextui.core.demo.day import Day, simulated
 
         seed, clock = self._seed, self.clock
