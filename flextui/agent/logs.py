@@ -28,7 +28,8 @@ _LAST_BYTES = 1024
 _LAST_LINES = 5
 _RETRY_S = 1.0
 _MARK_BYTES = 24
-_MARK_S = (0.02, 1.0)
+_MARK_S = (0.02, 0.25)
+_COARSE_S = (1.0, 10.0)
 _MANY_MARKS = 16 << 20
 _COARSE_BYTES = 4096
 _MARKS_TRIM = 256 << 10
@@ -170,13 +171,14 @@ class _Stream:
     def mark(self, position: int, now: float) -> None:
         """Remember when this byte came, unless the last mark is near enough.
 
-        Lines of several attempts are put in order by these: a line a moment gets a mark of its
-        own, a flood one each 20 ms, and where there are a million of them only one a second.
+        Lines of several attempts, and of both streams, are put in order by these: a line a moment
+        gets a mark of its own, a few bytes one each quarter of a second, a flood one each 20 ms,
+        and where there are a million of them only one a second.
         """
         passed = now - self._marked_at
         least, most, size = _MARK_S[0], _MARK_S[1], _MARK_BYTES
         if self._marks_size > _MANY_MARKS:
-            least, most, size = most, 10 * most, _COARSE_BYTES
+            (least, most), size = _COARSE_S, _COARSE_BYTES
         near = self.end - self._marked_end < size
         if 0 <= passed < most and (passed < least or near):
             return

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import cast
 
 import click
 
 from flextui.cli.complete import job_names, node_names
 from flextui.cli.merged import Wanted, tell
-from flextui.cli.stream import copy_logs
+from flextui.cli.stream import copy_logs, copy_merged
 from flextui.cli.verb import Place, verb
 from flextui.core.client import Client
 from flextui.core.commands import ListJobs, LogRequest, Show
@@ -111,7 +112,11 @@ def logs(
             last_lines=lines,
             follow=follow,
         )
-        await copy_logs(client.logs(request), several=several)
+        if follow:
+            await copy_logs(client.logs(request), several=several)
+        else:
+            each = [client.logs(replace(request, streams=(it,))) for it in streams]
+            await copy_merged(each, lines)
 
     place.run(act)
 

@@ -1,5 +1,7 @@
 """Log events to stdout and stderr: raw bytes into a pipe, harmless text onto a terminal.
 
+What a job printed on both of its streams comes in the order in which it came, a line at a time.
+
 A reader that pauses (`less`) must not stop this process from hearing the core or Ctrl-C, so
 nothing is written before the descriptor takes it.
 """
@@ -10,11 +12,13 @@ import asyncio
 import base64
 import codecs
 import os
+import re
 import select
 import sys
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import IO
+from typing import IO, NamedTuple
 
 from flextui.cli import output
 from flextui.cli.text import LogText, clean
@@ -44,6 +48,84 @@ async def copy_logs(
             output.say(f"flextui: {_remark(event)}")
     for sink in {id(out): out, id(err): err}.values():
         await sink.flush()
+
+
+async def copy_merged(streams: Sequence[AsyncIterator[LogEvent]], last: int | None) -> None:
+    """Write the streams of an attempt as far as they go now, in the order of time.
+
+    `last`: only so many lines, the last. Raises StdoutClosed.
+    """
+    out = _Sink(sys.stdout, several=False)
+    kept: deque[tuple[LogEvent, bytes]] = deque(maxlen=last)
+    said: set[str] = set()
+    async for event, data in _in_order([_runs(it) for it in streams]):
+        if event["kind"] != "data":
+            remark = _remark(event)
+            if remark not in said:
+                output.say(f"flextui: {remark}")
+                said.add(remark)
+        elif last is None:
+            await out.write(event, data)
+        else:
+            kept.extend((event, line) for line in re.findall(rb"[^\n]*\n|[^\n]+", data))
+    for event, line in kept:
+        await out.write(event, line)
+    await out.flush()
+
+
+async def _in_order(runs: Sequence[AsyncIterator[_Run]]) -> AsyncIterator[tuple[LogEvent, bytes]]:
+    """What came first goes first; what came at once isn't torn apart."""
+    heads = [await anext(it, None) for it in runs]
+    here = 0
+    while waiting := [(it.at, n != here, n) for n, it in enumerate(heads) if it is not None]:
+        here = min(waiting)[2]
+        run = heads[here]
+        assert run is not None
+        yield run.event, run.data
+        heads[here] = await anext(runs[here], None)
+
+
+class _Run(NamedTuple):
+    """Whole lines of one stream that came at a time; or a remark, without data."""
+
+    at: float
+    event: LogEvent
+    data: bytes = b""
+
+
+async def _runs(events: AsyncIterator[LogEvent]) -> AsyncIterator[_Run]:
+    """One stream, cut before the lines that another mark dates. A line is as old as its first
+    byte, and one that is too long to be held back comes in pieces of that age."""
+    rest, pos, at = b"", 0, 0.0
+    marks: deque[list[float]] = deque()
+    last: LogEvent | None = None
+    torn = False
+    async for event in events:
+        if event["kind"] == "data":
+            marks.extend(event.get("marks", ()))
+            pos, data = event["at"] - len(rest), rest + _bytes(event)
+            end = data.rfind(b"\n") + 1
+            if not end and len(data) > _LONGEST_LINE:
+                end = len(data)
+            start, rest, last = 0, data[end:], event
+            if torn and end:
+                start = data.find(b"\n", 0, end) + 1 or end
+                yield _Run(at, event, data[:start])
+            torn = not data.endswith(b"\n", 0, end) if end else torn
+            while start < end:
+                while marks and marks[0][0] <= pos + start:
+                    at = marks.popleft()[1]
+                stop = data.find(b"\n", int(marks[0][0]) - pos - 1, end) + 1 if marks else end
+                stop = stop or end
+                yield _Run(at, event, data[start:stop])
+                start = stop
+            pos += end
+        elif event["kind"] != "eof":
+            yield _Run(at, event)
+    if rest and last is not None:
+        for place, came in marks:
+            at = came if place <= pos else at
+        yield _Run(at, last, rest)
 
 
 def _remark(event: LogEvent) -> str:
@@ -79,8 +161,11 @@ class _Sink:
 
     async def feed(self, event: LogEvent) -> None:
         """Write a piece, as far as it can be written yet."""
+        await self.write(event, _bytes(event))
+
+    async def write(self, event: LogEvent, data: bytes) -> None:
+        """The same of bytes that are a part of what the event brought."""
         source = self._source(event)
-        data = _bytes(event)
         if self._several:
             source.line += data
             end = source.line.rfind(b"\n") + 1

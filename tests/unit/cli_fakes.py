@@ -75,7 +75,8 @@ class FakeCore:
     async def logs(self, request: LogRequest) -> AsyncIterator[LogEvent]:
         self.log_requests.append(request)
         for event in self.log:
-            yield event
+            if event["stream"] in (*request.streams, ""):
+                yield event
 
     async def events(self, *, after: int | None = None) -> AsyncIterator[EventDoc]:
         for event in self.history:

@@ -227,6 +227,19 @@ def test_marks_tell_when_a_byte_came(folder: int, monkeypatch: pytest.MonkeyPatc
     assert tail.marks(folder, "out", 12000, 10) == [(10000, 1004000)]
 
 
+def test_small_lines_that_a_person_can_tell_apart_have_their_own_time(
+    folder: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = 1000.0
+    monkeypatch.setattr(logs.time, "time", lambda: clock)
+    target = Logs(folder, 1 << 20)
+    for number in range(4):
+        write(target, b"%d\n" % number)
+        clock += 0.25
+    times = [1000000, 1000250, 1000500, 1000750]
+    assert tail.marks(folder, "out", 0, 8) == [(2 * n, at) for n, at in enumerate(times)]
+
+
 def test_marks_cost_less_than_what_they_mark(folder: int, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = 1000.0
     monkeypatch.setattr(logs.time, "time", lambda: clock)

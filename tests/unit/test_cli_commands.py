@@ -344,6 +344,37 @@ def test_logs_are_the_bytes_as_they_are(
     assert (request.job, request.tasks, request.last_lines, request.follow) == ("j1", (0,), 5, True)
 
 
+def test_both_streams_come_in_the_order_in_which_they_were_printed(
+    core: FakeCore, capfd: Captured
+) -> None:
+    core.jobs = [RUNNING]
+    core.log = [
+        piece("step 1\nstep 2\nst", marks=[[0, 100.0], [7, 300.0]]),
+        piece("ep 3\ndone", at=16, marks=[[14, 500.0], [21, 700.0]]),
+        piece("warm\noops\n", stream="err", marks=[[0, 200.0], [5, 600.0]]),
+    ]
+    assert run(["logs", "train"], core.connect) == 0
+    assert capfd.readouterr().out == "step 1\nwarm\nstep 2\nstep 3\noops\ndone"
+    assert run(["logs", "train", "-n", "2"], core.connect) == 0
+    assert capfd.readouterr().out == "oops\ndone"
+    assert run(["logs", "train", "--stream", "out"], core.connect) == 0
+    assert capfd.readouterr().out == "step 1\nstep 2\nstep 3\ndone"
+
+
+def test_a_line_without_an_end_is_never_torn_by_the_other_stream(
+    core: FakeCore, capfd: Captured
+) -> None:
+    core.jobs = [RUNNING]
+    long = "x" * 50_000
+    core.log = [
+        *(piece(long, at=n * 50_000, marks=[[n * 50_000, 100.0 + n]]) for n in range(4)),
+        piece("end\nnext\n", at=200_000, marks=[[200_000, 104.0], [200_004, 200.0]]),
+        piece("err\n", stream="err", marks=[[0, 101.5]]),
+    ]
+    assert run(["logs", "train"], core.connect) == 0
+    assert capfd.readouterr().out == f"{4 * long}end\nerr\nnext\n"
+
+
 def test_a_gap_is_told_on_stderr(core: FakeCore, capfd: Captured) -> None:
     core.jobs = [RUNNING]
     core.log = [piece("", kind="gap", at=100, to=300), piece("tail\n")]
@@ -365,7 +396,8 @@ def test_an_attempt_is_named_by_number_or_id(core: FakeCore, capfd: Captured) ->
     core.jobs = [RUNNING | {"tasks": [task(0, "running", tries)]}]  # type: ignore[list-item]
     assert run(["logs", "train", "--attempt", "1"], core.connect) == 0
     assert run(["logs", "train", "--attempt", "j1.0.2"], core.connect) == 0
-    assert [it.attempt for it in core.log_requests] == ["j1.0.1", "j1.0.2"]
+    asked = dict.fromkeys(it.attempt for it in core.log_requests)
+    assert list(asked) == ["j1.0.1", "j1.0.2"]
     assert run(["logs", "train", "--attempt", "9"], core.connect) == 2
     assert "there are j1.0.1, j1.0.2" in capfd.readouterr().err
 
