@@ -7,7 +7,7 @@ go out once the changes are durable. Thrown away, it leaves no trace.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -173,9 +173,14 @@ class Draft:
 
     def holding(self, job: str) -> list[Attempt]:
         """The attempts of a job that hold GPUs and count for its task."""
-        tasks = (self.tasks[key] for key in self.by_job.get(job) or ())
-        active = (self.attempts.get(task.active) for task in tasks if task.active)
-        return [it for it in active if it is not None and held_milli(it)]
+        return [it for it in self._active_of(job) if held_milli(it)]
+
+    def _active_of(self, job: str) -> Iterator[Attempt]:
+        """The attempts, live or ended, that count for the tasks of a job."""
+        for key in self.by_job.get(job) or ():
+            attempt = self.attempts.get(self.tasks[key].active or "")
+            if attempt is not None:
+                yield attempt
 
     def live_on(self, node: str) -> list[Attempt]:
         """The live attempts of a node, in a stable order."""
@@ -207,6 +212,8 @@ class Draft:
             job.__dict__.setdefault("spec", old.__dict__["spec"])
         if old is None or old.revision != job.revision:
             self.lessons.asked(job)
+            for attempt in self._active_of(job.id):
+                self.journal.note(Kind.NODE, attempt.node)  # by when it is free there
         if old is not None and old.project != job.project:
             self.books.move(old, job, self.holding(old.id), self.now)
         here, there = (self.recent, self.jobs) if job.state.ended else (self.jobs, self.recent)

@@ -103,6 +103,74 @@ async def test_what_waits_does_not_start_in_the_grace(tmp_path: Path) -> None:
         await made.until(running(second))
 
 
+async def test_what_waits_in_the_grace_says_so(tmp_path: Path) -> None:
+    inventory, nodes = fleet("n1")
+    async with bench(tmp_path, inventory, *nodes, clock=ManualClock()) as made:
+        client = made.running.client()
+        await made.submit(SLEEP.format(name="big").replace("cpus: 1", "cpus: 8"))
+        (waits,) = await made.submit(SLEEP.format(name="waits"))
+        before = (await client.call(Show(waits)))["reason"]
+        await client.call(Stop((waits,), after_s=30))
+        said = (await client.call(Show(waits)))["reason"]
+        assert said.startswith("is to be stopped at 20")
+        await client.call(Unstop((waits,)))
+        assert (await client.call(Show(waits)))["reason"] == before
+
+
+async def test_an_end_in_the_grace_is_its_own(tmp_path: Path) -> None:
+    inventory, nodes = fleet("n1")
+    async with bench(tmp_path, inventory, *nodes, clock=ManualClock()) as made:
+        job = await started(made, SLEEP.format(name="train"))
+        await made.running.client().call(Stop((job,), after_s=30))
+        nodes[0].end(f"{job}.0.1", 3)
+        await made.until(lambda s: state_of(s, job) == "failed")
+        assert made.snapshot.recent[job].reason == "exit 3"
+
+
+async def test_a_replica_that_ends_in_the_grace_starts_again_when_the_stop_is_taken_back(
+    tmp_path: Path,
+) -> None:
+    inventory, nodes = fleet("n1")
+    async with bench(tmp_path, inventory, *nodes, clock=ManualClock()) as made:
+        client = made.running.client()
+        job = await started(made, SERVICE.format(name="api") + "restart: {delay: 0}\n")
+        await client.call(Stop((job,), after_s=30))
+        nodes[0].end(f"{job}.0.1", 1)
+        await made.turn()
+        assert state_of(made.snapshot, job) == "pending"
+        await client.call(Unstop((job,)))
+        await made.until(running(job))
+        assert made.attempt(f"{job}.0.2").state is AttemptState.RUNNING
+
+
+async def test_a_service_without_replicas_can_be_kept_in_the_grace(tmp_path: Path) -> None:
+    inventory, nodes = fleet("n1")
+    clock = ManualClock()
+    async with bench(tmp_path, inventory, *nodes, clock=clock) as made:
+        client = made.running.client()
+        (job,) = await made.submit(SERVICE.format(name="api") + "count: 0\n")
+        await client.call(Stop((job,), after_s=30))
+        await made.turn()
+        assert state_of(made.snapshot, job) == "pending"
+        await client.call(Unstop((job,)))
+        await client.call(Stop((job,), after_s=30))
+        clock.advance(30)
+        await made.turn()
+        await made.until(lambda s: state_of(s, job) == "stopped")
+
+
+async def test_a_deadline_in_the_grace_is_kept(tmp_path: Path) -> None:
+    inventory, nodes = fleet("n1")
+    clock = ManualClock()
+    async with bench(tmp_path, inventory, *nodes, clock=clock) as made:
+        job = await started(made, SLEEP.format(name="train") + "deadline: 20s\n")
+        await made.running.client().call(Stop((job,), after_s=600))
+        clock.advance(21)
+        await made.turn()
+        await made.until(lambda s: state_of(s, job) == "stopped")
+        assert "deadline" in made.snapshot.recent[job].reason
+
+
 async def test_a_sooner_stop_goes_before_a_later_one(tmp_path: Path) -> None:
     inventory, nodes = fleet("n1")
     async with bench(tmp_path, inventory, *nodes, clock=ManualClock()) as made:

@@ -124,6 +124,10 @@ class Job:
     def full_name(self) -> str:
         return f"{self.owner}/{self.name}"
 
+    def stops(self, wall: float) -> bool:
+        """Whether it is to end now: a stop may be asked for a while ahead, and taken back."""
+        return self.stop is not None and self.stop.at <= wall
+
 
 @quick
 @dataclass(frozen=True, slots=True)

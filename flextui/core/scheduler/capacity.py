@@ -109,7 +109,7 @@ class Room:
         """Whether `where` and the volumes let this request onto the node."""
         return _matches(need, self.node) and self.volumes.issuperset(need.volumes)
 
-    def book(self, snapshot: Snapshot, key: str, booking: Booking, taker: str = "") -> None:
+    def book(self, snapshot: Snapshot, key: str, booking: Booking) -> None:
         """Take what an attempt or placement has."""
         self.version += 1
         self.booked[key] = booking
@@ -121,7 +121,6 @@ class Room:
             held = (booking.share or MILLI, booking.share_bytes)
             for gpu, device in self._of(booking.devices):
                 device.holders[key] = held
-                device.taker = taker
                 settle(snapshot, self.node, gpu, device)
 
     def unbook(self, snapshot: Snapshot, key: str) -> None:
@@ -138,7 +137,6 @@ class Room:
                 del self.jobs[booking.job]
         for gpu, device in self._of(booking.devices):
             device.holders.pop(key, None)
-            device.taker = ""
             settle(snapshot, self.node, gpu, device)
 
     def follow(self, snapshot: Snapshot, live: frozenset[str]) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from flextui.core.model.ids import task_of_attempt
 from flextui.core.model.state import Attempt, Gpu, GpuProcess, Node, Snapshot
 from flextui.core.scheduler.need import MILLI
 
@@ -37,8 +38,6 @@ class Device:
     """Jobs may hold parts of it."""
     holders: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Attempts (and placements of this pass) → thousandths and bytes; 1000 for all of it."""
-    taker: str = ""
-    """The job that this very pass gave it to, or a part of it."""
     users: tuple[tuple[str, int | None], ...] = ()
     """Foreign use that takes the device: who ('carol: jupyter') and how much memory."""
     foreign: int = 0
@@ -139,6 +138,13 @@ def _user(snapshot: Snapshot, process: GpuProcess) -> str:
         return f"{process.attempt}: {process.name} (left over)"
     left = "" if attempt.state.live else " (left over)"
     return f"{job_name(snapshot, attempt)}: {process.name}{left}"
+
+
+def holder_name(snapshot: Snapshot, key: str) -> str:
+    """The full name of the job that holds a device, also where this very pass gave it that."""
+    task = task_of_attempt(key)
+    job = snapshot.jobs.get(task.job) or snapshot.recent.get(task.job) if task is not None else None
+    return job.full_name if job is not None else key
 
 
 def job_name(snapshot: Snapshot, attempt: Attempt) -> str:

@@ -167,7 +167,7 @@ class Fleet:
             place.share,
             place.gpu_memory_bytes,
         )
-        room.book(self._snapshot, key, booking, taker=ask.job)
+        room.book(self._snapshot, key, booking)
         self._kept.dirty.add(room.name)
         self._kept.index.put(room)
 

@@ -114,6 +114,7 @@ class Future:
                 self._put_task(fresh(task, self.now.wall))
             else:
                 self._put_attempt(replace(attempt, revision=job.revision))
+                self._journal.note(Kind.NODE, attempt.node)
 
     # ── what happens ───────────────────────────────────────────────────────────────────────────
 

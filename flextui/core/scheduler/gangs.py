@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flextui.core.model.state import Attempt, JobState, Snapshot, Task
+from flextui.core.model.ids import TaskKey
+from flextui.core.model.state import JobState, Snapshot, Task
 from flextui.core.scheduler.ledger import Ledger
 from flextui.core.scheduler.settle import Look, fresh, settle, stopped
 
@@ -23,7 +24,7 @@ def settle_gang(look: Look, tasks: list[Task]) -> list[Task]:
     ledger = look.ledger
     ready = [settle(look, task) for task in tasks]
     ranks = [ledger.task(task.key) for task in tasks]
-    if look.job.stop is not None:
+    if look.job.stops(ledger.now.wall):
         return []
     failed = next((it for it in ranks if it.state is JobState.FAILED), None)
     if failed is not None:
@@ -34,6 +35,9 @@ def settle_gang(look: Look, tasks: list[Task]) -> list[Task]:
         return []
     why = f"rank {behind.key.index} {behind.reason or 'starts again'}"
     if not _together(ledger, ranks, why):
+        _wait_for_others(
+            ledger, [task.key for task, waits in zip(tasks, ready, strict=True) if waits]
+        )
         return []
     ranks = _alike(ledger, [ledger.task(it.key) for it in ranks])
     if not all(ready):
@@ -49,7 +53,7 @@ def _end_others(ledger: Ledger, ranks: list[Task], why: str) -> None:
     for task in ranks:
         attempt = ledger.live(task)
         if attempt is not None:
-            _kill(ledger, task, attempt, why)
+            ledger.stop(attempt, why)
         elif not task.state.ended:
             ledger.put(stopped(task, why, ledger.now.wall))
 
@@ -61,17 +65,18 @@ def _together(ledger: Ledger, ranks: list[Task], why: str) -> bool:
         attempt = ledger.live(task)
         if attempt is not None:
             ended = False
-            _kill(ledger, task, attempt, why)
+            ledger.stop(attempt, why)
         elif task.state is not JobState.PENDING:
             again = fresh(task, ledger.now.wall)
             ledger.put(replace(again, failures=task.failures, ready_at=task.ready_at))
     return ended
 
 
-def _kill(ledger: Ledger, task: Task, attempt: Attempt, why: str) -> None:
-    if not ledger.stopping(attempt):
-        ledger.kill(attempt, why)
-        ledger.put(replace(task, reason=f"stopping: {why}", reason_code="stopping"))
+def _wait_for_others(ledger: Ledger, keys: list[TaskKey]) -> None:
+    """These ranks want a place, and get none before the others have ended."""
+    for key in keys:
+        reason = "waits for the others of its gang to end, to start again with them"
+        ledger.put(replace(ledger.task(key), reason=reason, reason_code="restart"))
 
 
 def _alike(ledger: Ledger, ranks: list[Task]) -> list[Task]:

@@ -15,7 +15,7 @@ from flextui.core.scheduler.device import (
     LOST,
     SHARED,
     Device,
-    job_name,
+    holder_name,
 )
 from flextui.core.scheduler.feasible import could_have, holds, is_meant, suitable
 from flextui.core.scheduler.need import MILLI, Need, Wants
@@ -117,12 +117,7 @@ def share_text(wants: Wants) -> str:
 
 def _holders(snapshot: Snapshot, device: Device) -> list[tuple[str, int]]:
     """The jobs that hold the device, each with the thousandths that it has."""
-    found = []
-    for key, (milli, _) in device.holders.items():
-        attempt = snapshot.attempts.get(key)
-        name = job_name(snapshot, attempt) if attempt is not None else device.taker
-        found.append((name or key, milli))
-    return found
+    return [(holder_name(snapshot, key), milli) for key, (milli, _) in device.holders.items()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from math import inf
 
 from flextui.core.model.times import iso
 from flextui.core.scheduler.ask import Ask
-from flextui.core.scheduler.gates import Usable
+from flextui.core.scheduler.gates import NOBODY, Usable
 from flextui.core.scheduler.need import Need
 
 
@@ -41,11 +41,17 @@ class Hold:
     def limits(self, ask: Ask) -> Usable | None:
         if self.for_whom(ask) or self.in_time(ask.until) or self.in_time(ask.likely):
             return None
+        if self.need.apart and self._avoids(ask.job):
+            return Usable(self.gpus, NOBODY, NOBODY)
         return Usable(self.gpus, self.spare_cpus, self.spare_memory)
 
     def for_whom(self, ask: Ask) -> bool:
         """Whether it is kept for this very job."""
         return ask.need is self.need and ask.key == self.key
+
+    def _avoids(self, job: str) -> bool:
+        """Whether it couldn't start beside this job."""
+        return any(job == f"{self.user}/{name}" for name in self.need.apart)
 
     def in_time(self, until: float) -> bool:
         return until <= self.at and until < inf and not self.firm

@@ -110,7 +110,7 @@ class Keeper:
 
     @property
     def taken(self) -> set[str]:
-        """Nodes that this pass has placed somebody on."""
+        """Nodes that this pass has placed somebody on, or made somebody leave."""
         return set(self._taken)
 
     @property
@@ -130,6 +130,11 @@ class Keeper:
         if holds and not borrowed:
             stays = (it if it.in_time(ask.until) else it.less(ask.need) for it in holds)
             self._set(room, tuple(stays))
+
+    def leaves(self, node: str) -> None:
+        """Somebody there has been made to go: it is free by then."""
+        self._taken.setdefault(node, [])
+        self._timelines.pop(node, None)
 
     # ── keeping ────────────────────────────────────────────────────────────────────────────────
 

@@ -7,10 +7,19 @@ earlier one decided. What ends up as it was before isn't a change.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from flextui.core.model.ids import TaskKey
-from flextui.core.model.state import Attempt, Job, Now, Snapshot, StopRequest, Task
+from flextui.core.model.state import (
+    Attempt,
+    Job,
+    NodeStatus,
+    Now,
+    Snapshot,
+    StopRequest,
+    Task,
+)
 from flextui.core.scheduler.decision import Decision, GiveUp, Kill, Note, Placement
 
 ACTOR = "flextui"
@@ -101,6 +110,21 @@ class Ledger:
         if not self.stopping(attempt):
             request = StopRequest(by, self.now.wall, why, code)
             self._kills[attempt.id] = (Kill(attempt.id, request), attempt.task.job)
+
+    def stop(self, attempt: Attempt, why: str, code: str = "") -> None:
+        """Owe it a kill, and have its task say so; where its node isn't in touch, that is told."""
+        if self.stopping(attempt):
+            return
+        self.kill(attempt, why, code=code)
+        node = self.snapshot.nodes.get(attempt.node)
+        if node is not None and node.status is NodeStatus.READY:
+            task = self.task(attempt.task)
+            self.put(replace(task, reason=f"stopping: {why}", reason_code="stopping"))
+
+    @property
+    def ending(self) -> list[Attempt]:
+        """Attempts that this pass has made end."""
+        return [self.snapshot.attempts[key] for key in self._kills]
 
     def give_up(self, attempt: Attempt, reason: str) -> None:
         self._give_ups[attempt.id] = (GiveUp(attempt.id, reason), attempt.task.job)

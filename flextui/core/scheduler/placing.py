@@ -106,6 +106,8 @@ class Placing:
         rooms = self.fleet.rooms if self._renewed else self.changed
         if self._renewed or self.calendar.windows:
             yield from clear_windows(self.ledger, self.calendar, rooms, self._pace)
+        for attempt in self.ledger.ending:
+            self.keeper.leaves(attempt.node)
         yield from self._owed()
         for lane in queue.lanes.values():
             self._turns.join(Cursor(lane))

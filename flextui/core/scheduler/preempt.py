@@ -12,7 +12,7 @@ What was let in on learned run times (`hold`) makes room for anybody before it i
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
 
@@ -30,14 +30,13 @@ from flextui.core.scheduler.need import MILLI, Need
 from flextui.core.scheduler.order import Key, Ranking, Right, account_of, willing
 from flextui.core.scheduler.pace import Pace
 from flextui.core.scheduler.queue import Queue
+from flextui.core.scheduler.restart import PREEMPTED
 from flextui.core.scheduler.timeline import Slot
 
 TRIES = 16
 """So many kinds of request may make others give way in one pass, the first in order."""
 LOOKS = 20_000
 """So many running attempts are looked at for that."""
-
-PREEMPTED = "preempted"
 
 
 @dataclass(slots=True, eq=False)
@@ -344,7 +343,8 @@ class Preempting:
 
     def _stop(self, victim: Victim, why: str) -> None:
         for attempt in victim.attempts:
-            give_way(self._ledger, attempt, why)
+            self._ledger.stop(attempt, why, PREEMPTED)
+            self._keeper.leaves(attempt.node)
             self._present.pop(attempt.node, None)
 
 
@@ -383,15 +383,6 @@ def as_attempt(placement: Placement, task: Task, wall: float) -> Attempt:
         share=placement.share,
         gpu_memory_bytes=placement.gpu_memory_bytes,
     )
-
-
-def give_way(ledger: Ledger, attempt: Attempt, why: str) -> None:
-    """Stop an attempt so that it waits again."""
-    if ledger.stopping(attempt):
-        return
-    ledger.kill(attempt, why, code=PREEMPTED)
-    task = ledger.task(attempt.task)
-    ledger.put(replace(task, reason=f"stopping: {why}", reason_code="stopping"))
 
 
 def _attempts(victims: Iterable[Victim]) -> list[Attempt]:

@@ -217,7 +217,7 @@ class Quotas:
                 self._ledger.wake_wall(self._wall + max(1.0, float(ceil(left))))
                 continue
             for job, _ in hours.jobs:
-                if job.stop is None and not job.state.ended and job.id not in found:
+                if not job.stops(self._wall) and not job.state.ended and job.id not in found:
                     found[job.id] = None
                     self._stop(job, f"{payer} has used up its {_told(quota.gpu_hours)}")
         return list(found)

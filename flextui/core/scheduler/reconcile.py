@@ -27,7 +27,7 @@ from flextui.core.scheduler.ledger import Ledger
 from flextui.core.scheduler.memo import Memo
 from flextui.core.scheduler.need import need_of
 from flextui.core.scheduler.pace import Pace
-from flextui.core.scheduler.settle import Look, fresh, heed_deadline, settle
+from flextui.core.scheduler.settle import Look, fresh, heed_times, settle
 
 _PENDING, _RUNNING = JobState.PENDING, JobState.RUNNING
 _BEGINS = frozenset({AttemptState.PLACED, AttemptState.STARTING})
@@ -119,7 +119,7 @@ def _look_at(look: Look) -> list[Waiting]:
                 ledger.looked.append(job.id)
             return []
     ledger.looked.append(job.id)
-    heed_deadline(look)
+    heed_times(look)
     tasks = _wanted(ledger, look.job)
     if look.job.type == "batch" and look.job.spec.nodes > 1:
         ranks = settle_gang(look, tasks)

@@ -48,7 +48,7 @@ def _after(job: Job, task: Task, attempt: Attempt, now: Now) -> Task:
     succeeded = attempt.state is AttemptState.SUCCEEDED
     if task.retired:
         return _ended(task, JobState.STOPPED, task.reason or "no longer wanted", now)
-    if job.stop is not None:
+    if job.stop is not None and job.stops(now.wall):
         if succeeded and job.type == "batch":
             return _ended(task, JobState.SUCCEEDED, "", now)
         return _ended(task, JobState.STOPPED, job.stop.why or f"stopped by {job.stop.by}", now)

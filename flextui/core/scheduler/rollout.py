@@ -26,16 +26,15 @@ def roll_out(ledger: Ledger, fleet: Fleet, job: Job) -> bool:
     outdated = [it for it in live if it[1].revision < job.revision]
     for _, attempt in outdated:
         if attempt.state is not AttemptState.RUNNING:  # nobody misses it
-            ledger.kill(attempt, f"revision {job.revision}")
+            ledger.stop(attempt, f"revision {job.revision}")
     leaving = [it for it in live if _is_leaving(ledger, job, *it)]
     if not outdated and not leaving:
         return False
     busy = any(_in_transition(ledger, task) for task in tasks)
     broken = any(task.state is JobState.FAILED for task in tasks)
-    for task, attempt in outdated:
+    for _, attempt in outdated:
         if not busy and not broken and not ledger.stopping(attempt):
-            ledger.kill(attempt, f"revision {job.revision}")
-            ledger.put(_stopping(task, f"revision {job.revision}"))
+            ledger.stop(attempt, f"revision {job.revision}")
             busy = True
     for task, attempt in leaving:
         busy = _drain(ledger, fleet, job, task, attempt, busy=busy) or busy
@@ -86,14 +85,9 @@ def _drain(
         waits = "moves after another task of the job" if busy else "there is no room elsewhere"
         ledger.put(replace(task, reason=f"{why}; {waits}", reason_code="moving"))
         return False
-    ledger.kill(attempt, why)
-    ledger.put(_stopping(task, why))
+    ledger.stop(attempt, why)
     return True
 
 
 def _ask(job: Job) -> Ask:
     return Ask(need_of(job), job.full_name, job.project, job.owner, groups=job.groups, key=job.id)
-
-
-def _stopping(task: Task, why: str) -> Task:
-    return replace(task, reason=f"stopping: {why}", reason_code="stopping")

@@ -19,8 +19,9 @@ def _summary(ledger: Ledger, job: Job, tasks: list[Task]) -> tuple[JobState, str
     if len(tasks) == 1 and not tasks[0].retired and not tasks[0].state.ended:
         return tasks[0].state, _reason(ledger, tasks[0])
     wanted = [task for task in tasks if not task.retired]
-    if all(task.state.ended for task in tasks) and (wanted or job.stop is not None):
-        return _ended(job, wanted)
+    stops = job.stops(ledger.now.wall)
+    if all(task.state.ended for task in tasks) and (wanted or stops):
+        return _ended(job, wanted, stops=stops)
     if not wanted:
         reason = "no node matches" if job.type == "system" else "scaled to 0"
         return JobState.PENDING, reason
@@ -39,9 +40,9 @@ def _reason(ledger: Ledger, task: Task) -> str:
     return task.reason if node is None else f"starting on {node}"
 
 
-def _ended(job: Job, wanted: list[Task]) -> tuple[JobState, str]:
+def _ended(job: Job, wanted: list[Task], *, stops: bool) -> tuple[JobState, str]:
     states = {task.state for task in wanted}
-    if job.stop is not None and states != {JobState.SUCCEEDED}:
+    if stops and job.stop is not None and states != {JobState.SUCCEEDED}:
         return JobState.STOPPED, job.stop.why or f"stopped by {job.stop.by}"
     failed = [task for task in wanted if task.state is JobState.FAILED]
     if failed:

@@ -49,10 +49,12 @@ class Look:
         return node
 
 
-def heed_deadline(look: Look) -> None:
-    """A job that still runs at its deadline is stopped there."""
+def heed_times(look: Look) -> None:
+    """A job is stopped when that is due, and at its deadline if it still runs there."""
     job, now = look.job, look.ledger.now.wall
-    if job.deadline_at is None or job.stop is not None:
+    if job.stop is not None and job.stop.at > now:
+        look.again_at(job.stop.at)
+    if job.deadline_at is None or job.stops(now):
         return
     if now < job.deadline_at:
         look.again_at(job.deadline_at)
@@ -71,14 +73,13 @@ def settle(look: Look, task: Task) -> bool:
         if end.at <= ledger.now.wall:
             _stop(look, task, attempt, end)
             return False
-        look.again_at(end.at)
-        if attempt is not None:
-            _live(look, task, attempt)
+        if attempt is None or _live(look, task, attempt):
+            _starts_no_more(ledger, ledger.task(task.key), end)
         return False
     if attempt is not None:
         if task.restart is not None:
             ledger.kill(attempt, task.restart.why or "restarted", task.restart.by)
-        return _live(look, task, attempt)
+        return _live(look, task, attempt) and _waits(look, ledger.task(task.key))
     if task.restart is not None or (task.state.ended and _superseded(ledger, job, task)):
         task = fresh(task, ledger.now.wall)
         ledger.put(task)
@@ -109,6 +110,13 @@ def _end_wanted(job: Job, task: Task) -> StopRequest | None:
     return StopRequest(ACTOR, 0.0, task.reason or "no longer wanted") if task.retired else None
 
 
+def _starts_no_more(ledger: Ledger, task: Task, end: StopRequest) -> None:
+    """Nothing of it starts until it is stopped, or that is taken back."""
+    if not task.state.ended:
+        reason = f"is to be stopped at {iso(end.at)}: {end.why or end.by}"
+        ledger.put(replace(task, state=_PENDING, reason=reason, reason_code="stopping"))
+
+
 def _superseded(ledger: Ledger, job: Job, task: Task) -> bool:
     """It ended under an older revision: the new one gets its own chance."""
     last = ledger.snapshot.attempts.get(task.active) if task.active else None
@@ -135,7 +143,8 @@ def _waits(look: Look, task: Task) -> bool:
         return False
     if task.not_before is not None and task.not_before > now:
         look.again_at(task.not_before)
-        reason = task.reason or "waits before it starts again"
+        told = task.reason if task.reason_code in ("delay", "restart") else ""
+        reason = told or "waits before it starts again"
         ledger.put(replace(task, state=_PENDING, reason=reason, reason_code="delay"))
         return False
     ready_at = max(task.ready_at, job.begin_at or 0.0)

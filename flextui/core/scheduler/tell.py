@@ -73,15 +73,14 @@ class Told:
 
 def tell(ledger: Ledger, memo: Memo, placing: Placing, pace: Pace) -> Iterator[None]:
     """Give each task that still waits its reason, where that changes."""
-    known = memo.told
-    if known is None:
-        known = memo.told = Told()
-    queue = memo.queue
+    queue, anew = memo.queue, memo.told is None
+    known = memo.told = memo.told or Told()
+    rooms = list(placing.fleet.rooms) if anew else placing.changed
     before = known.front
     known.front = yield from _tell_front(ledger, placing, known, pace)
-    kinds = yield from _changed(ledger, memo, placing, known, pace)
+    kinds = yield from _changed(ledger, memo, placing, known, rooms, pace)
     keys = dict.fromkeys((*before, *queue.looked))
-    for kind in kinds:
+    for kind in queue.by_kind if anew else kinds:
         keys.update(dict.fromkeys(queue.by_kind[kind]))
     for key in keys:
         it = queue.get(key)
@@ -159,16 +158,17 @@ def _stale(placing: Placing, known: Told) -> list[Room]:
 
 
 def _changed(
-    ledger: Ledger, memo: Memo, placing: Placing, known: Told, pace: Pace
+    ledger: Ledger, memo: Memo, placing: Placing, known: Told, rooms: list[Room], pace: Pace
 ) -> Generator[None, None, list[Kind]]:
-    """Find anew what may have changed of what is told further back; the kinds where it has."""
+    """Find anew what may have changed of what is told further back; the kinds where it has.
+    `rooms`: those that may be others than they were."""
     queue = memo.queue
     for kind in queue.gone_kinds:
         if kind not in queue.by_kind:
             known.forget(kind)
     stale: dict[Kind, None] = {}
     others: Collection[Kind] = ()
-    for room in placing.changed:
+    for room in rooms:
         totals = _totals(room)
         if known.totals.get(room.name) != totals:
             known.totals[room.name] = totals

@@ -37,12 +37,14 @@ class Use(NamedTuple):
 
 
 def hard_end(job: Job | None, attempt: Attempt) -> float:
-    """Wall time by which an attempt has certainly ended."""
+    """Wall time by which an attempt has certainly ended. The limit of an older revision, which its
+    node keeps to, isn't known any more."""
     if job is None:
         return inf
     spec = job.spec
+    limit = spec.time_limit if attempt.revision == job.revision else None
     start = attempt.started_at if attempt.started_at is not None else attempt.placed_at
-    end = inf if spec.time_limit is None else start + spec.time_limit + spec.grace
+    end = inf if limit is None else start + limit + spec.grace
     if job.deadline_at is not None:
         end = min(end, job.deadline_at + spec.grace)
     if attempt.stop is not None:

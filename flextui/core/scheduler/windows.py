@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from flextui.core.model.state import Attempt, Job, JobState
+from flextui.core.model.state import Attempt, Job, JobState, NodeStatus
 from flextui.core.scheduler.calendar import Calendar, Closed, admits, title
 from flextui.core.scheduler.capacity import Room
 from flextui.core.scheduler.ledger import Ledger
 from flextui.core.scheduler.pace import Pace
-from flextui.core.scheduler.preempt import give_way
+from flextui.core.scheduler.restart import PREEMPTED
 
 RESERVED = "reserved"
 
@@ -26,6 +26,8 @@ def clear_windows(
     """Deal with what still runs on these nodes in windows that have opened."""
     wall = ledger.now.wall
     for room in rooms:
+        if room.node.status is not NodeStatus.READY:
+            continue  # nobody could start there instead
         live = sorted(ledger.snapshot.by_node.get(room.name, ()))
         closed = list(calendar.now(room, wall)) if live else []
         for key in live:
@@ -46,8 +48,8 @@ def _heed(ledger: Ledger, attempt: Attempt, closed: list[Closed]) -> None:
         return
     policy = ledger.snapshot.inventory.policy
     if policy.preemption and job.spec.preempt != "never":
-        give_way(ledger, attempt, f"preempted for {title(window)}")
-    elif task.state is JobState.RUNNING and not task.reason:
+        ledger.stop(attempt, f"preempted for {title(window)}", PREEMPTED)
+    elif task.state is JobState.RUNNING and task.reason_code in ("", "moving"):
         ledger.put(replace(task, reason=f"runs on into {title(window)}", reason_code=RESERVED))
 
 

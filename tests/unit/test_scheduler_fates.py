@@ -1,0 +1,151 @@
+"""What becomes of jobs that are held, cut short, kept apart or told why they wait, where two of
+these meet."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from flextui.core.model.inventory import Reservation
+from flextui.core.model.state import JobState, Mark
+from flextui.core.model.times import iso
+from flextui.core.scheduler.memo import Memo
+from flextui.core.scheduler.plan import plan
+from flextui.core.scheduler.timeline import hard_end
+from tests.unit.draft_kit import Book, shared
+from tests.unit.world import World, node, process
+
+SOON: dict[str, Any] = {"then": "reschedule", "after": "60s"}
+
+
+def hold(world: World, name: str) -> None:
+    job = world.job(name)
+    world.jobs[job.id] = replace(job, hold=Mark("alice", world.now.wall, ""))
+
+
+def test_what_is_held_isnt_started_anew_where_its_node_is_lost() -> None:
+    world = World(node("n1"), node("n2"), node("n3"))
+    world.submit("train", on_node_loss=SOON, where={"node": ["n1", "n2"]})
+    world.run()
+    here = world.where("train")
+    assert here is not None
+    hold(world, "train")
+    world.silence(here)
+    world.step()
+    world.step(100)
+    world.settle()
+    assert world.where("train") is None
+    assert world.task("train").reason_code == "held"
+
+
+def test_a_rank_says_that_it_waits_for_the_others_to_end() -> None:
+    world = World(node("n1"), node("n2"), node("n3"))
+    restart = {"on": "failure", "attempts": 3, "delay": 5}
+    world.submit("gang", nodes=2, restart=restart)
+    world.run()
+    first, other = world.live("gang", 0), world.live("gang", 1)
+    assert first is not None
+    assert other is not None
+    world.silence(other.node)
+    world.step()
+    world.end(first.id, code=1)
+    world.settle()
+    world.step(10)
+    world.settle()
+    task = world.task("gang", 0)
+    assert task.state is JobState.PENDING
+    assert "waits for the others of its gang to end" in task.reason
+    assert world.task("gang", 1).reason == f"waits for {other.node}: no answer"
+
+
+def test_nobody_is_let_in_beside_whom_a_kept_place_would_be_of_no_use() -> None:
+    """A gang made others go that it keeps apart from: they mustn't come back before it starts."""
+    world = World(node("n1"), node("n2"), policy={"preemption": True})
+    world.submit("every", type="system", priority=10, preempt="restart")
+    world.run()
+    world.submit("gang", nodes=2, priority=90, where={"apart": ["every"]})
+    world.settle()
+    stopped = [it.id for it in world.attempts.values() if it.stop is not None]
+    assert len(stopped) == 2
+    world.end(stopped[0], code=143, why="stopped")
+    world.settle()
+    assert world.live("every", 0) is None, "it came back"
+    world.run()
+    assert world.live("gang", 0)
+    assert world.live("gang", 1)
+
+
+def test_all_are_told_anew_when_a_window_begins() -> None:
+    """More wait than are told in full, and most nodes haven't changed."""
+    world = World(node("n1", gpus=1), node("n2", gpus=1))
+    world.use_gpu("n1", 0, process("carol", 10))
+    world.drain("n2")
+    for index in range(25):
+        world.submit(f"job{index}", resources={"gpus": 1, "cpus": 1 + index % 5})
+    memo = Memo()
+    plan(world.snapshot(), world.now, memo)
+    world.step()
+    start = world.now.wall + 100
+    world.reservations["exam"] = Reservation.model_validate(
+        {"name": "exam", "for": ["eve"], "nodes": ["n2"], "from": iso(start), "to": 3600}
+    )
+    for seconds in (0, 150):
+        world.now = world.now._replace(wall=world.now.wall + seconds)
+        snapshot = world.snapshot()
+        assert plan(snapshot, world.now, memo) == plan(snapshot, world.now)
+        world.step()
+
+
+def test_who_has_a_gpu_is_told_by_name_however_it_was_tried() -> None:
+    world = World(shared("n1"))
+    memo = Memo()
+    world.submit("half", resources={"gpu_share": 0.5, "cpus": 1})
+    world.submit("gang", nodes=2, resources={"gpu_share": 0.3, "cpus": 1})
+    world.submit("whole", resources={"gpus": 1, "cpus": 1})
+    plan(world.snapshot(), world.now, memo)
+    world.step()
+    assert "alice/half" in world.task("whole").reason
+
+
+def test_a_limit_that_an_attempt_wasnt_started_with_promises_nothing() -> None:
+    world = World(node("box"))
+    world.submit("svc", type="service")
+    world.run()
+    attempt = world.live("svc")
+    assert attempt is not None
+    world.submit("svc", type="service", time_limit=60)
+    assert hard_end(world.job("svc"), attempt) == float("inf")
+
+
+def test_a_new_revision_tells_the_scheduler_of_the_nodes_that_it_runs_on() -> None:
+    """By when they are free there follows from it."""
+    book = Book()
+    job = book.submit("svc")
+    book.start(job)
+    before = book.later(1)
+    book.draft.put_job(replace(book.draft.jobs[job.id], revision=2))
+    after = book.later(1)
+    assert after.journal is not None
+    told = after.journal.between(before.mark, after.mark)
+    assert told is not None
+    assert told.nodes == {"n1"}
+
+
+@pytest.mark.parametrize("backfill", ["off", "easy", "conservative"])
+def test_what_is_free_when_a_stop_is_done_is_known_at_once(backfill: str) -> None:
+    """A pass that stops somebody decides as one that has just begun, whatever it knew before."""
+    world = World(node("box", cpus=4), policy={"backfill": backfill})
+    world.submit("old", resources={"cpus": 3}, grace=0)
+    world.run()
+    world.submit("big", resources={"cpus": 3}, priority=90)
+    memo = Memo()
+    plan(world.snapshot(), world.now, memo)
+    world.step()
+    world.submit("small", resources={"cpus": 1})
+    plan(world.snapshot(), world.now, memo)
+    world.step()
+    world.stop("old")
+    snapshot = world.snapshot()
+    assert plan(snapshot, world.now, memo) == plan(snapshot, world.now)
