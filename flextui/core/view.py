@@ -164,6 +164,7 @@ def _gpu_view(
         "ecc_uncorrected": gpu.ecc_uncorrected,
         "xid": xid[0] if xid else None,
         "state": state,
+        "cordoned": node.cordon_of(gpu) is not None,
         "reason": reason,
         "jobs": sorted(set(holders)),
         "processes": [_process_view(it, names) for it in gpu.processes],

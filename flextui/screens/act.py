@@ -60,14 +60,16 @@ class Actions(Door):
             effect = f"{END} Then they start anew." if any(map(live, jobs)) else "It starts anew."
             self._ask_jobs("Restart", jobs, effect, deed)
 
-    def hold(self, ids: Sequence[str]) -> None:
-        """Hold jobs back; when all of them are held, release them. What runs goes on, so no
-        question."""
+    def hold(self, ids: Sequence[str], on: bool | None = None) -> None:
+        """Hold jobs back, or release them; None: release them when all of them are held. What runs
+        goes on, so no question."""
         if jobs := self._live(ids):
-            if all(job.get("held") for job in jobs):
-                self._do(Deed(f"release {_which(jobs)}", [Release(_ids(jobs))]))
-            else:
+            if on is None:
+                on = not all(job.get("held") for job in jobs)
+            if on:
                 self._do(Deed(f"hold {_which(jobs)}", [Hold(_ids(jobs))]))
+            else:
+                self._do(Deed(f"release {_which(jobs)}", [Release(_ids(jobs))]))
 
     def priority(self, ids: Sequence[str]) -> None:
         """Ask for a number, then give it to these jobs."""
@@ -123,14 +125,18 @@ class Actions(Door):
 
     # ── nodes ──
 
-    def drain(self, names: Sequence[str]) -> None:
-        """Ask, then drain; when all of them are drained already, undrain."""
+    def drain(self, names: Sequence[str], on: bool | None = None) -> None:
+        """Ask, then drain or undrain; None: undrain when all of them are drained already."""
         docs = self._nodes(names)
         if not docs:
             return
-        on = not all(doc["drained"] for doc in docs)
+        if on is None:
+            on = not all(doc["drained"] for doc in docs)
         which = docs[0]["name"] if len(docs) == 1 else f"{len(docs)} nodes"
         meant = [doc["name"] for doc in docs if doc["drained"] is not on]
+        if not meant:
+            self._app.tell(f"{which}: {'drained already' if on else 'not drained'}")
+            return
         if not on:
             deed = Deed(f"undrain {which}", [Drain(name, False) for name in meant])
             self._ask(f"Undrain {which}?", "New work may go there again.", deed)
@@ -143,20 +149,24 @@ class Actions(Door):
         busy = any(doc["jobs"] for doc in docs)
         self._ask(f"Drain {which}?", of_drain(self._app.view, docs), deed, which if busy else "")
 
-    def cordon(self, devices: Sequence[str]) -> None:
-        """Cordon nodes (`gpu1`) or GPUs (`gpu1:3`); if all are, uncordon. What runs goes on, so
-        no question."""
+    def cordon(self, devices: Sequence[str], on: bool | None = None) -> None:
+        """Cordon nodes (`gpu1`) or GPUs (`gpu1:3`), or uncordon them; None: uncordon when all are
+        cordoned. What runs goes on, so no question."""
         out = {device: self._cordoned(device) for device in devices}
         known = [device for device, it in out.items() if it is not None]
         if not known:
             return
-        on = not all(out[device] for device in known)
+        if on is None:
+            on = not all(out[device] for device in known)
         commands: list[Command] = []
         for device in known:
             if out[device] is not on:
                 node, _, gpu = device.partition(":")
                 commands.append(Cordon(node, gpu or None, on))
         which = known[0] if len(known) == 1 else f"{len(known)}"
+        if not commands:
+            self._app.tell(f"{which}: {'cordoned already' if on else 'not cordoned'}")
+            return
         self._do(Deed(f"{'cordon' if on else 'uncordon'} {which}", commands))
 
     def _cordoned(self, device: str) -> bool | None:
@@ -166,7 +176,7 @@ class Actions(Door):
             return None
         if not index:
             return node["cordoned"]
-        return any(str(g["index"]) == index and g["state"] == "cordoned" for g in node["gpus"])
+        return any(str(g["index"]) == index and g["cordoned"] for g in node["gpus"])
 
     def declare_lost(self, names: Sequence[str]) -> None:
         """Ask, then vouch that silent nodes are gone."""

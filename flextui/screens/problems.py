@@ -3,6 +3,7 @@ step."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -143,9 +144,7 @@ class Problems(Place):
         self.app.act.drain(list(dict.fromkeys(it["node"] for it in self._chosen if it["node"])))
 
     def action_cordon(self) -> None:
-        devices = [f"{it['node']}:{it['gpu']}" if it["gpu"] else it["node"] or ""
-                   for it in self._chosen]  # fmt: skip
-        self.app.act.cordon(list(dict.fromkeys(devices)))
+        self.app.act.cordon(_devices(self._chosen))
 
     def action_yank(self) -> None:
         lines = [f"flextui {it['command']}" for it in self._chosen if it["command"]]
@@ -170,10 +169,10 @@ class Problems(Place):
                 self.action_why()
             case "stop":
                 act.stop(list(dict.fromkeys(it["job"] or "" for it in chosen)))
-            case "cordon" | "uncordon":
-                self.action_cordon()
+            case "cordon" | "uncordon" as word:
+                act.cordon(_devices(chosen), on=word == "cordon")
             case "drain":
-                act.drain(nodes)
+                act.drain(nodes, on=True)
             case "declare-lost":
                 act.declare_lost(nodes)
             case "takeover":
@@ -188,6 +187,12 @@ class Problems(Place):
                 self.app.action_go(first["action"])
             case _:
                 self.app.tell(first["next"])
+
+
+def _devices(chosen: Sequence[ProblemDoc]) -> list[str]:
+    """The GPUs, or where there are none the nodes, that problems are about, each once."""
+    found = [f"{it['node']}:{it['gpu']}" if it["gpu"] else it["node"] or "" for it in chosen]
+    return list(dict.fromkeys(found))
 
 
 def about(problem: ProblemDoc, key: str) -> str:

@@ -128,8 +128,10 @@ class Reach:
                  acts=True),
             Verb("priority", "set a job's priority, 0 to 100", self._priority, jobs, "N",
                  acts=True),
-            Verb("hold", "start nothing more of a job, or let it go",
-                 self._job(lambda key: app.act.hold((key,))), jobs, acts=True),
+            Verb("hold", "start nothing more of a job",
+                 self._job(lambda key: app.act.hold((key,), on=True)), jobs, acts=True),
+            Verb("release", "let a held job start again",
+                 self._job(lambda key: app.act.hold((key,), on=False)), jobs, acts=True),
             Verb("declare-lost", "confirm that a silent node is gone",
                  lambda it: app.act.declare_lost((self._node(it),)), nodes, acts=True),
             Verb("takeover", "drive a node that another core drives",
@@ -138,10 +140,16 @@ class Reach:
                  lambda it: app.act.check((self._node(it),)), nodes),
             Verb("shell", "a shell on a node", lambda it: app.act.shell(self._node(it)), nodes),
             Verb("exec", "a shell in a running attempt of a job", self._job(app.act.enter), jobs),
-            Verb("drain", "empty a node, or give it work again",
-                 lambda it: app.act.drain((self._node(it),)), nodes, acts=True),
-            Verb("cordon", "no new work for a node or GPU, or work again",
-                 lambda it: app.act.cordon((self._device(it),)), self._devices, acts=True),
+            Verb("drain", "empty a node",
+                 lambda it: app.act.drain((self._node(it),), on=True), nodes, acts=True),
+            Verb("undrain", "give a drained node work again",
+                 lambda it: app.act.drain((self._node(it),), on=False), nodes, acts=True),
+            Verb("cordon", "no new work for a node or GPU",
+                 lambda it: app.act.cordon((self._device(it),), on=True), self._devices,
+                 acts=True),
+            Verb("uncordon", "new work for a node or GPU again",
+                 lambda it: app.act.cordon((self._device(it),), on=False), self._devices,
+                 acts=True),
             Verb("read-only", "acting keys off or on", lambda _: app.action_read_only()),
             Verb("theme", "colours", app.use_theme, lambda: sorted(app.available_themes)),
             Verb("ascii", "plain ASCII or not", app.use_ascii, lambda: ("on", "off")),
@@ -200,7 +208,7 @@ class Reach:
     def _number(self, text: str, verb: str) -> tuple[str, int]:
         """`owner/name id N` → the job and N."""
         words, _, number = text.rpartition(" ")
-        if not words or not number.isdigit():
+        if not words or not number.isdecimal():
             raise NotReached(f"{verb} JOB N: a number is missing")
         return self._find(words)["id"], int(number)
 

@@ -51,6 +51,7 @@ def gpu(index: int, model: str, total: int, used: int | None, **more: Any) -> Gp
         "clock_max_mhz": 1410, "throttle": [], "pcie": "4x16", "pcie_max": "4x16",
         "ecc_uncorrected": 0, "xid": None, "mig": "", "parent": "",
         "state": "used" if used else "free", "reason": "", "jobs": [], "processes": [],
+        "cordoned": more.get("state") == "cordoned",
     }  # fmt: skip
     return cast(GpuDoc, {**base, **more})
 

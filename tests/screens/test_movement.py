@@ -8,7 +8,17 @@ import pytest
 from textual import events
 from textual.widgets import TextArea
 
-from flextui.core.commands import Cordon, Drain, Restart, Scale, SetPriority, Stop, Unstop
+from flextui.core.commands import (
+    Cordon,
+    Drain,
+    Hold,
+    Release,
+    Restart,
+    Scale,
+    SetPriority,
+    Stop,
+    Unstop,
+)
 from flextui.screens.columns import Columns
 from flextui.screens.commands import Commands
 from flextui.screens.confirm import Confirm
@@ -97,7 +107,23 @@ async def test_commands_of_the_prompt_do_what_they_say() -> None:
         assert Stop(("j1",)) in client.asked
 
 
-@pytest.mark.parametrize("typed", ["scale chat-api", "nothing of that kind", "priority train 101"])
+async def test_each_way_of_the_prompt_goes_one_way_only() -> None:
+    """Whoever types `cordon` for what somebody else has just cordoned doesn't undo that."""
+    async with running() as (app, pilot, client, _):
+        told: list[str] = []
+        app.tell = lambda text, *, bad=False: told.append(text)  # type: ignore[method-assign]
+        for typed in ("cordon gpu4:3", "uncordon gpu2:1", "undrain gpu3"):
+            app.reach.go(typed)
+        assert told == ["gpu4:3: cordoned already", "gpu2:1: not cordoned", "gpu3: not drained"]
+        for typed in ("uncordon gpu4:3", "hold train", "release train"):
+            app.reach.go(typed)
+        await until(pilot, lambda: Release(("j1",)) in client.asked)
+        assert client.asked == [Cordon("gpu4", "3", False), Hold(("j1",)), Release(("j1",))]
+
+
+@pytest.mark.parametrize(
+    "typed", ["scale chat-api", "nothing of that kind", "priority train 101", "priority train ²"]
+)
 async def test_what_leads_nowhere_is_told(typed: str) -> None:
     async with running() as (app, pilot, client, _):
         await pilot.press(":", *typed, "enter")

@@ -81,6 +81,31 @@ async def test_the_next_step_is_done() -> None:
     assert await next_step("drain", node="gpu1") == [Drain("gpu1")]
 
 
+async def test_a_lost_gpu_that_is_cordoned_can_be_given_work_again() -> None:
+    async with running() as (app, pilot, client, _):
+        seen = fleet_delta()["nodes"]["gpu1"]
+        assert seen is not None
+        seen["gpus"][0] |= {"state": "lost", "cordoned": True}
+        client.deltas.put_nowait({"revision": 2, "full": False, "jobs": {},
+                                  "nodes": {"gpu1": seen}})  # fmt: skip
+        await until(pilot, lambda: app.view.nodes["gpu1"]["gpus"][0]["state"] == "lost")
+        app.act.cordon(("gpu1:0",))
+        await until(pilot, lambda: client.asked == [Cordon("gpu1", "0", False)])
+
+
+async def test_a_next_step_never_does_the_opposite() -> None:
+    """Somebody else was quicker: the problem still says `cordon`, and the GPU is cordoned."""
+    async with running() as (app, pilot, client, _):
+        told = problem("one", "warning", "something", "cordon", "cordon", node="gpu4", gpu="3")
+        client.deltas.put_nowait({"revision": 2, "full": False, "jobs": {}, "nodes": {},
+                                  "problems": [told]})  # fmt: skip
+        await pilot.press("6")
+        await until(pilot, lambda: "something" in shown(app))
+        await pilot.press("x")
+        await until(pilot, lambda: any("already" in it.message for it in app._notifications))
+        assert client.asked == []
+
+
 async def test_a_takeover_takes_the_name_of_the_node() -> None:
     async with running() as (app, pilot, client, _):
         seen = fleet_delta()["nodes"]["gpu5"]

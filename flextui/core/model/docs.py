@@ -132,6 +132,8 @@ class GpuDoc(TypedDict):
     xid: int | None
     state: str
     """free, used (a job of ours), foreign, cordoned, lost, error"""
+    cordoned: bool
+    """whatever its state: one that is lost may be cordoned or not"""
     reason: str
     jobs: list[str]
     """full names of the jobs that hold it"""
