@@ -13,6 +13,7 @@ import click
 
 from flextui.cli import output, text
 from flextui.cli.complete import job_names
+from flextui.cli.follow import ENDED
 from flextui.cli.verb import Place, json_option, verb, yes_option
 from flextui.core.client import Client
 from flextui.core.commands import Hold, Release, Restart, Scale, SetPriority, Show, Stop, Unstop
@@ -55,7 +56,7 @@ def stop(
     if undo:
         if why or wait or delay:
             raise click.UsageError("--undo takes no other option but --json")
-        _print(place.ask(Unstop(jobs))["jobs"], as_json)
+        _print(place.ask(Unstop(jobs))["jobs"], as_json, "goes on")
         return
     command = Stop(jobs, why, seconds(delay))
 
@@ -68,7 +69,8 @@ def stop(
 
             ended = await until_ended(client, [job["id"] for job in done], tell=False)
             done = [{key: job[key] for key in ("id", "name", "owner", "state")} for job in ended]
-        _print(done, as_json)
+        later = f"stops in {delay}: `flextui stop --undo {' '.join(jobs)}` takes it back"
+        _print(done, as_json, later if command.after_s else "stops")
 
     place.run(act)
 
@@ -91,7 +93,7 @@ def restart(place: Place, jobs: tuple[str, ...], yes: bool, as_json: bool) -> No
     async def act(client: Client) -> None:
         if not yes:
             await _ask(client, "Restart", jobs)
-        _print((await client.call(Restart(jobs)))["jobs"], as_json)
+        _print((await client.call(Restart(jobs)))["jobs"], as_json, "starts anew")
 
     place.run(act)
 
@@ -129,7 +131,7 @@ def hold(place: Place, jobs: tuple[str, ...], why: str, as_json: bool) -> None:
     """Start nothing more of jobs until they are released. What runs goes on, but isn't started
     again when it ends.
     """
-    _print(place.ask(Hold(jobs, why))["jobs"], as_json)
+    _print(place.ask(Hold(jobs, why))["jobs"], as_json, "is held")
 
 
 @verb("release", "flextui release train-resnet", short_help="Let held jobs start again.")
@@ -137,7 +139,7 @@ def hold(place: Place, jobs: tuple[str, ...], why: str, as_json: bool) -> None:
 @json_option
 def release(place: Place, jobs: tuple[str, ...], as_json: bool) -> None:
     """Let held jobs start again. What an admin holds of somebody else's, only an admin releases."""
-    _print(place.ask(Release(jobs))["jobs"], as_json)
+    _print(place.ask(Release(jobs))["jobs"], as_json, "is released")
 
 
 def seconds(delay: str | None) -> float:
@@ -161,13 +163,16 @@ async def _ask(client: Client, what: str, jobs: Sequence[str]) -> None:
         output.confirm(f"{what} {text.count(len(docs), 'job')}?", effects)
 
 
-def _print(jobs: list[dict[str, Any]], as_json: bool) -> None:
+def _print(jobs: list[dict[str, Any]], as_json: bool, done: str) -> None:
+    """What is done to each; of those that have ended, how they did."""
     if as_json:
         output.document(jobs)
         return
     glyph = output.is_terminal(sys.stdout)
     for job in jobs:
-        word, _ = text.state(job["state"], glyph=glyph)
+        word = done
+        if job["state"] in ENDED:
+            word, _ = text.state(job["state"], glyph=glyph)
         output.lines([text.clean(f"{job['id']} {job['owner']}/{job['name']} {word}")])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import click
 
@@ -43,15 +44,15 @@ def _reason(job: JobDoc, look: page.Look) -> Cell:
 
 _COLUMNS: dict[str, tuple[Column, _Make]] = {
     "id": (Column("ID"), lambda job, look: job["id"]),
-    "name": (Column("NAME", shrink=2), lambda job, look: job["name"]),
-    "owner": (Column("OWNER", shrink=1), lambda job, look: job["owner"]),
-    "type": (Column("TYPE"), lambda job, look: job["type"]),
+    "name": (Column("NAME", shrink=2, least=14), lambda job, look: job["name"]),
+    "owner": (Column("OWNER", shrink=1, least=8, drop=1), lambda job, look: job["owner"]),
+    "type": (Column("TYPE", drop=3), lambda job, look: job["type"]),
     "state": (Column("STATE"), _state),
     "tasks": (Column("TASKS", right=True), _tasks),
-    "node": (Column("NODE", shrink=2), lambda job, look: text.joined(page.nodes_of(job))),
-    "gpus": (Column("GPUS", right=True), _gpus),
+    "node": (Column("NODE", shrink=2, least=9), lambda job, look: text.joined(page.nodes_of(job))),
+    "gpus": (Column("GPUS", right=True, drop=2), _gpus),
     "age": (Column("AGE", right=True), lambda job, look: fmt.age(job["submitted_at"], look.now)),
-    "reason": (Column("REASON", shrink=3), _reason),
+    "reason": (Column("REASON", shrink=3, least=18), _reason),
     "priority": (Column("PRIORITY", right=True), lambda job, look: str(job["priority"])),
     "project": (Column("PROJECT"), lambda job, look: job["project"] or text.NOTHING),
     "revision": (Column("REVISION", right=True), lambda job, look: str(job["revision"])),
@@ -60,6 +61,9 @@ _COLUMNS: dict[str, tuple[Column, _Make]] = {
     "submitted": (Column("SUBMITTED"), lambda job, look: job["submitted_at"]),
     "ended": (Column("ENDED"), lambda job, look: job["ended_at"] or text.NOTHING),
 }
+
+
+NAMES = tuple(_COLUMNS)
 
 
 def chosen_columns(given: str | None) -> tuple[str, ...]:
@@ -82,6 +86,8 @@ def chosen_columns(given: str | None) -> tuple[str, ...]:
 def job_cells(
     jobs: Iterable[JobDoc], names: Sequence[str], look: page.Look
 ) -> tuple[list[Column], list[list[Cell | str]]]:
-    """Headings and rows of a table of jobs."""
+    """Headings and rows of a table of jobs; columns that were asked for all stay."""
     headings = [_COLUMNS[name][0] for name in names]
+    if tuple(names) != DEFAULT:
+        headings = [replace(it, drop=0) for it in headings]
     return headings, [[_COLUMNS[name][1](job, look) for name in names] for job in jobs]

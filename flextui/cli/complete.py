@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 import click
 
 from flextui.core.client import Client
-from flextui.core.commands import ListJobs, ListNodes, ListReservations
+from flextui.core.commands import ListJobs, ListNodes, ListReservations, WhoAmI
 from flextui.core.model.docs import JobDoc, NodeDoc, WindowDoc
+from flextui.screens.format import short_model
 
 _PATIENCE_S = 0.8
 """A shell that waits for longer feels broken."""
@@ -44,6 +45,18 @@ async def _ask(ctx: click.Context, find: Callable[[Client], Any]) -> list[str]:
         return []
     async with attach_only(options) as client:
         return cast(list[str], await find(client))
+
+
+def listed(words: Iterable[str]) -> _Complete:
+    """A completion of words with commas between them."""
+    known = tuple(words)
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+        before, comma, begun = incomplete.rpartition(",")
+        said = before.split(",")
+        return [f"{before}{comma}{it}" for it in known if it.startswith(begun) and it not in said]
+
+    return complete
 
 
 async def _job_names(client: Client) -> list[str]:
@@ -86,7 +99,19 @@ async def _reservation_names(client: Client) -> list[str]:
     return [it["name"] for it in found if it["source"] == "command"]
 
 
+async def _project_names(client: Client) -> list[str]:
+    return cast(list[str], (await client.call(WhoAmI()))["projects"])
+
+
+async def _gpu_models(client: Client) -> list[str]:
+    """As a spec says them: `a100`."""
+    models = {gpu["model"] for node in await _nodes(client) for gpu in node["gpus"]}
+    return sorted({short_model(it).partition("-")[0].lower() for it in models})
+
+
 job_names = _live(_job_names)
+project_names = _live(_project_names)
+gpu_models = _live(_gpu_models)
 node_names = _live(_node_names)
 device_names = _live(_device_names)
 user_names = _live(_user_names)

@@ -51,7 +51,8 @@ class Subject:
     short_help="Change a job.",
 )
 @_job
-@click.option("-f", "--file", metavar="FILE", help="Take the text from there; `-`: stdin.")
+@click.option("-f", "--file", metavar="FILE", type=click.Path(),
+              help="Take the text from there; `-`: stdin.")  # fmt: skip
 @click.option("--base", type=click.IntRange(1), metavar="REV",
               help="Refuse if the job is at another revision by now.")  # fmt: skip
 @yes_option

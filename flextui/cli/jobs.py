@@ -10,8 +10,8 @@ from typing import Any, cast
 import click
 
 from flextui.cli import output, page
-from flextui.cli.columns import DEFAULT, chosen_columns, job_cells
-from flextui.cli.complete import job_names, node_names, user_names
+from flextui.cli.columns import DEFAULT, NAMES, chosen_columns, job_cells
+from flextui.cli.complete import job_names, listed, node_names, user_names
 from flextui.cli.output import Failure
 from flextui.cli.table import render
 from flextui.cli.verb import Need, Place, json_option, verb
@@ -52,12 +52,21 @@ class Several(click.ParamType[tuple[str, ...]]):
 )
 @click.option("--mine", is_flag=True, help="One's own.")
 @click.option("--user", metavar="USER", shell_complete=user_names, help="That user's.")
-@click.option("--state", type=Several(STATES), metavar="STATE,...", help=", ".join(STATES))
+@click.option(
+    "--state", type=Several(STATES), metavar="STATE,...", shell_complete=listed(STATES),
+    help=", ".join(STATES),
+)  # fmt: skip
 @click.option("--node", metavar="NODE", shell_complete=node_names, help="With an attempt there.")
-@click.option("--type", "kind", type=Several(TYPES), metavar="TYPE,...", help=", ".join(TYPES))
+@click.option(
+    "--type", "kind", type=Several(TYPES), metavar="TYPE,...", shell_complete=listed(TYPES),
+    help=", ".join(TYPES),
+)  # fmt: skip
 @click.option("--limit", type=click.IntRange(0), metavar="N", help="So many ended ones at most.")
 @click.option("-a", "--all", "everything", is_flag=True, help="All that ended, on a terminal too.")
-@click.option("-o", "columns", metavar="COLS", help=f"Columns; default: {','.join(DEFAULT)}.")
+@click.option(
+    "-o", "columns", metavar="COLS", shell_complete=listed(NAMES),
+    help=f"Columns; default: {','.join(DEFAULT)}.",
+)  # fmt: skip
 @json_option
 def jobs(
     place: Place,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from typing import cast
 
@@ -20,12 +21,12 @@ from flextui.screens import format as fmt
 _NODES = (
     Column("NODE", shrink=1),
     Column("STATE"),
-    Column("GPUS", shrink=2),
+    Column("GPUS", shrink=2, least=11),
     Column("CPU", right=True),
     Column("MEM", right=True),
-    Column("UTIL", right=True),
-    Column("JOBS", shrink=3),
-    Column("NOTE", shrink=4),
+    Column("UTIL", right=True, drop=1),
+    Column("JOBS", shrink=3, least=12),
+    Column("NOTE", shrink=4, least=18),
 )
 _GPUS = (
     Column("NODE", shrink=1),
@@ -34,10 +35,10 @@ _GPUS = (
     Column("STATE"),
     Column("UTIL", right=True),
     Column("MEM", right=True),
-    Column("TEMP", right=True),
-    Column("POWER", right=True),
-    Column("HELD BY", shrink=3),
-    Column("UUID", shrink=5),
+    Column("TEMP", right=True, drop=1),
+    Column("POWER", right=True, drop=2),
+    Column("HELD BY", shrink=3, least=16),
+    Column("UUID", shrink=5, least=40, drop=3),
 )
 _some_nodes = click.argument("nodes", metavar="[NODE...]", nargs=-1, shell_complete=node_names)
 _BAR = 8
@@ -138,6 +139,9 @@ def _model(gpu: GpuDoc) -> str:
 
 def _note(node: NodeDoc) -> str:
     notes = [node["reason"]] if node["reason"] else []
+    left = (fmt.parse_time(node.get("drains_at")) or 0.0) - time.time()
+    if node["drained"] and left > 0:
+        notes.append(f"services move in {fmt.long_span(left)}")
     if node["driver"] and node["driver"] not in node["reason"]:
         notes.append(f"driven by {node['driver']}")
     if node["nvml"] not in ("", "ok", "absent"):

@@ -32,7 +32,10 @@ def _tell(place: Place, command: Command, line: str, as_json: bool) -> None:
 @json_option
 def drain(place: Place, node: str, why: str, delay: str | None, as_json: bool) -> None:
     """Give a node no new work, let its batch jobs finish and move its services elsewhere."""
-    _tell(place, Drain(node, True, why, seconds(delay)), f"{node} drains", as_json)
+    told = f"{node} drains"
+    if delay:
+        told += f", its services move in {delay}: `flextui undrain {node}` takes it back"
+    _tell(place, Drain(node, True, why, seconds(delay)), told, as_json)
 
 
 @verb("undrain", "flextui undrain gpu1", short_help="Give a drained node work again.")

@@ -16,9 +16,9 @@ from flextui.core.model.docs import ProblemDoc
 _COLUMNS = (
     Column("SINCE", right=True),
     Column("HOW BAD"),
-    Column("WHAT", shrink=1),
-    Column("TOUCHES", shrink=2),
-    Column("NEXT", shrink=3),
+    Column("WHAT", shrink=2, least=28),
+    Column("TOUCHES", shrink=3, least=14, drop=1),
+    Column("NEXT", shrink=1, least=26),
 )
 _COLOURS = {"critical": "red", "warning": "yellow", "notice": ""}
 

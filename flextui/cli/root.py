@@ -93,7 +93,9 @@ class Root(click.Group):
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.option("-i", "--inventory", metavar="FILE", help="The nodes; see the documentation.")
+@click.option(
+    "-i", "--inventory", type=click.Path(), metavar="FILE", help="The nodes; see the documentation."
+)
 @click.option("--state-dir", metavar="DIR", help="Where the core keeps its state.")
 @click.option("--connect", metavar="USER@HEAD", help="Use that machine's core, over SSH.")
 @click.option("--socket", metavar="PATH", help="Serve, or use, the core behind this socket.")

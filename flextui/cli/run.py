@@ -18,6 +18,7 @@ from typing import Any
 import click
 
 from flextui.cli import output
+from flextui.cli.complete import gpu_models, project_names
 from flextui.cli.output import Failure
 from flextui.cli.verb import Need, Place, json_option, verb
 from flextui.core.client import Client
@@ -27,7 +28,13 @@ _OPTIONS: tuple[Callable[..., Any], ...] = (
     click.option("--name", help="The job's name; made of the command's if left out."),
     click.option("--gpus", type=click.IntRange(0), metavar="N", help="Whole GPUs."),
     click.option("--gpu-share", metavar="PART|SIZE", help="A part of one GPU: 0.5, or 10GiB."),
-    click.option("--gpu-model", multiple=True, metavar="MODEL", help="Any of these models."),
+    click.option(
+        "--gpu-model",
+        multiple=True,
+        metavar="MODEL",
+        shell_complete=gpu_models,
+        help="Any of these models.",
+    ),
     click.option("--gpu-memory", metavar="SIZE", help="The least memory a GPU must have."),
     click.option("--cpus", type=float, metavar="N", help="Cores; may be fractional."),
     click.option("--memory", metavar="SIZE", help="Main memory, such as 64GiB."),
@@ -38,7 +45,9 @@ _OPTIONS: tuple[Callable[..., Any], ...] = (
     click.option("--time-limit", metavar="DURATION", help="The longest it may run, such as 4h."),
     click.option("--grace", metavar="DURATION", help="From SIGTERM to SIGKILL."),
     click.option("--priority", type=int, metavar="0..100", help="Higher goes first."),
-    click.option("--project", metavar="NAME", help="Whose quota it uses."),
+    click.option(
+        "--project", metavar="NAME", shell_complete=project_names, help="Whose quota it uses."
+    ),
     click.option("--begin", metavar="TIME", help="Not before that time, or so long from now."),
     click.option("--deadline", metavar="TIME", help="It must have ended by then."),
     click.option(

@@ -86,7 +86,7 @@ class _Asked:
     "flextui simulate pods.csv --nodes nodes.csv --experiment packing --seed 42",
     short_help="Replay a trace, or the fleet's own past, under a policy.",
 )
-@click.argument("trace", required=False, metavar="[TRACE]")
+@click.argument("trace", required=False, metavar="[TRACE]", type=click.Path())
 @click.option("--history", is_flag=True, help="The fleet's own past (without TRACE: the default).")
 @click.option(
     "--format", "form", type=click.Choice(_FORMATS), help="Of TRACE; else known by its first line."
@@ -150,8 +150,9 @@ class _Asked:
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="The first so many jobs.")
 @click.option("--seed", type=int, default=42, show_default=True, help="Of packing.")
 @click.option(
-    "--export", metavar="FILE", help="Write the fleet's own past to a file ('-': stdout)."
-)
+    "--export", type=click.Path(), metavar="FILE",
+    help="Write the fleet's own past to a file ('-': stdout).",
+)  # fmt: skip
 @json_option
 def simulate(
     place: Place,

@@ -19,7 +19,7 @@ from flextui.core.model.problems import Problem
 
 _PLAN = (Column("TASK", right=True), Column("NODE"), Column("GPUS"), Column("REASON", shrink=1))
 _ACTIONS = {"create": "new job", "revise": "new revision", "unchanged": "unchanged"}
-_files = click.argument("files", metavar="FILE...", nargs=-1, required=True)
+_files = click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path())
 
 
 @verb(

@@ -22,6 +22,10 @@ class Column:
     right: bool = False
     shrink: int = 0
     """Columns of the highest number give way first where the terminal is narrow; 0 never does."""
+    least: int = _LEAST
+    """So wide it stays as long as columns can be left out instead."""
+    drop: int = 0
+    """Columns of the highest number are left out first where there is no room; 0 never is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,11 @@ def render(
         for at, column in enumerate(columns)
     ]
     if width is not None:
-        _fit(widths, columns, width)
+        shown = _kept(widths, columns, width)
+        columns, widths = [columns[at] for at in shown], [widths[at] for at in shown]
+        cells = [[row[at] for at in shown] for row in cells]
+        for least in (True, False):
+            _fit(widths, columns, width, least=least)
     heading = [Cell(column.title, "dim") for column in columns]
     return [_line(columns, row, widths, colour) for row in [heading, *cells]]
 
@@ -55,13 +63,30 @@ def _cell(value: Cell | str) -> Cell:
     return Cell(clean(cell.text) or NOTHING, cell.colour)
 
 
-def _fit(widths: list[int], columns: Sequence[Column], width: int) -> None:
+def _kept(widths: Sequence[int], columns: Sequence[Column], width: int) -> list[int]:
+    """The columns to show: those that can be left out are, until the others are wide enough."""
+    kept = list(range(len(columns)))
+    for gone in sorted((at for at in kept if columns[at].drop), key=lambda at: -columns[at].drop):
+        needs = sum(min(widths[at], _floor(columns[at], widths[at])) for at in kept)
+        if needs + len(_GAP) * (len(kept) - 1) <= width:
+            break
+        kept.remove(gone)
+    return kept
+
+
+def _floor(column: Column, width: int) -> int:
+    """How narrow a column may become before others are left out."""
+    return max(column.least, _cells(column.title)) if column.shrink else width
+
+
+def _fit(widths: list[int], columns: Sequence[Column], width: int, *, least: bool) -> None:
     """Take what is missing from the columns that may shrink, the most willing first."""
     over = sum(widths) + len(_GAP) * (len(widths) - 1) - width
     for rank in sorted({column.shrink for column in columns if column.shrink}, reverse=True):
         for at, column in enumerate(columns):
             if over > 0 and column.shrink == rank:
-                taken = min(over, max(0, widths[at] - max(_LEAST, _cells(column.title))))
+                floor = column.least if least else _LEAST
+                taken = min(over, max(0, widths[at] - max(floor, _cells(column.title))))
                 widths[at] -= taken
                 over -= taken
 

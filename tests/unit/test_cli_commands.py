@@ -14,8 +14,10 @@ from flextui.core.commands import (
     CommandError,
     Cordon,
     Drain,
+    Hold,
     ListEvents,
     Plan,
+    Release,
     Restart,
     Scale,
     SetPriority,
@@ -24,6 +26,7 @@ from flextui.core.commands import (
     Stop,
     Submit,
     TakeOver,
+    Unstop,
     WhoAmI,
     Why,
 )
@@ -425,6 +428,24 @@ def test_acts_send_their_command(core: FakeCore, capfd: Captured) -> None:
         Cordon("gpu4", "3", True), Cordon("gpu4", None, False), TakeOver(("gpu1",)), Shutdown(),
     ]  # fmt: skip
     assert core.needs == [Need.CORE] * len(lines)
+
+
+def test_acts_tell_what_is_done(core: FakeCore, capfd: Captured) -> None:
+    live = {"id": "j1", "name": "train", "owner": "bob", "state": "running"}
+    done = {"jobs": [live, {**live, "id": "j2", "state": "failed"}]}
+    core.answers = dict.fromkeys((Stop, Unstop, Restart, Hold, Release), done)
+    core.answers[Drain] = {"node": "gpu1"}
+    for line, told in {
+        "stop j1 j2": "stops", "restart j1 j2": "starts anew", "hold j1 j2": "is held",
+        "release j1 j2": "is released", "stop --undo j1 j2": "goes on",
+        "stop --in 10s j1": "stops in 10s: `flextui stop --undo j1` takes it back",
+    }.items():  # fmt: skip
+        assert run(line.split(), core.connect) == 0
+        first, second = capfd.readouterr().out.splitlines()
+        assert first == f"j1 bob/train {told}"
+        assert second == "j2 bob/train failed"
+    assert run(["drain", "gpu1", "--in", "10s"], core.connect) == 0
+    assert "gpu1 drains, its services move in 10s: `flextui undrain" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize(

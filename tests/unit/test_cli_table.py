@@ -24,6 +24,24 @@ def test_a_terminal_is_never_overrun_and_the_most_willing_column_gives_way() -> 
     assert lines[1].endswith("…")
 
 
+def test_where_there_is_no_room_the_least_needed_columns_are_left_out() -> None:
+    columns = (
+        Column("NAME", shrink=1, least=10), Column("KIND", drop=1), Column("UUID", drop=2),
+        Column("REASON", shrink=2, least=12),
+    )  # fmt: skip
+    row = ("a-rather-long-name", "service", "GPU-00000000", "a reason that goes on and on")
+
+    def shown(width: int) -> list[str]:
+        heading, line = render(columns, [row], width=width, colour=False)
+        assert len(line) <= width
+        return heading.split()
+
+    assert shown(80) == ["NAME", "KIND", "UUID", "REASON"]
+    assert shown(44) == ["NAME", "KIND", "REASON"]
+    assert shown(24) == ["NAME", "REASON"]
+    assert render(columns, [row], width=24, colour=False)[1] == "a-rather-…  a reason th…"
+
+
 def test_an_empty_cell_keeps_its_column() -> None:
     assert render(COLUMNS, [("a", "", "b")], width=None, colour=False)[1].split() == ["a", "-", "b"]
 
