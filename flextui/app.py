@@ -14,8 +14,8 @@ from typing import Protocol
 from textual import work
 
 from flextui.core.client import Client
-from flextui.core.commands import CommandError
 from flextui.core.model.docs import Delta
+from flextui.core.refusal import CommandError
 from flextui.screens.keyed import Keyed
 from flextui.screens.look import Look
 from flextui.screens.pace import Pace
@@ -110,7 +110,8 @@ class FlextuiApp(Typed):
                 self.info = self.client.info
                 if "drafts" in self.__dict__:
                     self.drafts.of_fleet(f"{self.info.fleet} {self.info.core}")
-                self.history.forget()
+                if "history" in self.__dict__:
+                    self.history.forget()
                 tries = 0
                 async for delta in self.client.watch():
                     self.view.apply(delta)

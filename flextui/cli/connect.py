@@ -19,7 +19,7 @@ from flextui.cli.output import DENIED, INPUT, UNREACHABLE, Failure
 from flextui.cli.verb import Need, Options
 from flextui.core.adapters import paths
 from flextui.core.client import Client
-from flextui.core.commands import CommandError
+from flextui.core.refusal import CommandError
 from flextui.core.socket_client import Refused, SocketClient
 
 _STARTING_S = 15.0

@@ -1,6 +1,6 @@
 """The command `flextui` itself: what may stand before a command, and how every run ends.
 
-A command's module is imported when the command is named; `_GROUPS` says which one.
+A command's module is imported when the command is named; `listed.py` says which one.
 """
 
 from __future__ import annotations
@@ -11,42 +11,20 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from flextui import __version__
 from flextui.cli import output
+from flextui.cli.listed import COMMANDS
 from flextui.cli.output import Failure
 from flextui.cli.verb import Connector, Need, Options, Place, Verb, so_many
-from flextui.core.client import Client
 from flextui.core.model.problems import BadInput
 
-_GROUPS: dict[str, tuple[str, ...]] = {
-    "submit": ("submit", "plan", "validate"),
-    "run": ("run",),
-    "edit": ("edit", "rollback"),
-    "jobs": ("jobs", "show", "why", "wait"),
-    "queue": ("queue",),
-    "placement": ("placement",),
-    "problems": ("problems",),
-    "logs": ("logs",),
-    "act": ("stop", "restart", "scale", "priority", "hold", "release"),
-    "nodes": ("nodes", "gpus"),
-    "operate": ("drain", "undrain", "cordon", "uncordon", "takeover", "declare-lost"),
-    "reserve": ("reserve", "unreserve", "reservations"),
-    "check": ("check",),
-    "shell": ("shell", "exec"),
-    "events": ("events",),
-    "history": ("history",),
-    "revisions": ("revisions",),
-    "simulate": ("simulate",),
-    "usage": ("usage",),
-    "admin": ("schema", "whoami", "completion", "shutdown"),
-    "web": ("web",),
-    "bridge": ("bridge",),
-}
-_MODULES = {command: module for module, commands in _GROUPS.items() for command in commands}
+if TYPE_CHECKING:
+    from flextui.core.client import Client
+
 _EXAMPLES = (
     "flextui                                  open the terminal on this machine",
     "flextui -i inventory.yaml submit job.yaml",
@@ -59,12 +37,12 @@ class Root(click.Group):
     """Finds a command's module by its name, and names the nearest one for a name unknown."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_MODULES)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _MODULES:
+        if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"flextui.cli.{_MODULES[cmd_name]}")
+        module = import_module(f"flextui.cli.{COMMANDS[cmd_name].module}")
         command = getattr(module, cmd_name.replace("-", "_"))
         assert isinstance(command, Verb)
         return command
@@ -73,13 +51,18 @@ class Root(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
-        if name in _MODULES or name.startswith("-"):
+        if name in COMMANDS or name.startswith("-"):
             return super().resolve_command(ctx, args)
         from flextui.core.model.problems import nearest
 
-        like = nearest(name, [it for it in _MODULES if it != "bridge"])
+        like = nearest(name, [name for name, it in COMMANDS.items() if it.summary])
         hint = f"; did you mean '{like}'?" if like else ""
         raise click.UsageError(f"no command '{name}'{hint}", ctx)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """As click does it, but without a look into each command's module."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, it.summary) for name, it in COMMANDS.items() if it.summary])
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Example"):

@@ -17,8 +17,8 @@ from flextui.cli.output import Failure
 from flextui.cli.verb import Need, Options
 from flextui.core.adapters import paths
 from flextui.core.client import Client
-from flextui.core.commands import CommandError
 from flextui.core.later import imported
+from flextui.core.refusal import CommandError
 from flextui.screens.config import Config, config_path, read_config
 from flextui.screens.opening import Flags, look
 from flextui.screens.probe import Probe

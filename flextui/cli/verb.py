@@ -6,19 +6,21 @@ behind a shared socket and over SSH.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
 from flextui.cli.output import DENIED, FAILED, INPUT, UNREACHABLE, Failure
 from flextui.cli.text import count
-from flextui.core.client import Client
-from flextui.core.commands import Command, CommandError
+from flextui.core.refusal import CommandError
+
+if TYPE_CHECKING:  # slow to import
+    from flextui.core.client import Client
+    from flextui.core.commands import Command
 
 T = TypeVar("T")
 
@@ -61,6 +63,8 @@ class Place:
 
     def run(self, act: Callable[[Client], Coroutine[Any, Any, T]], need: Need = Need.CORE) -> T:
         """Connect, act, and close. Raises Failure for everything that a core refuses."""
+        import asyncio  # slow to import: not for help
+
         return asyncio.run(self._run(act, need))
 
     async def _run(self, act: Callable[[Client], Awaitable[T]], need: Need) -> T:

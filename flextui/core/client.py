@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from flextui.core.commands import Command, LogRequest, ShellRequest
-from flextui.core.model.docs import Delta, EventDoc, LogEvent, ShellEvent, ShellInput
+if TYPE_CHECKING:  # slow to import
+    from flextui.core.commands import Command, LogRequest, ShellRequest
+    from flextui.core.model.docs import Delta, EventDoc, LogEvent, ShellEvent, ShellInput
 
 
 @dataclass(frozen=True, slots=True)

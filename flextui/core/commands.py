@@ -8,7 +8,9 @@ identity that the kernel gives, never from a field in here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+
+from flextui.core.refusal import CommandError as CommandError
+from flextui.core.refusal import ErrorCode as ErrorCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,25 +388,3 @@ class ShellRequest:
     """The kind of terminal that it talks to; empty: none, but three plain streams."""
     columns: int = 80
     lines: int = 24
-
-
-ErrorCode = Literal["input", "permission", "failed", "unreachable"]
-
-
-class CommandError(Exception):
-    """A command that wasn't done. Codes map to exit codes: input 2, permission 4, failed 1,
-    unreachable 3."""
-
-    def __init__(
-        self,
-        code: ErrorCode,
-        text: str,
-        *,
-        candidates: tuple[str, ...] = (),
-        problems: tuple[dict[str, Any], ...] = (),
-    ) -> None:
-        super().__init__(text)
-        self.code = code
-        self.text = text
-        self.candidates = candidates
-        self.problems = problems

@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, cast
 
-from flextui.core import wire
+from flextui.core import asked, wire
 from flextui.core.client import Client, CoreInfo
 from flextui.core.commands import CommandError
 from flextui.core.model.docs import ShellInput
@@ -141,7 +141,7 @@ class Connection:
 
     async def _call(self, client: Client, key: int, message: Message) -> None:
         try:
-            answer = await client.call(wire.command_of(message))
+            answer = await client.call(asked.command_of(message))
             await self._send({"t": "result", "id": key, "value": answer})
         except CommandError as error:
             await self._fail(key, error)
@@ -215,11 +215,11 @@ async def _opened(
         case "watch":
             stream = client.watch()
         case "logs":
-            stream = client.logs(wire.log_request_of(args))
+            stream = client.logs(asked.log_request_of(args))
         case "events":
-            stream = client.events(after=wire.after_of(args))
+            stream = client.events(after=asked.after_of(args))
         case "shell" if inputs is not None:
-            stream = client.shell(wire.shell_request_of(args), _taken(inputs))
+            stream = client.shell(asked.shell_request_of(args), _taken(inputs))
         case other:
             raise WireError(f"there is no stream {other!r:.40}")
     async with contextlib.aclosing(stream):

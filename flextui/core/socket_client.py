@@ -14,14 +14,17 @@ from collections.abc import (
     Mapping,
 )
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from flextui import __version__
 from flextui.core import wire
 from flextui.core.client import CoreInfo
-from flextui.core.commands import Command, CommandError, LogRequest, ShellRequest
-from flextui.core.model.docs import Delta, EventDoc, LogEvent, ShellEvent, ShellInput
+from flextui.core.refusal import CommandError
 from flextui.core.wire import Message, WireError
+
+if TYPE_CHECKING:  # slow to import
+    from flextui.core.commands import Command, LogRequest, ShellRequest
+    from flextui.core.model.docs import Delta, EventDoc, LogEvent, ShellEvent, ShellInput
 
 HELLO_S = 10.0
 _TAKEN = wire.WINDOW // 4

@@ -19,9 +19,9 @@ from flextui.core.commands import (
     Unstop,
 )
 from flextui.core.model.docs import JobDoc, NodeDoc
-from flextui.screens.commandline import Line
 from flextui.screens.door import Deed, Door
 from flextui.screens.effects import END, full, live, of_drain, of_jobs, of_loss
+from flextui.screens.line import Line
 from flextui.screens.number import Number
 
 MANY = 10

@@ -6,7 +6,7 @@ import dataclasses
 from collections import deque
 from dataclasses import dataclass
 
-from flextui.screens.commandline import Line
+from flextui.screens.line import Line
 
 KEPT = 1000
 

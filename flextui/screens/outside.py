@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from textual import work
 from textual.app import SuspendNotSupported
 
-from flextui.screens.commandline import Line
 from flextui.screens.journal import Journal
+from flextui.screens.line import Line
 from flextui.screens.painted import Painted
 
 STAY = "\nEnter goes back to flextui "

@@ -24,7 +24,7 @@ from flextui.screens.driver import TerminalDriver
 from flextui.screens.frame import CompositorUpdate, Frame
 from flextui.screens.glyphs import AsciiFilter
 from flextui.screens.look import Look
-from flextui.screens.reach import NotReached
+from flextui.screens.trail import NotReached
 
 CLOCK_S = 1.0
 SLOW_CLOCK_S = 30.0

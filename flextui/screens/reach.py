@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING
 
 from flextui.core.commands import Scale, SetPriority
 from flextui.screens.pace import SPEEDS, speed_of, word
+from flextui.screens.trail import NotReached
 
 if TYPE_CHECKING:
     from flextui.app import FlextuiApp
     from flextui.core.model.docs import JobDoc
-
-
-class NotReached(ValueError):
-    """The words lead nowhere; the text says what was expected."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,27 +11,27 @@ from textual import work
 from textual.worker import Worker
 
 from flextui.core.client import Client, CoreInfo
-from flextui.core.commands import CommandError, ListEvents, Revisions, Show, Why
 from flextui.core.later import imported
+from flextui.core.refusal import CommandError
 from flextui.screens import early
-from flextui.screens.commandline import Line, line, logs_line
 from flextui.screens.fleet import Fleet
 from flextui.screens.format import safe_lines
-from flextui.screens.history import Pasts
 from flextui.screens.journal import Journal
 from flextui.screens.keys import Keymap, shown
+from flextui.screens.line import Line
 from flextui.screens.listing import Layout
 from flextui.screens.look import Look
 from flextui.screens.outside import Outside
 from flextui.screens.pace import Pace, stepped, word
 from flextui.screens.place import Place
-from flextui.screens.reach import NotReached
-from flextui.screens.trail import TOP, Location, Path, Trail, common
+from flextui.screens.trail import TOP, Location, NotReached, Path, Trail, common
 from flextui.screens.view import View
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # slow to import: not before the first paint
+    from flextui.core.commands import Command
     from flextui.screens.act import Actions
     from flextui.screens.editing.drafts import Drafts
+    from flextui.screens.history import Pasts
     from flextui.screens.reach import Reach
 
 _LISTINGS = {"fleet": "nodes", "jobs": "jobs", "gpus": "gpus", "events": "events",
@@ -50,8 +50,6 @@ class Roaming(Outside):
         self.pace: Pace | None = None
         """The time of a simulated fleet; None: it is ours."""
         self.info: CoreInfo | None = None
-        self.history = Pasts(self)  # type: ignore[arg-type]
-        """What the nodes looked at did in the last hour."""
         self.journal = Journal()
         self.trail = Trail()
         self.memory: dict[Location, dict[str, str]] = {}
@@ -59,6 +57,13 @@ class Roaming(Outside):
         """Opens the place that was asked for last, where the core is asked for it first."""
         self._typed: list[str] = []
         self._layouts: dict[str, Layout] = dict(look.layouts)
+
+    @cached_property
+    def history(self) -> Pasts:
+        """What the nodes looked at did in the last hour."""
+        from flextui.screens.history import Pasts
+
+        return Pasts(self)  # type: ignore[arg-type]
 
     @cached_property
     def reach(self) -> Reach:
@@ -164,7 +169,7 @@ class Roaming(Outside):
     def action_go(self, place: str) -> None:
         """A place of the first level."""
         if self.path[-1:] != ((place,),) and place in _LISTINGS:
-            self.journal.begin(self.clock(), Line((_LISTINGS[place],)), "shown")
+            self._shown(Line((_LISTINGS[place],)))
         self.visit(TOP if place == TOP[0][0] else (*TOP, (place,)))
 
     # ── places by name ──
@@ -173,34 +178,42 @@ class Roaming(Outside):
         """Raises `NotReached`."""
         if name not in self.view.nodes:
             raise NotReached(f"no node is called {name!r}")
-        self._looked(Line(("gpus", name)))
+        self._shown(Line(("gpus", name)))
         self.open("node", name)
 
     def open_gpu(self, node: str, index: str) -> None:
         """One device of a node."""
-        self._looked(Line(("gpus", node)))
+        self._shown(Line(("gpus", node)))
         self.open("gpu", node, index)
 
     def open_job(self, job_id: str, section: str = "") -> None:
         """A job, or a part of it: attempts, timeline, why, spec, use."""
-        self._looked(line(Why(job_id) if section == "why" else Show(job_id)))
+        from flextui.core.commands import Show, Why
+
+        self._looked(Why(job_id) if section == "why" else Show(job_id))
         self.open("job", job_id, *((section,) if section else ()))
 
     def open_revisions(self, job_id: str) -> None:
         """What was changed in a job."""
-        self._looked(line(Revisions(job_id)))
+        from flextui.core.commands import Revisions
+
+        self._looked(Revisions(job_id))
         self.open("revisions", job_id)
 
     def open_events(self, *, job: str = "", node: str = "") -> None:
         """The events of a job, or of a node."""
-        self._looked(line(ListEvents(job=job or None, node=node or None)))
+        from flextui.core.commands import ListEvents
+
+        self._looked(ListEvents(job=job or None, node=node or None))
         self.open("events", job, node)
 
     def open_logs(self, *what: str | None) -> None:
         """Of jobs (`j1`), tasks (`j1.0`), attempts (`j1.0.2`), and all on nodes (`@gpu1`)."""
         words = [it for it in what if it]
         words = [it for it in words if not any(other.startswith(f"{it}.") for other in words)]
-        self._looked(logs_line(words))
+        from flextui.screens.commandline import logs_line
+
+        self._shown(logs_line(words))
         self.open("logs", ",".join(words))
 
     def action_new_job(self) -> None:
@@ -217,6 +230,8 @@ class Roaming(Outside):
             self.tell("no core is in reach", bad=True)
             return
         try:
+            from flextui.core.commands import Show
+
             doc = await self.client.call(Show(job_id))
         except (CommandError, ConnectionError) as error:
             self.tell(str(error), bad=True)
@@ -236,9 +251,14 @@ class Roaming(Outside):
         """The spec of a job as it holds now, as an editor shows it."""
         return spec_text(doc["spec"], doc)
 
-    def _looked(self, said: Line | None) -> None:
-        if said is not None:
-            self.journal.begin(self.clock(), said, "shown")
+    def _looked(self, command: Command) -> None:
+        from flextui.screens.commandline import line
+
+        if said := line(command):
+            self._shown(said)
+
+    def _shown(self, said: Line) -> None:
+        self.journal.begin(self.clock(), said, "shown")
 
     def action_goto(self) -> None:
         from flextui.screens.goto import GoTo

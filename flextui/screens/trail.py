@@ -11,6 +11,10 @@ TOP: Path = (("fleet",),)
 KEPT = 100
 
 
+class NotReached(ValueError):
+    """The words lead nowhere; the text says what was expected."""
+
+
 class Trail:
     """The paths visited; going somewhere anew forgets what lay forward."""
 

@@ -144,7 +144,7 @@ async def test_once_a_core_was_seen_less_is_never_shown_again() -> None:
 
 LATE = (
     "pydantic", "asyncssh", "cryptography", "docker", "flextui.core.start", "flextui.core.engine",
-    "flextui.core.model.state", "flextui.core.model.inventory",
+    "flextui.core.model.state", "flextui.core.model.inventory", "flextui.core.commands",
     "flextui.screens.places", "flextui.screens.act", "flextui.screens.editor",
 )  # fmt: skip
 """What takes long to import, and isn't needed for a first picture."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 import pytest
 
+from flextui.cli import listed
 from flextui.cli.root import cli, run
 from flextui.cli.verb import Verb
 from flextui.core.commands import Stop
@@ -157,3 +158,11 @@ def test_logs_end_when_their_reader_leaves(monkeypatch: pytest.MonkeyPatch) -> N
 def test_no_signal_handler_is_left_behind() -> None:
     ours = (signal.default_int_handler, signal.SIG_IGN)  # ignored: started behind a script's `&`
     assert signal.getsignal(signal.SIGINT) in ours
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_lists_a_command_by_its_own_words(name: str) -> None:
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    own = "" if command.hidden else command.get_short_help_str(100)
+    assert listed.COMMANDS[name].summary == own

@@ -32,8 +32,8 @@ def line(*argv: str) -> str:
 @pytest.mark.parametrize(
     ("argv", "never"),
     [
-        (("--help",), (*HEAVY, "pydantic", "yaml")),
-        (("--version",), (*HEAVY, "pydantic", "yaml")),
+        (("--help",), (*HEAVY, "pydantic", "yaml", "asyncio")),
+        (("--version",), (*HEAVY, "pydantic", "yaml", "asyncio")),
         (("jobs", "--help"), (*HEAVY, "pydantic", "yaml")),
         (("validate", "/nowhere.yaml"), HEAVY),
         (("--state-dir", "/nowhere/state", "jobs"), HEAVY),

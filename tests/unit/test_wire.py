@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flextui.core import commands, wire
+from flextui.core import asked, commands, wire
 from flextui.core.client import CoreInfo
 from flextui.core.commands import CommandError, LogPiece, LogRequest, LogSearch, Offset, Source
 
@@ -57,13 +57,13 @@ SAMPLES: tuple[commands.Command, ...] = (
 
 
 def test_there_is_a_sample_of_every_command() -> None:
-    assert {type(it).__name__ for it in SAMPLES} == set(wire._COMMANDS)
+    assert {type(it).__name__ for it in SAMPLES} == set(asked._COMMANDS)
 
 
 @pytest.mark.parametrize("command", SAMPLES, ids=lambda it: type(it).__name__)
 def test_a_command_survives_the_wire(command: commands.Command) -> None:
     line = wire.encode({"t": "call", "id": 1, **wire.command_message(command)})
-    assert wire.command_of(wire.decode(line)) == command
+    assert asked.command_of(wire.decode(line)) == command
 
 
 def test_a_log_request_survives_the_wire() -> None:
@@ -73,19 +73,19 @@ def test_a_log_request_survives_the_wire() -> None:
         LogRequest("", pieces=(piece,), search=LogSearch("a|b", True, most=5), node="gpu1"),
     ):
         args = json.loads(json.dumps(dataclasses.asdict(request)))
-        assert wire.log_request_of(args) == request
+        assert asked.log_request_of(args) == request
 
 
 @pytest.mark.parametrize("begin", [-1, 2**54, 1.5, True, "7"])
 def test_a_position_is_a_number_that_fits(begin: object) -> None:
     piece = {"attempt": "j1.0.1", "stream": "out", "begin": begin}
     with pytest.raises(wire.WireError, match="begin"):
-        wire.log_request_of({"job": "", "pieces": [piece]})
+        asked.log_request_of({"job": "", "pieces": [piece]})
 
 
 def test_unknown_fields_are_ignored_and_defaults_filled_in() -> None:
     message = {"name": "Stop", "args": {"jobs": ["j1"], "from_the_future": 1}}
-    assert wire.command_of(message) == commands.Stop(("j1",))
+    assert asked.command_of(message) == commands.Stop(("j1",))
 
 
 @pytest.mark.parametrize(
@@ -106,13 +106,13 @@ def test_unknown_fields_are_ignored_and_defaults_filled_in() -> None:
 )
 def test_a_wrong_command_is_named_as_such(message: dict[str, Any]) -> None:
     with pytest.raises(wire.WireError):
-        wire.command_of(message)
+        asked.command_of(message)
 
 
 @given(st.binary(max_size=200))
 def test_no_line_does_more_than_raise_a_wire_error(line: bytes) -> None:
     with contextlib.suppress(wire.WireError):
-        wire.command_of(wire.decode(line))
+        asked.command_of(wire.decode(line))
 
 
 json_values = st.recursive(
@@ -122,10 +122,10 @@ json_values = st.recursive(
 )
 
 
-@given(st.sampled_from(sorted(wire._COMMANDS)), st.dictionaries(st.text(max_size=8), json_values))
+@given(st.sampled_from(sorted(asked._COMMANDS)), st.dictionaries(st.text(max_size=8), json_values))
 def test_no_arguments_do_more_than_raise_a_wire_error(name: str, args: dict[str, Any]) -> None:
     with contextlib.suppress(wire.WireError):
-        wire.command_of({"name": name, "args": args})
+        asked.command_of({"name": name, "args": args})
 
 
 def test_errors_survive_the_wire() -> None:
@@ -184,4 +184,4 @@ def test_the_same_inventory_or_none_in_particular_is_served(
 )
 def test_what_can_t_be_stored_is_refused(name: str, args: dict[str, Any]) -> None:
     with pytest.raises(wire.WireError):
-        wire.command_of({"name": name, "args": args})
+        asked.command_of({"name": name, "args": args})
