@@ -16,6 +16,7 @@ from textual import work
 from flextui.core.client import Client
 from flextui.core.model.docs import Delta
 from flextui.core.refusal import CommandError
+from flextui.screens.format import span_of
 from flextui.screens.keyed import Keyed
 from flextui.screens.look import Look
 from flextui.screens.pace import Pace
@@ -116,26 +117,34 @@ class FlextuiApp(Typed):
                 async for delta in self.client.watch():
                     self.view.apply(delta)
                     self.changed()
+                    self._tell_back()
                     if delta["full"]:
                         self.collector.start(time.monotonic())
                         self.call_after_refresh(self._get_ready)
                     if self._example:
                         self._example = False
                         self.action_new_job()
-                self.view.trouble = "the core ended"
+                why = "the core ended"
             except LinkRefused as error:
                 self.refusal = str(error)
                 self.exit()
                 return
             except CommandError as error:
-                self.view.trouble = error.text
+                why = error.text
             except (ConnectionError, OSError) as error:
-                self.view.trouble = str(error) or "the core is out of reach"
+                why = str(error) or "the core is out of reach"
             self.client = None
-            self.view.live = self.view.opening = False
+            self.view.lose(why, self.clock())
             self.draw()
             await asyncio.sleep(RETRY_S[min(tries, len(RETRY_S) - 1)])
             tries += 1
+
+    def _tell_back(self) -> None:
+        """Once, where the core was out of reach."""
+        since, self.view.lost_at = self.view.lost_at, None
+        if since is not None:
+            mine = "; this terminal holds it now" if self.link.holds_core else ""
+            self.tell(f"the core is back after {span_of(self.clock() - since)}{mine}")
 
     async def _foresee(self, delta: Delta) -> None:
         """Before the first picture of a core, and only then: later ones tell less than is shown."""

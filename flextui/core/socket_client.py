@@ -70,7 +70,8 @@ class SocketClient:
         try:
             streams = await asyncio.open_unix_connection(str(path), limit=wire.MAX_REPLY)
         except (OSError, ValueError) as error:
-            raise ConnectionError(f"no core listens at {path}: {error}") from error
+            why = getattr(error, "strerror", None) or str(error)
+            raise ConnectionError(f"no core listens at {path}: {why}") from error
         return await cls.over(*streams, inventory=inventory, digest=digest)
 
     @classmethod

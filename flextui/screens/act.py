@@ -213,16 +213,23 @@ class Actions(Door):
 
     def shell(self, node: str) -> None:
         """A shell on a node, in this terminal, and back."""
-        if node in self._app.view.nodes and not self._app.refuses(f"a shell on {node}"):
-            self._app.outside(Line(("shell", node)))
+        if node in self._app.view.nodes:
+            self._enter(f"a shell on {node}", Line(("shell", node)))
 
     def enter(self, job_id: str, attempt: str | None = None) -> None:
         """A shell in a running attempt of a job, in this terminal, and back."""
         jobs = self._live([job_id])
-        if not jobs or self._app.refuses(f"a shell in {_which(jobs)}"):
+        if jobs:
+            task = f":{attempt.split('.')[1]}" if attempt else ""
+            self._enter(f"a shell in {_which(jobs)}", Line(("exec", f"{job_id}{task}")))
+
+    def _enter(self, word: str, said: Line) -> None:
+        if self._app.refuses(word):
             return
-        task = f":{attempt.split('.')[1]}" if attempt else ""
-        self._app.outside(Line(("exec", f"{job_id}{task}")))
+        if self._app.client is None:
+            self._app.tell(f"{word}: no core is in reach; nothing was done", bad=True)
+        else:
+            self._app.outside(said)
 
 
 def _ids(jobs: Sequence[JobDoc]) -> tuple[str, ...]:

@@ -57,7 +57,9 @@ class Events(Place):
         self._table = Table(
             events.FIELDS, order=events.order, groups=events.GROUPS, layout=app.layout("events")
         )
-        self._grid = Grid(self._table, empty="asking the core …", id="events")
+        self._grid = Grid(self._table, id="events")
+        self._known = False
+        """The core has told what happened."""
 
     def content(self) -> ComposeResult:
         yield self._grid
@@ -75,7 +77,7 @@ class Events(Place):
 
     def show_view(self, view: View) -> None:
         self._table.sync(self._events, self.app.now(), self.pattern)
-        self._grid.show()
+        self._grid.show(None if self._known else self.app.asking)
 
     def hints(self) -> list[tuple[str, str]]:
         named = {"audit": "everything" if self._audit else "audit"}
@@ -110,6 +112,7 @@ class Events(Place):
         if client is None:
             raise ConnectionError("no core is in reach")
         stored = (await client.call(query))["events"]
+        self._known = True
         self._events.clear()
         for event in stored:
             self._add(event)

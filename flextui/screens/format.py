@@ -58,6 +58,8 @@ _ASCII = str.maketrans({
 })  # fmt: skip
 
 
+_ISO = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
+"""How the core's words tell a time."""
 _INVISIBLE = re.compile("[\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
 
 
@@ -81,6 +83,11 @@ def cut(text: str, width: int) -> str:
     if cell_len(text) <= width:
         return set_cell_size(text, width)
     return set_cell_size(text, width - 1) + "…"
+
+
+def shortened(text: str, width: int) -> str:
+    """A text in at most so many cells, its end left out where that is too few."""
+    return cut(text, width) if cell_len(safe(text)) > width else safe(text)
 
 
 def wrapped(text: str, width: int, hang: int = 0) -> list[str]:
@@ -121,6 +128,15 @@ def parse_time(text: str | None) -> float | None:
     if not text:
         return None
     return datetime.fromisoformat(text).timestamp()
+
+
+def local_times(text: str) -> str:
+    """Words of the core for somebody who reads them: the times in them are told in local time."""
+    return _ISO.sub(_local, text) if "Z" in text else text
+
+
+def _local(found: re.Match[str]) -> str:
+    return datetime.fromisoformat(found.group()).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def day_clock(at: str | None, now: float) -> str:
@@ -278,10 +294,10 @@ def live_tasks(job: JobDoc) -> tuple[int, int]:
 def job_reason(job: JobDoc) -> str:
     """The one line that says why it isn't simply running."""
     if job["reason"]:
-        return job["reason"]
+        return local_times(job["reason"])
     for task in job["tasks"]:
         if task["state"] != "running" and task["reason"] and not task.get("retired"):
-            return task["reason"]
+            return local_times(task["reason"])
     return ""
 
 

@@ -144,7 +144,7 @@ class Job(Sectioned):
         elif self.section == "spec":
             if self._spec[0] != _version(job):
                 self._asking.ask("spec", Show(self.job_id), self._take_spec, every=1.0)
-            lines = self._spec[1] or [(Span("asking the core …", "dim"),)]
+            lines = self._spec[1] or [(Span(self.app.asking, "dim"),)]
         else:
             lines = self._why_lines(job, width, now)
         self._sheet.show(len(lines), lambda at: lines[at])
@@ -152,7 +152,7 @@ class Job(Sectioned):
     def _why_lines(self, job: JobDoc, width: int, now: float) -> list[Cell]:
         if waits(job):
             lines = why.page(self._answer, None, width, now)
-            return lines or [(Span("asking the core …", "dim"),)]
+            return lines or [(Span(self.app.asking, "dim"),)]
         state = fmt.plain(fmt.state_cell(job["state"]))
         said: list[Cell] = [(Span(f"it doesn't wait: {state}", "bold"),)]
         if reason := fmt.job_reason(job):
@@ -294,7 +294,7 @@ def facts(job: JobDoc, now: float) -> str:
     head = f"{job['owner']}/{job['name']}  {job['id']}  {state}  {job['type']}"
     head += f"  rev {job['revision']}  submitted {fmt.age(job['submitted_at'], now)} ago"
     if job["reason"] and job["state"] != "pending":  # else the panel below says it whole
-        head += f"\n{job['reason']}"
+        head += f"\n{fmt.local_times(job['reason'])}"
     parts = [*asks(job), f"priority {job['priority']}"]
     if job["type"] == "service":
         parts.append(f"count {job['count']}")

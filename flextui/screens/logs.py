@@ -147,7 +147,7 @@ class Logs(Out, Place):
 
     def nothing_words(self) -> str:
         """Why there is no line."""
-        if self.thinking:
+        if self.thinking or self.trouble:
             return ""
         if self.only is not None:
             return "nothing matches"

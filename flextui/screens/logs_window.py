@@ -44,6 +44,8 @@ class Windows(Place):
         self.every: bool | None = None
         self.streams: tuple[str, ...] = ("out", "err")
         self.trouble = ""
+        self.cut_off = False
+        """What was followed ended with the core; it goes on with the next one."""
         self.ended = False
         self.log_view = LogView(id="log")
         self.tail = LogPages(lambda: self.app.client)
@@ -83,8 +85,10 @@ class Windows(Place):
         }
 
     def chosen_changed(self) -> None:
-        """Look whether the selection means other attempts by now."""
+        """Look whether the selection means other attempts by now, and whether the core is back."""
         view = self.app.view
+        if self.cut_off and view.live and self.log_view.following:
+            self.open_tail()
         by_node = any(word.startswith("@") for word in self.words)
         names = list(view.jobs) if by_node else [word.partition(".")[0] for word in self.words]
         seen = [view.jobs.get(name) for name in names]
@@ -124,7 +128,7 @@ class Windows(Place):
     async def open_tail(self) -> None:
         """Read the end anew and follow."""
         client = self.app.client
-        self.trouble, self.ended = "", False
+        self.trouble, self.ended, self.cut_off = "", False, False
         self._opening = True
         try:
             if client is None:
@@ -151,7 +155,9 @@ class Windows(Place):
         except (CommandError, ConnectionError, ExceptionGroup) as error:
             if isinstance(error, ExceptionGroup):
                 error = error.exceptions[0]
-            self.trouble = f"{error}; G tries again"
+            self.cut_off = isinstance(error, ConnectionError)
+            more = "goes on when the core is back" if self.cut_off else "G tries again"
+            self.trouble = f"{error}; {more}"
             self._opening = False
         self.draw_bar()
 

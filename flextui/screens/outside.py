@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 import sys
+import time
 from collections.abc import Iterator, Sequence
 
 from textual import work
@@ -16,6 +17,8 @@ from flextui.screens.line import Line
 from flextui.screens.painted import Painted
 
 STAY = "\nEnter goes back to flextui "
+QUICK_S = 2.0
+"""What failed so soon has said why, and that is to be read."""
 
 
 class Outside(Painted):
@@ -38,21 +41,24 @@ class Outside(Painted):
         Enter is pressed."""
         argv = [sys.executable, "-m", "flextui", *self.link_words, *line.argv]
         number = self.journal.begin(self.clock(), line)
-        status = await self.hand_over(argv, STAY if stay else "")
+        status = await self.hand_over(argv, STAY if stay else "", failed=STAY)
         if status is None:
             self.journal.end(number, "this terminal can't be handed over", bad=True)
             self.tell("this terminal can't be handed over", bad=True)
         else:
             self.journal.end(number, f"exit {status}" if status else "done", bad=False)
 
-    async def hand_over(self, argv: Sequence[str], stay: str = "") -> int | None:
-        """Run a program in this terminal to its end; its exit status, None where that can't be."""
+    async def hand_over(self, argv: Sequence[str], stay: str = "", failed: str = "") -> int | None:
+        """Run a program in this terminal to its end; its exit status, None where that can't be.
+        Enter is waited for, with these words, where it is to `stay` or has `failed` at once."""
         try:
             with self.suspend(), self._blind():
+                begun = time.monotonic()
                 process = await asyncio.create_subprocess_exec(*argv)
                 status = await process.wait()
-                if stay:
-                    await asyncio.to_thread(_wait_for_enter, stay)
+                soon = time.monotonic() < begun + QUICK_S
+                if words := stay or (failed if status and soon else ""):
+                    await asyncio.to_thread(_wait_for_enter, words)
                 return status
         except SuspendNotSupported:
             return None

@@ -121,6 +121,11 @@ class Place(Keyed):
         self._top.redraw()
         self.query_one(KeyLine).redraw()
 
+    def refresh_top(self) -> None:
+        """Draw the top line from the app's picture now."""
+        if self._top.is_attached:
+            self._top.redraw()
+
     def found(self) -> str:
         """What the filter has found, for its line."""
         table = self.grid.table if self.grid else None

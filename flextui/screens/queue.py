@@ -77,7 +77,7 @@ class Queue(Place):
         self._table = Table(
             queue.FIELDS, order=queue.order, groups=queue.GROUPS, layout=app.layout("queue")
         )
-        self._grid = Grid(self._table, empty="asking the core …", id="queue")
+        self._grid = Grid(self._table, id="queue")
         self._panel = Sheet(id="why")
         self._panel.can_focus = False
         self._panel.set_class(not app.memory.get(location, {}).get("why"), "hidden")
@@ -103,7 +103,7 @@ class Queue(Place):
         self._ask(view)
         self._table.sync(self._rows, self.app.now(), self.pattern)
         empty = "nothing matches the filter" if self._rows else "nothing waits for a place"
-        self._grid.show(empty if self._answer else None)
+        self._grid.show(empty if self._answer else self.app.asking)
 
     def found(self) -> str:
         waiting, told = self._answer.get("waiting", 0), len(self._rows)
@@ -118,7 +118,7 @@ class Queue(Place):
         width = PANEL - 3 if self._both.has_class("wide") else self.app.size.width - 3
         known, told = self._why
         lines = why.page(told, job, width, self.app.now()) if known == self._job else []
-        words = "it doesn't wait any more" if known == self._job else "asking the core …"
+        words = "it doesn't wait any more" if known == self._job else self.app.asking
         lines = lines or [(Span(words if self._job else "", "dim"),)]
         self._panel.show(len(lines), lambda at: lines[at])
 

@@ -62,7 +62,7 @@ class RevisionList(Place):
         self._against = AGAINST[0]
         self._revision = -1
         self._table = Table(revisions.FIELDS, order=revisions.order, layout=app.layout("revisions"))
-        self._grid = Grid(self._table, empty="asking the core …", id="revisions")
+        self._grid = Grid(self._table, id="revisions")
         self._diff = Sheet(id="diff")
 
     def content(self) -> ComposeResult:
@@ -89,7 +89,7 @@ class RevisionList(Place):
             self._revision = now
             self._ask()
         self._table.sync(self._rows, self.app.now(), self.pattern)
-        self._grid.show("nothing matches the filter" if self._rows else None)
+        self._grid.show("nothing matches the filter" if self._rows else self.app.asking)
 
     @work(exclusive=True, group="revisions")
     async def _ask(self) -> None:
@@ -99,8 +99,11 @@ class RevisionList(Place):
             return
         try:
             answer = await client.call(Revisions(self.job_id))
-        except (CommandError, ConnectionError) as error:
+        except CommandError as error:
             self.app.tell(str(error), bad=True)
+            return
+        except ConnectionError:
+            self._revision = -1
             return
         self._rows = revisions.rows(cast(list[RevisionDoc], answer["revisions"]))
         self.app.changed()

@@ -111,6 +111,11 @@ class Roaming(Outside):
         """Options that lead a command line to the same core."""
         return ()
 
+    @property
+    def asking(self) -> str:
+        """What a list says that waits for the core's answer."""
+        return "asking the core …" if self.client is not None else "no core is in reach"
+
     def layout(self, name: str) -> Layout:
         """How a list is laid out: one for all screens that show it."""
         return self._layouts.setdefault(name, Layout())
@@ -118,6 +123,8 @@ class Roaming(Outside):
     def draw(self) -> None:
         if self.screen_stack and isinstance(self.screen, Place):
             self.screen.refresh_view()
+        elif places := [it for it in self.screen_stack if isinstance(it, Place)]:
+            places[-1].refresh_top()  # it shows beside the question
 
     # ── where one is ──
 

@@ -19,6 +19,16 @@ class View:
         self.live = False
         self.opening = False
         self.trouble = ""
+        self.lost_at: float | None = None
+        """Since when the core is out of reach, in Unix seconds; None: it never was, or it has
+        been told that it is back."""
+
+    def lose(self, why: str, now: float) -> None:
+        """The core is out of reach; what is known stays."""
+        if self.live:
+            self.lost_at = now
+        self.live = self.opening = False
+        self.trouble = why
 
     def foresee(self, delta: Delta) -> None:
         """What is known before the core is open."""

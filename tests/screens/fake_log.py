@@ -24,7 +24,8 @@ class FakeLog:
         self.begins: list[int] = []
         self.times: list[float] = []
         self.data = b""
-        self.fresh: asyncio.Queue[LogEvent] = asyncio.Queue()
+        self.fresh: asyncio.Queue[LogEvent | None] = asyncio.Queue()
+        """What is printed from now on; None: the core goes away."""
         self.asked: list[LogRequest] = []
 
     def print(self, text: str, at: float | None = None) -> None:
@@ -49,6 +50,8 @@ class FakeLog:
                           and p.stream == "out" and p.begin is not None), 0)  # fmt: skip
             while True:
                 event = await self.fresh.get()
+                if event is None:
+                    raise ConnectionError("the core went away")
                 if event["at"] >= begin and request.job == self.attempt.partition(".")[0]:
                     yield event
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 from unicodedata import category
 
@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from textual.pilot import Pilot
 
-from flextui.app import FlextuiApp
+from flextui.app import FlextuiApp, Foresee
+from flextui.core.client import Client
 from flextui.core.commands import SetPriority, Stop
 from flextui.core.demo.opened import Demo
 from flextui.core.model.docs import Delta
@@ -145,6 +146,100 @@ async def test_a_core_that_comes_back_finds_the_screen_as_it_was(keys: tuple[str
         assert app.path == path
         grid = next(iter(app.screen.query(Grid)), None)
         assert (grid.cursor_key if grid else None) == at
+
+
+class Out(FakeLink):
+    """Its core can't be reached while `out` is set."""
+
+    out = False
+
+    async def open(self, foresee: Foresee) -> Client:
+        if self.out:
+            raise ConnectionError("no core listens at /run/lab/core.sock: Connection refused")
+        return self.client
+
+
+@asynccontextmanager
+async def severed(*keys: str) -> AsyncIterator[tuple[FlextuiApp, Pilot[None], Wavering, Out]]:
+    """At a place, where the core has just gone away."""
+    client = Wavering()
+    link = Out(client)
+    app = FlextuiApp(link)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: bool(app.view.nodes))
+        await pilot.press(*keys)
+        await pilot.pause()
+        link.out = True
+        client.deltas.put_nowait(None)  # type: ignore[arg-type]
+        await until(pilot, lambda: app.client is None and not app.view.live)
+        yield app, pilot, client, link
+
+
+def told(app: FlextuiApp) -> str:
+    """What was told in lines that go by themselves."""
+    return "\n".join(it.message for it in app._notifications)
+
+
+def back(client: Wavering, link: Out) -> None:
+    link.out = False
+    client.deltas.put_nowait(fleet_delta())
+
+
+@pytest.mark.parametrize("keys", [("2", "enter", "d"), ("2", "s"), ("n",), ("2", "enter", "p")])
+async def test_why_the_core_is_gone_stands_on_top_of_everything(keys: tuple[str, ...]) -> None:
+    async with severed(*keys) as (app, pilot, client, link):
+        await until(pilot, lambda: ": no core listens at" in shown(app).splitlines()[0])
+        assert "gone" in shown(app).splitlines()[0]
+        back(client, link)
+        await until(pilot, lambda: "gone" not in shown(app).splitlines()[0])
+        assert "the core is back after" in told(app)
+
+
+@pytest.mark.parametrize("keys", [("8",), ("3",), ("2", "enter", "d"), ("2", "enter", "i")])
+async def test_nobody_is_said_to_be_asked_while_there_is_no_core(keys: tuple[str, ...]) -> None:
+    async with severed("2") as (app, pilot, _, _):
+        await pilot.press("1", *keys)
+        await until(pilot, lambda: "no core is in reach" in shown(app))
+        assert "asking" not in shown(app)
+
+
+@pytest.mark.parametrize(
+    ("keys", "word"),
+    [
+        (("2", "s", "y"), "stop"), (("2", "p", "7", "enter"), "priority"), (("s",), "a shell on"),
+        (("2", "x"), "a shell in"), (("4", "c"), "cordon"),
+    ],
+)  # fmt: skip
+async def test_keys_without_a_core_say_that_nothing_was_done(
+    keys: tuple[str, ...], word: str
+) -> None:
+    async with severed() as (app, pilot, client, _):
+        await pilot.press(*keys)
+        await until(pilot, lambda: "nothing was done" in told(app))
+        assert word in told(app)
+        assert not client.asked
+
+
+async def test_a_log_that_was_followed_goes_on_with_the_core() -> None:
+    client = Wavering()
+    link = Out(client)
+    app = FlextuiApp(link)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: bool(app.view.nodes))
+        app.open_logs("j1")
+        await until(pilot, lambda: client.log.data.splitlines()[-1].decode() in shown(app))
+        before = shown(app).splitlines()[2:-1]
+        link.out = True
+        client.deltas.put_nowait(None)  # type: ignore[arg-type]
+        client.log.fresh.put_nowait(None)
+        await until(pilot, lambda: "goes on when the core is back" in shown(app))
+        assert shown(app).splitlines()[2:-1] == before
+        client.log.print("meanwhile")
+        back(client, link)
+        await until(pilot, lambda: "meanwhile" in shown(app))
+        client.log.print("after")
+        await until(pilot, lambda: "after" in shown(app))
+        assert "goes on" not in shown(app)
 
 
 async def test_a_job_that_somebody_else_stopped_meanwhile() -> None:

@@ -60,6 +60,10 @@ class _Line(Widget):
         return role_style(self, f"line--{role}") if role else Style()
 
 
+LEAST = 40
+"""Cells in which it is told why the core is out of reach."""
+
+
 class TopLine(_Line):
     """Fleet and place, where the core runs and since when it is in touch, who you are, counts."""
 
@@ -71,13 +75,25 @@ class TopLine(_Line):
 
     def spans(self, width: int) -> list[Span]:
         """The fullest way to say it that fits; fleet, core and user never leave."""
-        for places, counts in ((3, 3), (2, 2), (1, 1), (1, 0), (0, 0)):
-            left, right = self._left(places), self._right(counts)
-            room = width - _length(left) - _length(right)
-            if room >= 1:
-                return [*left, Span(" " * room), *right]
+        trouble = self._trouble()
+        for least in sorted({min(cell_len(trouble), LEAST), 0}, reverse=True):
+            for places, counts in ((3, 3), (2, 2), (1, 1), (1, 0), (0, 0)):
+                left, right = self._left(places), self._right(counts)
+                room = width - _length(left) - _length(right)
+                if room > least:
+                    said = fmt.shortened(trouble, room - 1) if least else ""
+                    gap = " " * (room - cell_len(said))
+                    return [*left, Span(said, "bad"), Span(gap), *right]
         room = width - _length(right)
         return [*_cut(left, room - 1), Span(" "), *right] if room > 8 else _cut(left, width)
+
+    def _trouble(self) -> str:
+        """Why the core is out of reach, and since when."""
+        view = self.app.view
+        if view.fleet is None or view.live or view.opening:
+            return ""
+        since = "" if view.lost_at is None else fmt.span_of(self.app.now() - view.lost_at)
+        return f"  gone {since}: {view.trouble}" if since else f"  {view.trouble}"
 
     def _left(self, fullness: int) -> list[Span]:
         view = self.app.view
@@ -98,8 +114,7 @@ class TopLine(_Line):
         elif view.opening:
             spans.append(Span(f"{gap}◌ opening the core …" if fullness else f"{gap}◌", "warn"))
         else:
-            trouble = f" {view.trouble}" if fullness else ""
-            spans.append(Span(f"{gap}{fleet['core']} ✗{trouble}", "bad"))
+            spans.append(Span(f"{gap}{fleet['core']} ✗", "bad"))
         if (info := self.app.info) is not None:
             admin = " (admin)" if info.admin and fullness > 1 else ""
             spans.append(Span(f"{gap}{info.user}{admin}", "dim"))
