@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flextui.core.model.inventory import Reservation
-from flextui.core.model.state import JobState, Mark
+from flextui.core.model.state import JobState, Mark, NodeStatus
 from flextui.core.model.times import iso
 from flextui.core.scheduler.memo import Memo
 from flextui.core.scheduler.plan import plan
@@ -149,3 +149,59 @@ def test_what_is_free_when_a_stop_is_done_is_known_at_once(backfill: str) -> Non
     world.stop("old")
     snapshot = world.snapshot()
     assert plan(snapshot, world.now, memo) == plan(snapshot, world.now)
+
+
+def test_what_waits_for_a_node_to_answer_starts_when_it_does() -> None:
+    world = World(node("near", gpus=1), node("far", gpus=2))
+    world.change("far", status=NodeStatus.CONNECTING, facts=None, sampled=False, gpus=())
+    world.submit("job", resources={"gpus": 2})
+    world.settle()
+    expected = world.why("job").expected
+    assert expected is not None
+    assert (expected.sureness, expected.text) == ("unknown", "when far answers")
+
+
+def late(world: World, *names: str) -> None:
+    """These jobs have waited for a day and more."""
+    for name in names:
+        job = world.job(name)
+        world.jobs[job.id] = replace(job, submitted_at=job.submitted_at - 90_000)
+        for key, task in list(world.tasks.items()):
+            if key.job == job.id:
+                world.tasks[key] = replace(task, ready_at=task.ready_at - 90_000)
+
+
+def crowded(*old: str, **fields: Any) -> World:
+    """A fleet where `old` waits for longer than `longest_wait`, and shorter ones stand ahead."""
+    boxes = [node(f"n{at}", gpus=4) for at in range(2)]
+    world = World(*boxes, policy={"queue": "shortest", "longest_wait": "24h", "preemption": True})
+    limits: dict[str, Any] = {"time_limit": "90d", "preempt": "resume", "resources": {"gpus": 1}}
+    for at in range(8):
+        world.submit(f"runs{at}", type="service", resources={"gpus": 1})
+    world.run()
+    for name in old:
+        world.submit(name, **{**limits, **fields.get(name, {})})
+    world.settle()
+    late(world, *old, *(f"runs{at}" for at in range(8)))
+    for at in range(8):
+        world.submit(f"short{at}", **{**limits, "time_limit": "1h"})
+    world.settle()
+    return world
+
+
+def test_a_gang_whose_turn_it_is_doesnt_take_that_of_the_next() -> None:
+    world = crowded("gang", "next", gang={"nodes": 2, "resources": {"gpus": 1}})
+    gone = [world.live(f"runs{at}") for at in range(8)]
+    for attempt in [it for it in gone if it is not None and it.node == "n0"][:2]:
+        world.stop(world.jobs[attempt.task.job].name)
+    world.run()
+    assert world.where("next") == "n0", "a shorter one went first"
+
+
+def test_who_is_held_takes_nobodys_turn() -> None:
+    world = crowded("held", "next")
+    hold(world, "held")
+    world.settle()
+    world.stop("runs0")
+    world.run()
+    assert world.where("next") is not None, "a shorter one went first"

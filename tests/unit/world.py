@@ -395,9 +395,10 @@ class World:
 
     def _carry_out(self, decision: Decision) -> None:
         for job in decision.jobs:
-            self.jobs.pop(job.id, None)
-            self.recent.pop(job.id, None)
-            (self.recent if job.state.ended else self.jobs)[job.id] = job
+            ended = job.state.ended
+            here, there = (self.recent, self.jobs) if ended else (self.jobs, self.recent)
+            there.pop(job.id, None)
+            here[job.id] = job
         for task in decision.tasks:
             self.tasks[task.key] = task
         for kill in decision.kills:

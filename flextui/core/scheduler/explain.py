@@ -13,7 +13,7 @@ from math import inf
 from typing import NamedTuple
 
 from flextui.core.model.ids import TaskKey
-from flextui.core.model.state import Job, JobState, Now, Snapshot, Task
+from flextui.core.model.state import Job, JobState, NodeStatus, Now, Snapshot, Task
 from flextui.core.model.times import iso
 from flextui.core.model.units import format_duration
 from flextui.core.scheduler.blocks import blocks_of, quota_block, seen_by
@@ -25,7 +25,7 @@ from flextui.core.scheduler.line import Line, line_of
 from flextui.core.scheduler.obstacles import NEVER
 from flextui.core.scheduler.plan import drained, placed_before
 from flextui.core.scheduler.promise import promised
-from flextui.core.scheduler.reasons import reason_of, sight
+from flextui.core.scheduler.reasons import names_text, reason_of, sight
 from flextui.core.scheduler.trials import would_help
 
 KINDS = 4
@@ -191,7 +191,29 @@ def _expected(
         return None
     if not told.feasible_ever:
         return Expected(None, None, UNKNOWN, "never: no node could ever hold it")
-    return expected_of(snapshot, told.task, forecast, promise, attempts, now)
+    found = expected_of(snapshot, told.task, forecast, promise, attempts, now)
+    silent = _silent(snapshot, told.blocks)
+    if found.at is None and forecast.until == inf and silent:
+        one = silent[0] if len(silent) == 1 else f"one of {names_text(silent)}"
+        return replace(found, text=f"when {one} answers")
+    return found
+
+
+_NOT_HEARD = frozenset({"node_down", "gpus_unknown"})
+_MAY_ANSWER = frozenset({NodeStatus.CONNECTING, NodeStatus.LOST, NodeStatus.READY})
+
+
+def _silent(snapshot: Snapshot, blocks: Collection[Block]) -> list[str]:
+    """Nodes of which nothing else is known to be in the way than that they haven't answered yet."""
+    codes: dict[str, set[str]] = {}
+    for block in blocks:
+        for name in block.nodes:
+            codes.setdefault(name, set()).add(block.code)
+    return [
+        name
+        for name, found in codes.items()
+        if found <= _NOT_HEARD and snapshot.nodes[name].status in _MAY_ANSWER
+    ]
 
 
 def expected_of(

@@ -30,7 +30,7 @@ QUANTUM = 1 / 48
 """Of `longest_wait`: how much more it gets at a time."""
 _HALF, _SIXTEENTH = 1 / 2, 1 / 16
 
-_WANTS_ROOM = frozenset({"", "order", "cpus", "memory", "gpus_busy", "restart", "held", "gang"})
+_WANTS_ROOM = frozenset({"", "order", "cpus", "memory", "gpus_busy", "restart"})
 """Reasons of tasks that wait for others to end; who waits for anything else has no turn."""
 
 

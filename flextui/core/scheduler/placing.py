@@ -133,7 +133,7 @@ class Placing:
         while (cursor := self._turns.next()) is not None:
             it = cursor.head()
             turn += 1
-            if it is None or it.task.key == key or (it.kind.nodes > 1 and it.job.id == key.job):
+            if it is None or it.task.key == key or _is_gang_of(it, key):
                 return turn
             if it.kind not in self._blocked and not self._starts(it):
                 yield from self._turn(it)
@@ -152,7 +152,9 @@ class Placing:
         turn = 0
         for key in self._ranking.owed():
             it = self._memo.queue.get(key)
-            if key == before or it is None:
+            if it is None:
+                continue  # a rank: the first one stands for its gang
+            if before is not None and (key == before or _is_gang_of(it, before)):
                 break
             turn += 1
             if it.kind not in self._blocked and not (yield from self._turn(it)):
@@ -415,6 +417,10 @@ class Placing:
             kept = self.keeper.holds.get(name)
             if kept == self._memo.holds[name] and name not in self._changed:
                 self.grown.pop(name, None)
+
+
+def _is_gang_of(it: Waiting, key: TaskKey) -> bool:
+    return it.kind.nodes > 1 and it.job.id == key.job
 
 
 def use_of(placement: Placement, ask: Ask) -> Use:
