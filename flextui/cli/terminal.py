@@ -51,7 +51,10 @@ def open_demo(flags: Flags, seed: int) -> int:
     from flextui.core.demo.opened import Demo
 
     async def run() -> None:
-        demo = Demo(seed)
+        try:
+            demo = Demo(seed)
+        except OSError as error:
+            raise Failure(output.FAILED, f"no folder for the demo: {error.strerror}") from error
         link = DemoLink(demo)
         await _shown(_app(link, flags, demo))
         await link.close(hand_over=False)

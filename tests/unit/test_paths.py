@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -82,6 +83,22 @@ def test_one_core_holds_the_lock_and_is_named(tmp_path: Path) -> None:
     lock = paths.StateLock(tmp_path)
     lock.acquire("2")
     assert paths.is_locked(tmp_path)
+    lock.release()
+    assert not paths.is_locked(tmp_path)
+
+
+def test_on_a_full_disk_the_lock_is_held_though_nobody_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.pwrite", full)
+    monkeypatch.setattr("os.ftruncate", full)
+    lock = paths.StateLock(tmp_path)
+    lock.acquire("1")
+    with pytest.raises(paths.Locked, match="another process"):
+        paths.StateLock(tmp_path).acquire("2")
     lock.release()
     assert not paths.is_locked(tmp_path)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import sqlite3
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -226,6 +228,25 @@ async def test_garbage_in_the_middle_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="damaged"):
         await load(tmp_path)
     assert path.read_bytes() == bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("code", "free", "told"),
+    [
+        (sqlite3.SQLITE_FULL, 0, "can't be used now .*0 KiB are free"),
+        (sqlite3.SQLITE_IOERR_WRITE, 4096, "can't be used now .*4 KiB are free"),
+        (sqlite3.SQLITE_BUSY, 1 << 30, "can't be used now"),
+        (sqlite3.SQLITE_IOERR_READ, 1 << 30, "is damaged"),
+        (sqlite3.SQLITE_CORRUPT, 0, "is damaged"),
+    ],
+)
+def test_a_full_disk_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, free: int, told: str
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=free))
+    error = sqlite3.OperationalError("what SQLite says")
+    error.sqlite_errorcode = code
+    assert re.search(told, str(store_open.unusable(tmp_path / "flextui.db", error)))
 
 
 async def test_another_program_s_file_is_refused(tmp_path: Path) -> None:

@@ -92,14 +92,16 @@ class StateLock:
         except OSError as error:
             os.close(file)
             raise PathError(f"{self._path} can't be locked: {error.strerror}") from error
-        me = Holder(os.getpid(), socket.gethostname(), version)
-        os.ftruncate(file, 0)
-        os.pwrite(file, json.dumps(asdict(me)).encode(), 0)
         self._file = file
+        me = Holder(os.getpid(), socket.gethostname(), version)
+        with contextlib.suppress(OSError):  # a full disk: who holds it isn't told, but it is held
+            os.ftruncate(file, 0)
+            os.pwrite(file, json.dumps(asdict(me)).encode(), 0)
 
     def release(self) -> None:
         if self._file is not None:
-            os.ftruncate(self._file, 0)
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, 0)
             os.close(self._file)
             self._file = None
 

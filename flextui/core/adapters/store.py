@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from flextui.core.adapters import store_rows as rows
 from flextui.core.adapters import store_usage
-from flextui.core.adapters.store_open import DB_NAME, damaged, open_readonly, open_writable, stamp
+from flextui.core.adapters.store_open import DB_NAME, open_readonly, open_writable, stamp, unusable
 from flextui.core.adapters.store_read import StoreReader
 from flextui.core.model.docs import ACTOR, EventDoc, JobDoc, RevisionDoc
 from flextui.core.model.revisions import KEPT
@@ -65,7 +65,7 @@ class SqliteStore:
             loaded = self._load(self._db, core_id, epoch, adopt)
             return _with_usage(self._db, loaded, hours_since)
         except sqlite3.DatabaseError as error:
-            raise damaged(self._path, str(error)) from error
+            raise unusable(self._path, error) from error
 
     def _identify(self, db: sqlite3.Connection) -> tuple[str, int, tuple[str, ...]]:
         """Who this core is. A copied or restored database becomes another core.

@@ -11,6 +11,7 @@ import importlib.resources
 import json
 import os
 import secrets
+import shutil
 import socket
 import sqlite3
 import struct
@@ -27,6 +28,8 @@ APPLICATION_ID = 0x666C7874  # "flxt"
 CHECK_BUDGET_S = 0.3
 """The integrity check at open stops after this long: opening stays quick however big it is."""
 
+_ROOM = 1 << 20
+"""Bytes that a database needs around it, at least."""
 _HEADER = b"SQLite format 3\x00"
 
 
@@ -49,7 +52,7 @@ def open_writable(folder: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         _check_length(path)
     except sqlite3.DatabaseError as error:
-        raise damaged(path, str(error)) from error
+        raise unusable(path, error) from error
     return connection
 
 
@@ -65,7 +68,7 @@ def open_readonly(folder: Path) -> sqlite3.Connection:
             return connection
         connection.close()
     except sqlite3.DatabaseError as error:
-        raise damaged(path, str(error)) from error
+        raise unusable(path, error) from error
     raise StoreError(f"{path} was written by an older flextui: start the core once, to convert it")
 
 
@@ -83,6 +86,23 @@ def _inspected(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+_NOT_NOW = {
+    sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_CANTOPEN,
+}  # fmt: skip
+"""Result codes that say nothing about the database itself."""
+
+
+def unusable(path: Path, error: sqlite3.DatabaseError) -> StoreError:
+    """The error for a database that can't be used: damaged, or kept from it by what is around."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    free = shutil.disk_usage(path.parent).free
+    if code in _NOT_NOW or (code == sqlite3.SQLITE_IOERR and free < _ROOM):
+        room = f": {free // 1024} KiB are free there" if free < _ROOM else ""
+        return StoreError(f"{path} can't be used now ({error}{room}). Nothing was changed")
+    return damaged(path, str(error))
 
 
 def damaged(path: Path, what: str) -> StoreError:

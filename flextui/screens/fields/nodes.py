@@ -24,6 +24,8 @@ def _cpu(node: NodeDoc, _now: float) -> Cell:
 
 
 def _memory(node: NodeDoc, _now: float) -> Cell:
+    if not node["memory_bytes"]:
+        return cell("–", "dim")  # it hasn't told yet
     return cell(f"{fmt.size(node['memory_used_bytes'])}/{fmt.size(node['memory_bytes'])}")
 
 
