@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from flextui.core.model.inventory import Reservation
-from flextui.core.model.state import JobState, Mark, NodeStatus
+from flextui.core.model.state import Account, JobState, Mark, NodeStatus
 from flextui.core.model.times import iso
 from flextui.core.scheduler.memo import Memo
 from flextui.core.scheduler.plan import plan
 from flextui.core.scheduler.timeline import hard_end
 from tests.unit.draft_kit import Book, shared
-from tests.unit.world import World, node, process
+from tests.unit.world import GIB, World, node, process
 
 SOON: dict[str, Any] = {"then": "reschedule", "after": "60s"}
 
@@ -205,3 +205,17 @@ def test_who_is_held_takes_nobodys_turn() -> None:
     world.stop("runs0")
     world.run()
     assert world.where("next") is not None, "a shorter one went first"
+
+
+def test_a_share_by_its_memory_holds_what_it_has_of_the_device_when_others_want_its_place() -> None:
+    """Who would be behind again as soon as that is given back makes nobody go."""
+    box = shared("n1", model="NVIDIA L4", gpu_memory=24)
+    world = World(box, policy={"queue": "fair-share", "preemption": True})
+    part = {"gpu_share": 20 * GIB, "cpus": 1}
+    world.accounts["", "ben"] = Account("", "ben", used=8000.0, at=world.now.wall)
+    world.submit("first", "ann", resources=part, priority=10, preempt="restart")
+    world.run()
+    world.submit("other", "ben", resources=part, priority=50)
+    world.run()
+    assert world.where("first") == "n1"
+    assert world.task("first").attempts == 1

@@ -13,6 +13,8 @@ from math import inf
 from flextui.core.model.ids import TaskKey
 from flextui.core.model.records import changed
 from flextui.core.model.state import Attempt, AttemptState, Job, Now, Snapshot, Task
+from flextui.core.model.usage import WHOLE
+from flextui.core.scheduler.accounts import held_milli
 from flextui.core.scheduler.fairness import Shares
 from flextui.core.scheduler.need import Need
 from flextui.core.scheduler.overdue import Turns, served_by
@@ -28,7 +30,7 @@ from flextui.core.scheduler.policies import (
     account_of,
     willing,
 )
-from flextui.core.scheduler.runtimes import Outlook, kinds_of
+from flextui.core.scheduler.runtimes import Outlook
 
 __all__ = ["Factor", "Key", "Ranking", "Right", "account_of", "willing"]
 
@@ -138,15 +140,15 @@ class Ranking:
         return attempt.stop is None and attempt.state in _GOING and not attempt.replaced
 
     @contextmanager
-    def without(self, jobs: Iterable[Job]) -> Iterator[bool]:
-        """The order as it would be if these jobs held nothing. Yields whether that changes it."""
+    def without(self, running: Iterable[tuple[Job, Attempt]]) -> Iterator[bool]:
+        """The order as it would be if these held nothing. Yields whether that changes it."""
         if not self._policy.fair:
             yield False
             return
         held: dict[Account, float] = {}
-        for job in jobs:
+        for job, attempt in running:
             account = account_of(job)
-            held[account] = held.get(account, 0.0) + kinds_of(job).size
+            held[account] = held.get(account, 0.0) + held_milli(attempt) / WHOLE
         with self._shares.without(held):
             self._moved()
             yield True

@@ -252,7 +252,7 @@ class Preempting:
         accounts = {account_of(victim.job) for victim in victims}
         lanes = [it for it in self._queue.lanes.values() if it.account in accounts]
         behind = [lane.first(lambda one: key(one.job, one.task) > claim.key) for lane in lanes]
-        with ranking.without({it.job.id: it.job for it in victims}.values()) as changes:
+        with ranking.without((it.job, rank) for it in victims for rank in it.attempts) as changes:
             if not changes or claim.right.turn:
                 return True
             others = [key(one.job, one.task) for one in behind if one is not None]
