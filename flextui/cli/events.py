@@ -16,6 +16,7 @@ from flextui.core.client import Client
 from flextui.core.commands import ListEvents, Show
 from flextui.core.events_view import wanted
 from flextui.core.model.docs import EventDoc, JobDoc
+from flextui.screens import format as fmt
 
 _COLUMNS = (
     Column("TIME"),
@@ -91,7 +92,7 @@ def _row(event: EventDoc) -> list[Cell | str]:
         Cell(event["kind"], "red" if bad else ""),
         event["actor"],
         event["attempt"] or event["job"] or event["node"] or text.NOTHING,
-        event["text"],
+        fmt.local_times(event["text"]),
     ]
 
 

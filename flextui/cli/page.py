@@ -68,7 +68,7 @@ def job_page(job: JobDoc, look: Look) -> Iterator[str]:
     for name, value in _facts(job, look.now):
         yield f"  {name:<10}{clean(value)}"
     for task in job["tasks"]:
-        reason = f": {clean(task['reason'])}" if task["reason"] else ""
+        reason = f": {clean(fmt.local_times(task['reason']))}" if task["reason"] else ""
         yield ""
         yield f"  task {task['index']}  {_state(task['state'], look)}{reason}"
         if task["attempts"]:
@@ -194,8 +194,8 @@ def why_page(answer: Mapping[str, Any], look: Look) -> Iterator[str]:
     known = {task["index"]: task for task in job["tasks"]}
     for task in tasks:
         name = f"task {task['index']}: " if len(tasks) > 1 else ""
-        how = clean(task["summary"]) or _how_it_is(task, known.get(task["index"]), look)
-        yield f"  {name}{how}"
+        summary = clean(fmt.local_times(task["summary"]))
+        yield f"  {name}{summary or _how_it_is(task, known.get(task['index']), look)}"
         yield from (f"  {line}" for line in waiting_lines(task, look))
     if not tasks and (reason := fmt.job_reason(job)):
         yield f"  {clean(reason)}"
@@ -229,7 +229,7 @@ def _blocks(blocks: list[dict[str, Any]], width: int | None) -> Iterator[str]:
     names = [_where(block) for block in blocks]
     room = max((len(name) for name in names), default=0)
     for name, block in zip(names, blocks, strict=True):
-        parts = [block["text"]]
+        parts = [fmt.local_times(block["text"])]
         held_by = [name for name in block.get("held_by") or () if name not in block["text"]]
         if held_by:
             parts.append(f"held by {', '.join(held_by)}")

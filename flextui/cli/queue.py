@@ -15,6 +15,7 @@ from flextui.cli.table import Cell, Column, render
 from flextui.cli.verb import Need, Place, json_option, verb
 from flextui.core.client import Client
 from flextui.core.commands import ListQueue
+from flextui.screens import format as fmt
 from flextui.screens.waiting import expected_text, factor_text
 
 _COLUMNS = (
@@ -81,5 +82,5 @@ def _cells(row: Mapping[str, Any], now: float) -> list[Cell | str]:
             expected_text(expected, now, brief=True),
             "yellow" if expected.get("sureness") == "unknown" else "",
         ),
-        text.clean(row["reason"]),
+        text.clean(fmt.local_times(row["reason"])),
     ]

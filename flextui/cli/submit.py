@@ -16,6 +16,7 @@ from flextui.cli.verb import Need, Place, json_option, so_many, verb
 from flextui.core.client import Client
 from flextui.core.commands import Plan, Source, Submit
 from flextui.core.model.problems import Problem
+from flextui.screens import format as fmt
 
 _PLAN = (Column("TASK", right=True), Column("NODE"), Column("GPUS"), Column("REASON", shrink=1))
 _ACTIONS = {"create": "new job", "revise": "new revision", "unchanged": "unchanged"}
@@ -60,7 +61,7 @@ def _submitted(job: Mapping[str, Any]) -> str:
     word, _ = text.state(job["state"], glyph=glyph)
     revision = f" rev {job['revision']}" if job["revision"] > 1 else ""
     line = f"{job['id']} {job['owner']}/{job['name']}{revision} {word}"
-    return text.clean(f"{line}: {job['reason']}" if job["reason"] else line)
+    return text.clean(f"{line}: {fmt.local_times(job['reason'])}" if job["reason"] else line)
 
 
 @verb(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -109,3 +110,20 @@ def test_why_of_what_waits_for_nothing_tells_where_it_runs(capfd: Captured) -> N
     first, second = capfd.readouterr().out.splitlines()[1:]
     assert first.startswith("  task 0: running on gpu1 for ")
     assert second == "  task 1: scaled down to 1"
+
+
+def test_times_in_reasons_are_told_in_local_time_and_stay_utc_in_json(
+    capfd: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Etc/GMT-2")
+    time.tzset()
+    try:
+        why = "gpu1 kept for bob/big until 2026-02-02T14:05:00.000Z"
+        core = FakeCore(jobs=[job(9, "train", "alice", "pending", [task(0, "pending", [], why)])])
+        assert run(["jobs", "-o", "reason"], core.connect) == 0
+        assert "kept for bob/big until 2026-02-02 16:05\n" in capfd.readouterr().out
+        assert run(["jobs", "--json"], core.connect) == 0
+        assert why in capfd.readouterr().out
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -125,4 +125,4 @@ def _block(block: Mapping[str, Any]) -> str:
     unnamed = [name for name in block.get("held_by") or () if name not in block["text"]]
     if unnamed:
         line += f", held by {', '.join(unnamed[:3])}"
-    return line + (f", clears {block['clears']}" if block.get("clears") else "")
+    return fmt.local_times(line) + (f", clears {block['clears']}" if block.get("clears") else "")

@@ -42,7 +42,8 @@ FIELDS: tuple[Field[EventDoc], ...] = (
         Column("of", 6, 20, drop=3), "o", lambda e, _: cell(e["attempt"] or e["job"] or "–"),
         lambda e: e["attempt"] or e["job"],
     ),
-    Field(Column("text", 10, 200), "e", lambda e, _: cell(e["text"]), lambda e: e["text"]),
+    Field(Column("text", 10, 200), "e", lambda e, _: cell(fmt.local_times(e["text"])),
+          lambda e: e["text"]),
 )  # fmt: skip
 
 GROUPS = {

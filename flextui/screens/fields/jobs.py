@@ -185,7 +185,7 @@ def _try_exit(it: Try, _now: float) -> Cell:
 
 def _try_reason(it: Try) -> str:
     if it.attempt is None:
-        return it.task["reason"]
+        return fmt.local_times(it.task["reason"])
     return it.attempt["reason"] or ("replaced" if it.attempt["replaced"] else "")
 
 

@@ -100,7 +100,7 @@ def marks(doc: PlacementDoc | None, chosen: JobDoc | None, jobs: Iterable[JobDoc
     ]  # fmt: skip
     goes = [uuid for place in wants["places"] for uuid in place["gpus"]]
     notes = {
-        name: Span(block["text"], "dim" if block["code"] in _NEVER else "")
+        name: Span(fmt.local_times(block["text"]), "dim" if block["code"] in _NEVER else "")
         for block in reversed(wants["blocks"]) for name in block["nodes"]
     }  # fmt: skip
     return Marks(frozenset(here), frozenset(ends), frozenset(goes), notes)
@@ -136,7 +136,8 @@ def wants_lines(
         held = dict.fromkeys(name for block in wants["blocks"] for name in block["held_by"])
         if held:
             found.append(f"its GPUs are held by {', '.join(list(held)[:6])}")
-    return [*found, wants["summary"], *(f"would start {it}" for it in wants["would_help"][:2])]
+    summary = fmt.local_times(wants["summary"])
+    return [*found, summary, *(f"would start {it}" for it in wants["would_help"][:2])]
 
 
 GOES = "▸"

@@ -116,8 +116,10 @@ FIELDS: tuple[Field[Row], ...] = (
         lambda r, _: cell((r["expected"] or {}).get("sureness", "unknown")),
         lambda r: _SURE.get((r["expected"] or {}).get("sureness", ""), 9), shown=False,
     ),
-    Field(Column("reason", 10, 200, drop=1), "e", lambda r, _: cell(r["reason"], "dim"),
-          lambda r: r["reason"]),
+    Field(
+        Column("reason", 10, 200, drop=1), "e",
+        lambda r, _: cell(fmt.local_times(r["reason"]), "dim"), lambda r: r["reason"],
+    ),
 )  # fmt: skip
 
 GROUPS = {

@@ -131,7 +131,7 @@ def labelled(
     """A text beside its label, in as many lines as it takes."""
     before = sign or Span("")
     room = max(12, width - label - 1 - len(before.text))
-    lines = fmt.wrapped(text, room, hang)
+    lines = fmt.wrapped(fmt.local_times(text), room, hang)
     first = (Span(fmt.cut(name, label), "dim"), Span(" "), before, Span(lines[0], role))
     blank = " " * (label + 1 + len(before.text))
     return [first, *((Span(blank), Span(line, role)) for line in lines[1:])]
