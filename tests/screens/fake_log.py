@@ -84,7 +84,8 @@ class FakeLog:
     def _range(self, piece: LogPiece) -> tuple[int, int]:
         end = len(self.data) if piece.end is None else int(piece.end)
         if piece.begin is not None:
-            return int(piece.begin), end
+            begin = int(piece.begin)
+            return begin, end if piece.limit is None else min(end, begin + piece.limit)
         found = [0]
         if piece.lines is not None:
             before = [it for it in self.begins if it < end]

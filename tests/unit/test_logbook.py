@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import random
 import time
@@ -12,12 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flextui.core.commands import LogRequest
 from flextui.core.logbook import levels, times
 from flextui.core.logbook.hits import HitPages, Hits, around, search, smart_case, wish
 from flextui.core.logbook.lines import LONGEST, Cutter, Line, folded, merged
+from flextui.core.logbook.live import Live
 from flextui.core.logbook.reader import LogPages
 from flextui.core.logbook.selection import labels, select
-from flextui.core.model.docs import LogEvent
+from flextui.core.model.docs import JobDoc, LogEvent
 from tests.screens.fake_client import START, attempt, job, task
 from tests.screens.fake_log import FakeLog
 
@@ -83,6 +86,13 @@ def test_a_line_of_100_mb_costs_neither_memory_nor_time() -> None:
     (line,) = cutter.feed(piece("end\nnext\n", 3200 * 32768))[:1]
     assert len(line.text) < LONGEST + 100
     assert line.text.endswith("(104,857,603 bytes in this line)")
+
+
+def test_what_was_left_without_an_end_is_told_once() -> None:
+    cutter = Cutter()
+    assert cutter.feed(piece("half", 0)) == []
+    assert [it.text for it in cutter.flush()] == ["half"]
+    assert cutter.flush() == []
 
 
 def test_bytes_that_are_no_text_and_gaps_are_shown() -> None:
@@ -169,7 +179,7 @@ class Several:
     async def logs(self, request):  # type: ignore[no-untyped-def]
         for log in self._logs:
             mine = tuple(it for it in request.pieces if it.attempt == log.attempt)
-            if mine:
+            if mine or request.follow:
                 async for event in log.events(replace(request, pieces=mine)):
                     yield event
 
@@ -201,7 +211,11 @@ async def test_pages_up_give_every_line_once_in_order(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_a_window_around_a_time_grows_both_ways(seed: int) -> None:
+async def test_a_window_around_a_time_grows_both_ways(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("book", "reader"):  # so that a page ends in the middle of a stream
+        monkeypatch.setattr(f"flextui.core.logbook.{module}.PAGE", 300)
     client, lines, keys = several(seed)
     if not lines:
         return
@@ -214,6 +228,27 @@ async def test_a_window_around_a_time_grows_both_ways(seed: int) -> None:
     while await pages.up(90):
         pass
     assert pages.book.lines == lines
+
+
+async def test_nobody_is_read_faster_than_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flextui.core.logbook.live.BOUND", 10)
+    log = FakeLog("j1.0.1", "gpu1")
+    for n in range(50):
+        log.print(str(n))
+    taken: list[str] = []
+    live = Live(lambda key, node: Cutter(), lambda: None)
+    request = LogRequest("j1", follow=True)
+    running = asyncio.ensure_future(live.run(Several(log), [request], {}))  # type: ignore[arg-type]
+    async with asyncio.timeout(10):
+        while not live.full:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        assert log.fresh.qsize() > 30, "the rest waits where it is"
+        while len(taken) < 50:
+            assert live.waiting <= 11
+            taken += [it.text for it in live.take()]
+            await asyncio.sleep(0)
+    running.cancel()
+    assert taken == [str(n) for n in range(50)]
 
 
 async def test_what_left_the_window_can_be_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,6 +360,30 @@ JOBS = {
 )  # fmt: skip
 def test_what_a_selection_means(words: list[str], every: bool | None, attempts: list[str]) -> None:
     assert list(select(JOBS, words, every=every).origins) == attempts
+
+
+def many(jobs: int, tasks: int, attempts: int) -> dict[str, JobDoc]:
+    return {
+        f"j{n}": job(n, "train", "bob", "running", [
+            task(t, "running", [attempt(f"j{n}.{t}", a + 1, "running", "gpu1")
+                                for a in range(attempts)])
+            for t in range(tasks)
+        ])
+        for n in range(jobs)
+    }  # fmt: skip
+
+
+def test_of_many_attempts_the_newest_are_shown_and_the_others_counted() -> None:
+    few, lots = select(many(1, 4, 4), ["j0"]), select(many(1, 4, 5), ["j0"])
+    assert (len(few.origins), few.older) == (16, 0)
+    assert (list(lots.origins), lots.older) == ([f"j0.{t}.5" for t in range(4)], 16)
+    assert "j0.0.2" in select(many(1, 4, 5), ["j0", "j0.0.2"]).origins
+
+
+def test_of_too_many_jobs_the_first_are_shown_and_the_others_counted() -> None:
+    jobs = many(70, 1, 1)
+    found = select(jobs, list(jobs))
+    assert (len(found.origins), found.left_out, len(found.follows)) == (64, 6, 64)
 
 
 def test_what_has_to_be_followed() -> None:

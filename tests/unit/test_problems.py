@@ -113,8 +113,9 @@ def test_a_full_disk(free: float, severity: str | None) -> None:
 
 def test_a_small_disk_is_full_by_its_part() -> None:
     book = Book()
-    change(book, sample=Sample(disk_bytes=10 * GIB, disk_free_bytes=8 * GIB))
-    assert seen(book) == {}
+    for free, severity in ((8.0, None), (0.6, None), (0.4, "critical")):
+        change(book, sample=Sample(disk_bytes=10 * GIB, disk_free_bytes=int(free * GIB)))
+        assert [it.severity for it in seen(book).values()] == ([severity] if severity else [])
 
 
 @pytest.mark.parametrize(("ahead", "word"), [(3700.0, "ahead"), (-95.0, "behind"), (2.0, "")])
@@ -324,6 +325,19 @@ def test_gpus_that_are_held_and_idle(patience: str | None, after: float) -> None
     assert it.next.command == "stop j1"
 
 
+def test_a_gang_of_which_one_works_hoards_nothing() -> None:
+    book = Book()
+    gang = book.submit("gang", tasks=2, idle={"for": "2m"}, **GPU)
+    book.start(gang, "n1-0")
+    book.start(gang, "n1-1", index=1)
+    idle = book.gpu("n1-0", utilization=0, processes=(process("ann", 9, attempt="j1.0.1"),))
+    busy = book.gpu("n1-1", utilization=90, processes=(process("ann", 9, attempt="j1.1.1"),))
+    book.watch(300, idle, busy)
+    assert seen(book) == {}
+    book.watch(300, idle, replace(busy, utilization=0))
+    assert seen(book)["idle:j1"].what == "ann/gang: holds 2 GPUs on n1, uses none"
+
+
 def test_more_than_its_share() -> None:
     book = Book(shared())
     book.start(book.submit("half"), "n1-0", share=500, gpu_memory_bytes=GIB)
@@ -418,6 +432,7 @@ def test_notices_are_not_counted() -> None:
 def test_names_are_few() -> None:
     assert problems.listed(["a", "b"]) == "a, b"
     assert problems.listed("abcde") == "a, b, c and 2 more"
+    assert problems.listed("abcd") == "a, b, c and 1 more"
 
 
 def test_a_stopped_job_waits_for_nothing() -> None:
