@@ -8,11 +8,13 @@ document and works only on those that were replaced (documents are never changed
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
+from itertools import compress, islice
+from operator import is_not
 from typing import Any, Generic, TypeVar
 
 from flextui.screens.format import Cell, Span, plain
 from flextui.screens.listing import HEADING, Column, Field, Filter, Layout
+from flextui.screens.ranking import Ranking
 
 T = TypeVar("T")
 
@@ -34,18 +36,18 @@ class Table(Generic[T]):
         self.layout = layout or Layout()
         self.total = 0
         """Documents before the filter."""
-        self._order = order
+        self._ranking = Ranking(order)
         self._summary = summary
         self._now = 0.0
         self._filter = Filter("")
         self._docs: dict[str, T] = {}
-        self._places: dict[str, Any] = {}
-        self._ranks: dict[str, Any] = {}
         self._texts: dict[str, str] = {}
         self._fits: dict[str, bool] = {}
-        self._before: list[str] = []
         self._keys: list[str] = []
+        self._group_of: dict[str, str] = {}
+        self._members: dict[str, list[str]] = {}
         self._headings: dict[str, Cell] = {}
+        """Those that were looked at."""
         self._made_for: object = None
         self._shown: tuple[Field[T], ...] = ()
 
@@ -62,7 +64,7 @@ class Table(Generic[T]):
     @property
     def matching(self) -> int:
         """Documents that the filter lets through."""
-        return sum(self._fits.values()) if not self._filter.empty else self.total
+        return len(self._ranking.keys)
 
     @property
     def filter(self) -> Filter:
@@ -73,6 +75,11 @@ class Table(Generic[T]):
         return tuple(it.cell(doc, now) for it in self._shown)
 
     def heading(self, key: str) -> Cell | None:
+        if not key.startswith(HEADING):
+            return None
+        name = key.removeprefix(HEADING)
+        if key not in self._headings and name in self._members:
+            self._headings[key] = self._title(name, self._members[name])
         return self._headings.get(key)
 
     def doc(self, key: str) -> T | None:
@@ -86,16 +93,25 @@ class Table(Generic[T]):
         self.total = len(docs)
         chosen = self._choose(pattern)
         changed = self._changed(docs)
-        gone = self._docs.keys() - docs.keys()
+        known = self._docs
+        new = any(key not in known for key in changed)
+        gone = known.keys() - docs.keys() if new or len(docs) != len(known) else frozenset()
         if not chosen and not changed and not gone:
             return
-        for memory in (self._places, self._ranks, self._texts, self._fits):
+        for memory in (self._texts, self._group_of):
             for key in (*changed, *gone):
                 memory.pop(key, None)
-        self._docs = dict(docs)
-        self._arrange()
+        self._headings.clear()
+        if chosen or not self._ranking.takes(len(changed) + len(gone), others=new):
+            self._arrange(docs, (*changed, *gone))
+        else:
+            self._amend(docs, changed, gone)
 
     def _changed(self, docs: Mapping[str, T]) -> list[str]:
+        """The keys whose documents aren't the same objects. Mostly nothing has come or gone, and
+        what is at the same place is of the same key; where it isn't, more is taken for changed."""
+        if len(docs) == len(self._docs):
+            return list(compress(docs, map(is_not, docs.values(), self._docs.values())))
         known = self._docs.get
         return [key for key, doc in docs.items() if known(key) is not doc]
 
@@ -114,7 +130,9 @@ class Table(Generic[T]):
         if made_for != self._made_for:
             self._made_for = made_for
             self._shown = self.chosen()
-            self._ranks, self._texts, self._fits = {}, {}, {}
+            self._texts, self._fits, self._group_of = {}, {}, {}
+            by = next((field for field in self.fields if field.name == it.sort), None)
+            self._ranking.by(by.value if by is not None else None, reverse=it.reverse)
         elif pattern == self._filter.text:
             return False
         if pattern != self._filter.text:
@@ -127,72 +145,78 @@ class Table(Generic[T]):
         picked = tuple(by_name[name] for name in self.layout.columns if name in by_name)
         return picked or tuple(it for it in self.fields if it.shown)
 
-    def _arrange(self) -> None:
-        docs = self._docs
+    def _arrange(self, docs: Mapping[str, T], stale: Iterable[str]) -> None:
+        """Filter and sort everything."""
+        self._docs = dict(docs)
+        self._ranking.forget(stale)
+        for key in stale:
+            self._fits.pop(key, None)
+        keys = list(docs)
+        if not self._filter.empty:
+            keys = [key for key in keys if self._does_fit(key)]
+        self._ranking.arrange(self._docs, keys)
+        self._group()
+
+    def _amend(self, docs: Mapping[str, T], changed: Iterable[str], gone: Iterable[str]) -> None:
+        """Put what has changed in its place; all else stays."""
+        before = {key for key in changed if key in self._docs and self._does_fit(key)}
+        self._docs = dict(docs)
+        for key in (*changed, *gone):
+            self._fits.pop(key, None)
+        after = {key for key in changed if self._does_fit(key)}
+        stayed = [key for key in changed if key in before and key in after]
+        came = [key for key in changed if key in after and key not in before]
+        left = [*gone, *(key for key in changed if key not in after)]
+        if self._ranking.put(self._docs, stayed, came, left) or self._grouper is not None:
+            self._group()
+
+    def _does_fit(self, key: str) -> bool:
+        """Whether the filter lets a document through; asked once."""
         if self._filter.empty:
-            keys = list(docs)
-        else:
-            fits, texts = self._fits, self._texts
-            for key in docs.keys() - fits.keys():
-                if key not in texts:
-                    texts[key] = self._text(docs[key])
-                fits[key] = self._filter.fits(texts[key])
-            keys = [key for key in docs if fits[key]]
-        self._keys = self._grouped(self._sorted(keys))
+            return True
+        fits = self._fits.get(key)
+        if fits is None:
+            if key not in self._texts:
+                self._texts[key] = self._text(self._docs[key])
+            fits = self._fits[key] = self._filter.fits(self._texts[key])
+        return fits
 
     def _text(self, doc: T) -> str:
         now = self._now
         return " ".join(plain(it.cell(doc, now)) for it in self._shown if not it.live)
 
-    def _sorted(self, keys: list[str]) -> list[str]:
-        """In the list's own order; then, keeping it among equals, by the chosen field."""
-        if self._order is not None:
-            keys = self._by(self._as_before(keys), self._places, self._order, False)
-            self._before = keys
-        by = next((it for it in self.fields if it.name == self.layout.sort), None)
-        if by is None:
-            return keys
-        reverse = self.layout.reverse
-        return self._by(keys, self._ranks, _rank_by(by.value, reverse), reverse)
+    # ── groups ──
 
-    def _as_before(self, keys: list[str]) -> list[str]:
-        """The same keys, those known in the order that they had: nearly sorted sorts fast."""
-        wanted = dict.fromkeys(keys)
-        known = [key for key in self._before if key in wanted]
-        for key in known:
-            del wanted[key]
-        return known + list(wanted)
+    @property
+    def _grouper(self) -> Callable[[T], str] | None:
+        return self.groups.get(self.layout.group)
 
-    def _by(
-        self, keys: list[str], ranks: dict[str, Any], rank: Callable[[T], Any], reverse: bool
-    ) -> list[str]:
-        docs = self._docs
-        for key in keys:
-            if key not in ranks:
-                ranks[key] = rank(docs[key])
-        return sorted(keys, key=ranks.__getitem__, reverse=reverse)
-
-    def _grouped(self, keys: list[str]) -> list[str]:
-        self._headings = {}
-        of = self.groups.get(self.layout.group)
+    def _group(self) -> None:
+        """Share the keys out under headings."""
+        of, known, docs = self._grouper, self._group_of, self._docs
+        self._members = {}
         if of is None:
-            return keys
-        members: dict[str, list[str]] = {}
-        for key in keys:
-            members.setdefault(of(self._docs[key]) or "–", []).append(key)
-        out: list[str] = []
+            self._keys = self._ranking.keys
+            return
+        members = self._members
+        for key in self._ranking.keys:
+            name = known.get(key)
+            if name is None:
+                name = known[key] = of(docs[key]) or "–"
+            if name in members:
+                members[name].append(key)
+            else:
+                members[name] = [key]
+        self._keys = []
         for name in sorted(members, key=lambda it: (it == "–", it)):
-            folded = name in self.layout.folded
-            out.append(HEADING + name)
-            self._headings[HEADING + name] = self._title(name, members[name], folded)
-            if not folded:
-                out += members[name]
-        return out
+            self._keys.append(HEADING + name)
+            if name not in self.layout.folded:
+                self._keys += members[name]
 
-    def _title(self, name: str, keys: list[str], folded: bool) -> Cell:
+    def _title(self, name: str, keys: list[str]) -> Cell:
         said = self._summary(self._docs[key] for key in keys) if self._summary else ""
         return (
-            Span("▸ " if folded else "▾ ", "accent"),
+            Span("▸ " if name in self.layout.folded else "▾ ", "accent"),
             Span(name, "bold"),
             Span(f"  {said or len(keys)}", "dim"),
         )
@@ -221,13 +245,3 @@ class Table(Generic[T]):
     def fold(self, heading: str) -> None:
         """Fold or unfold the group of a heading."""
         self.layout.folded ^= {heading.removeprefix(HEADING)}
-
-
-def _rank_by(value: Callable[[Any], Any], reverse: bool) -> Callable[[Any], Any]:
-    """Ranks in which None goes last, also where the order is reversed."""
-
-    def rank(doc: Any) -> Any:
-        it = value(doc)
-        return (0 if reverse else 1,) if it is None else (1 if reverse else 0, it)
-
-    return rank
