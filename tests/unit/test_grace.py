@@ -171,6 +171,18 @@ async def test_a_deadline_in_the_grace_is_kept(tmp_path: Path) -> None:
         assert "deadline" in made.snapshot.recent[job].reason
 
 
+async def test_what_is_being_stopped_cannot_be_taken_back(tmp_path: Path) -> None:
+    inventory, nodes = fleet("n1")
+    nodes[0].ignores_stop = True
+    async with bench(tmp_path, inventory, *nodes, clock=ManualClock()) as made:
+        job = await started(made, SLEEP.format(name="train"))
+        client = made.running.client()
+        await client.call(Stop((job,)))
+        await made.until(lambda s: s.attempts[f"{job}.0.1"].stop)
+        with pytest.raises(CommandError, match="none to undo"):
+            await client.call(Unstop((job,)))
+
+
 async def test_a_sooner_stop_goes_before_a_later_one(tmp_path: Path) -> None:
     inventory, nodes = fleet("n1")
     async with bench(tmp_path, inventory, *nodes, clock=ManualClock()) as made:

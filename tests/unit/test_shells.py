@@ -7,6 +7,7 @@ import base64
 import contextlib
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from flextui.core.client import Client
 from flextui.core.commands import CommandError, ListEvents, ShellRequest, WhoAmI
 from flextui.core.model.docs import ShellInput
 from flextui.core.model.inventory import Inventory
-from flextui.core.model.state import Identity
+from flextui.core.model.state import AttemptState, Identity
 from flextui.core.ports import Program
+from flextui.core.shells import _running
 from flextui.core.socket_client import SocketClient
 from tests.unit.core_kit import Bench, bench, running
+from tests.unit.draft_kit import Book
 from tests.unit.fake_fleet import FakeNode
 
 EVE = Identity("eve", 4242)
@@ -174,6 +177,22 @@ async def test_who_may(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None
         assert [it["text"] for it in events if it["kind"] == "audit.exec"] == [
             f"{made.running.info.user}/train: true in {job}.0.1"
         ]
+
+
+def test_only_what_runs_and_was_not_replaced_is_entered() -> None:
+    book = Book()
+    job = book.submit("train", tasks=2)
+    first = book.start(job, "n1-0")
+    second = book.start(job, "n1-1", index=1)
+    assert _running(book.later(0.0), job, -1) == first
+    book.draft.put_attempt(replace(first, replaced=True))
+    assert _running(book.later(0.0), job, -1) == second
+    with pytest.raises(CommandError, match="task 0 of ann/train isn't running now") as failed:
+        _running(book.later(0.0), job, 0)
+    assert failed.value.code == "failed"
+    book.draft.put_attempt(replace(second, state=AttemptState.UNKNOWN))
+    with pytest.raises(CommandError, match="ann/train isn't running now"):
+        _running(book.later(0.0), job, -1)
 
 
 async def test_a_program_that_reads_nothing_holds_up_nobody(

@@ -17,9 +17,10 @@ from flextui.core.adapters import store_open
 from flextui.core.adapters.filesystem import type_in
 from flextui.core.adapters.store import SqliteStore
 from flextui.core.adapters.store_read import StoreReader
-from flextui.core.model.docs import EventDoc
+from flextui.core.model.docs import ACTOR, EventDoc
 from flextui.core.model.ids import TaskKey, attempt_id
 from flextui.core.model.inventory import NodeSpec, Reservation
+from flextui.core.model.revisions import now_and_before
 from flextui.core.model.spec import JobSpec
 from flextui.core.model.state import (
     Account,
@@ -153,6 +154,35 @@ async def test_pruning_keeps_what_is_young_and_what_still_runs(tmp_path: Path) -
     await store.close()
     loaded = await reloaded(tmp_path)
     assert live in loaded.attempts, "an attempt whose kill is owed must come back"
+
+
+async def test_beyond_the_bound_what_people_did_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flextui.core.adapters.store.MAX_EVENTS", 3)
+    store, _ = await load(tmp_path)
+    by = {n: "ann" if n % 3 == 0 else ACTOR for n in range(1, 11)}
+    events: list[EventDoc] = [{**an_event(n), "actor": actor} for n, actor in by.items()]
+    await store.commit(Changes(events=events))
+    await store.prune(before=0, before_iso=iso(0), usage_before=0)
+    assert [it["seq"] for it in await store.events(EventQuery())] == [3, 6, 8, 9, 10]
+    await store.prune(before=0, before_iso=iso(2e9), usage_before=0)
+    assert await store.events(EventQuery()) == []
+    await store.close()
+
+
+async def test_the_newest_revisions_of_a_job_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flextui.core.adapters.store.KEPT", 3)
+    store, _ = await load(tmp_path)
+    job = a_job(1, type="service")
+    for number in range(2, 8):
+        after = replace(job, revision=number)
+        await store.commit(Changes(jobs=[after], revisions=[*now_and_before(job, after, 5.0)]))
+        job = after
+    assert [it["revision"] for it in await store.revisions("j1")] == [7, 6, 5]
+    await store.close()
 
 
 async def test_ended_jobs_come_newest_first_and_a_job_by_id_with_its_spec(tmp_path: Path) -> None:
