@@ -29,6 +29,8 @@ from flextui.core.commands import ShellRequest
 from flextui.core.model.docs import ShellEvent, ShellInput
 
 CHUNK = 16 * 1024
+AHEAD = 32
+"""Pieces of stdin that may be on their way; fewer than what a core takes unread."""
 _PASSED_ON = {signal.SIGINT: "INT", signal.SIGTERM: "TERM", signal.SIGHUP: "HUP"}
 
 
@@ -118,6 +120,8 @@ async def _shown(events: AsyncIterator[ShellEvent], keys: Keys, leave: Callable[
                     await write_all(sys.stdout.fileno(), base64.b64decode(event["b64"]))
                 case "err":
                     await write_all(sys.stderr.fileno(), base64.b64decode(event["b64"]))
+                case "taken":
+                    keys.room.release()
                 case "exit":
                     return event["status"]
                 case "lost":
@@ -132,18 +136,16 @@ class Keys:
     def __init__(self, terminal: bool) -> None:
         self._terminal = terminal
         self._queue: asyncio.Queue[ShellInput] = asyncio.Queue()
-        self._room = asyncio.Semaphore(4)
-        """Pieces of stdin that may be on their way."""
+        self.room = asyncio.Semaphore(AHEAD)
+        """Released for each piece of stdin that the program has read. Sizes and signals need no
+        room: they go past what it doesn't read."""
         self.left = False
         """The person has left a session that hangs."""
 
     async def inputs(self) -> AsyncGenerator[ShellInput, None]:
         """To the program, as they come."""
         while True:
-            it = await self._queue.get()
-            yield it
-            if it["kind"] == "data":
-                self._room.release()
+            yield await self._queue.get()
 
     @contextlib.contextmanager
     def taken(self, leave: Callable[[], object]) -> Iterator[None]:
@@ -184,7 +186,7 @@ class Keys:
                 self.left = True
                 leave()
                 return
-            await self._room.acquire()
+            await self.room.acquire()
             self._queue.put_nowait({"kind": "data", "b64": base64.b64encode(data).decode()})
         self._queue.put_nowait({"kind": "end"})
 

@@ -27,6 +27,8 @@ from flextui.core.reduce.fleet import no_such_node
 
 QUEUE = 16
 """Events that wait for a slow client; then the program waits."""
+UNREAD = 128
+"""Pieces of input that wait for a program; then all waits that it is told."""
 LONGEST = 64 * 1024
 """Bytes of a command that an attempt is entered with."""
 _TERM = re.compile(r"[A-Za-z0-9._+-]{0,64}")
@@ -128,17 +130,33 @@ def _size(cells: object) -> int:
 async def _feed(
     running: RunningProgram, inputs: AsyncIterator[ShellInput], events: asyncio.Queue[ShellEvent]
 ) -> None:
-    async for it in inputs:
-        match it.get("kind"):
-            case "data":
-                await running.write(_bytes(it.get("b64")))
-            case "size":
-                running.resize(_size(it.get("columns")), _size(it.get("lines")))
-            case "signal" if it.get("name") in _SIGNALS:
-                running.signal(str(it.get("name")))
-            case "end":
-                running.end_input()
+    """What the program is told. Sizes and signals wait for no byte that it doesn't read."""
+    unread: asyncio.Queue[bytes | None] = asyncio.Queue(UNREAD)
+    writing = asyncio.create_task(_write(running, unread, events))
+    try:
+        async for it in inputs:
+            match it.get("kind"):
+                case "data":
+                    await unread.put(_bytes(it.get("b64")))
+                case "size":
+                    running.resize(_size(it.get("columns")), _size(it.get("lines")))
+                case "signal" if it.get("name") in _SIGNALS:
+                    running.signal(str(it.get("name")))
+                case "end":
+                    await unread.put(None)
+        await writing
+    finally:
+        writing.cancel()
+
+
+async def _write(
+    running: RunningProgram, unread: asyncio.Queue[bytes | None], events: asyncio.Queue[ShellEvent]
+) -> None:
+    """Its stdin; each piece is told as taken, and whoever sends waits for that."""
+    while (data := await unread.get()) is not None:
+        await running.write(data)
         await events.put({"kind": "taken"})
+    running.end_input()
 
 
 def _bytes(text: object) -> bytes:

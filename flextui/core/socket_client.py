@@ -135,7 +135,8 @@ class SocketClient:
 
         async def feed(key: int) -> None:
             async for it in inputs:
-                await credit.acquire()
+                if it["kind"] == "data":
+                    await credit.acquire()
                 await self._send({"t": "input", "id": key, "value": it})
 
         args = dataclasses.asdict(request)
@@ -143,8 +144,7 @@ class SocketClient:
             async for item in items:
                 if item["kind"] == "taken":
                     credit.release()
-                else:
-                    yield item
+                yield item
 
     async def events(self, *, after: int | None = None) -> AsyncGenerator[EventDoc, None]:
         async with contextlib.aclosing(self._stream("events", {"after": after})) as items:

@@ -211,6 +211,24 @@ async def test_a_program_that_reads_nothing_holds_up_nobody(
         await to.close()
 
 
+@pytest.mark.parametrize("kind", ["embedded", "socket"])
+async def test_a_signal_waits_for_no_byte_that_nobody_reads(
+    state_dir: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    async with core(state_dir, monkeypatch) as made:
+        to = await client(made, kind)
+        code = "trap 'exit 3' INT; echo up; while :; do sleep 0.05; done"
+        told = Told(*(data(b"x" * 16_000) for _ in range(60)))
+        async with asyncio.timeout(30):
+            async for event in to.shell(ShellRequest(node="n1", argv=("sh", "-c", code)),
+                                        told.inputs()):  # fmt: skip
+                if event["kind"] == "out":
+                    told.queue.put_nowait({"kind": "signal", "name": "INT"})
+                if event["kind"] == "exit":
+                    assert event["status"] == 3
+        await to.close()
+
+
 def test_the_escape_is_found_after_enter_alone() -> None:
     assert Escape().found(b"~.")
     escape = Escape()

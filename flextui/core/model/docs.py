@@ -397,7 +397,7 @@ class ShellEvent(TypedDict):
 
 
 class ShellInput(TypedDict):
-    """What a program is told. Each is answered by one `taken`."""
+    """What a program is told. Each piece of data is answered by one `taken`, once it is read."""
 
     kind: Literal["data", "size", "signal", "end"]
     b64: NotRequired[str]
