@@ -170,6 +170,7 @@ class FlextuiApp(Typed):
         self.setup = await self.link.setup()
         if self.setup is not None:
             self.view.trouble = "nothing is set up yet"
+            await self.learn_all_places()
             self.open("first-run")
             await self.set_up.wait()
             self.setup, self.view.trouble = None, ""

@@ -22,16 +22,6 @@ from flextui.core.model.problems import BadInput
 from flextui.core.ports import Loaded, StoreError
 from flextui.screens.setup import HERE, Candidate, Looked, SetupError
 
-MARK = "first-run"
-"""In the state directory while the first run isn't over: it is asked again."""
-
-
-def wanted(folder: Path) -> bool:
-    """Whether nothing has been done yet with this state directory."""
-    from flextui.core.adapters.store_open import DB_NAME
-
-    return not (folder / DB_NAME).exists() or (folder / MARK).exists()
-
 
 class LocalSetup:
     """The first run of this account on this machine."""
@@ -115,7 +105,7 @@ class LocalSetup:
             if self._loaded is None:
                 try:
                     paths.prepare_state_folder(self._folder)
-                    (self._folder / MARK).touch()
+                    (self._folder / paths.FIRST_RUN).touch()
                     self._loaded = await own_state(self._folder)
                 except (paths.PathError, paths.Locked, StoreError, CommandError, OSError) as error:
                     raise SetupError(str(error)) from error
@@ -161,7 +151,7 @@ class LocalSetup:
         self._over()
 
     def _over(self) -> None:
-        (self._folder / MARK).unlink(missing_ok=True)
+        (self._folder / paths.FIRST_RUN).unlink(missing_ok=True)
 
 
 def _node(alias: str, taken: set[str]) -> NodeSpec | None:

@@ -154,11 +154,12 @@ class TerminalLink:
                 return None
         except Failure:
             return None  # `open` tells it
-        from flextui.cli.firstrun import LocalSetup, wanted
-
         folder = paths.state_folder()
-        if not wanted(folder) or paths.is_locked(folder):
+        if not paths.is_new(folder) or paths.is_locked(folder):
             return None
+        await imported("flextui.cli.firstrun", *CORE_PARTS[:2])
+        from flextui.cli.firstrun import LocalSetup
+
         return LocalSetup(folder)
 
     async def open(self, foresee: Foresee) -> Client:

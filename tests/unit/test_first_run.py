@@ -9,9 +9,10 @@ from unittest.mock import Mock
 
 import pytest
 
-from flextui.cli.firstrun import LocalSetup, wanted
+from flextui.cli.firstrun import LocalSetup
 from flextui.cli.terminal import TerminalLink
 from flextui.cli.verb import Options
+from flextui.core.adapters import paths
 from flextui.core.model.inventory import read_inventory
 from flextui.screens.setup import HERE, SetupError, good_name
 
@@ -95,15 +96,15 @@ async def test_this_machine_is_looked_at_and_asked_about_again_until_it_is_over(
     setup: LocalSetup, home: Path
 ) -> None:
     folder = home / "state/flextui"
-    assert wanted(folder)
+    assert paths.is_new(folder)
     await setup.candidates()
     looked = await setup.look(HERE)
     assert not looked.new_keys
     names = {row["name"] for row in looked.rows}
     assert names >= {"reach", "python", "disk"}
-    assert wanted(folder), "nothing was decided yet"
+    assert paths.is_new(folder), "nothing was decided yet"
     setup.skip()
-    assert not wanted(folder)
+    assert not paths.is_new(folder)
 
 
 async def test_it_comes_only_where_nothing_was_set_up(home: Path) -> None:

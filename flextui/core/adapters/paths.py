@@ -19,6 +19,8 @@ SOCKET_LIMIT = 103
 """Bytes of a Unix socket's path that every system takes (Linux 107, macOS 103)."""
 INVENTORY = "inventory.yaml"
 DATABASE = "flextui.db"
+FIRST_RUN = "first-run"
+"""In the state directory while the first run isn't over: it is asked again."""
 
 
 class PathError(Exception):
@@ -54,6 +56,11 @@ def state_folder(explicit: str | Path | None = None) -> Path:
     if chosen:
         return Path(chosen).expanduser().absolute()
     return Path(platformdirs.user_state_dir("flextui", appauthor=False))
+
+
+def is_new(folder: Path) -> bool:
+    """Whether nothing has been done yet with this state directory."""
+    return not (folder / DATABASE).exists() or (folder / FIRST_RUN).exists()
 
 
 def prepare_state_folder(folder: Path) -> None:
