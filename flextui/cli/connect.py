@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flextui.cli.output import DENIED, INPUT, UNREACHABLE, Failure
-from flextui.cli.verb import Need, Options
+from flextui.cli.verb import Need, Options, Sound
 from flextui.core.adapters import paths
 from flextui.core.client import Client
 from flextui.core.refusal import CommandError
@@ -28,9 +28,11 @@ _LOOK_AGAIN_S = 0.05
 
 
 @asynccontextmanager
-async def connect(options: Options, need: Need) -> AsyncIterator[Client]:
+async def connect(
+    options: Options, need: Need, sound: Sound | None = None
+) -> AsyncIterator[Client]:
     """A client for as long as the context lasts. Raises Failure, CommandError."""
-    client = await open_client(options, need)
+    client = await open_client(options, need, sound)
     try:
         yield client
     finally:
@@ -53,8 +55,9 @@ async def attach_only(options: Options) -> AsyncIterator[Client]:
     raise ConnectionError("no core runs here")
 
 
-async def open_client(options: Options, need: Need) -> Client:
-    """The client that a command acts through. Raises Failure, CommandError."""
+async def open_client(options: Options, need: Need, sound: Sound | None = None) -> Client:
+    """The client that a command acts through. What is wrong in itself starts no core. Raises
+    Failure, CommandError."""
     if options.connect:
         from flextui.cli.head import over_ssh
 
@@ -67,6 +70,8 @@ async def open_client(options: Options, need: Need) -> Client:
     running = await running_core(options, inventory) or await _starting_core(folder, inventory)
     if running is not None:
         return running
+    if sound is not None:
+        sound()
     if need is Need.START:
         from flextui.cli.launch import start_twin
 

@@ -27,12 +27,8 @@ from flextui.core.identity import own_identity
 from flextui.core.model.docs import CheckDoc, Delta, EventDoc, LogEvent, ShellEvent, ShellInput
 from flextui.core.model.inventory import NodeSpec
 from flextui.core.model.problems import nearest
-from flextui.core.ports import CoreIdentity, Loaded, NodeSession
+from flextui.core.ports import CoreIdentity, Loaded
 from flextui.core.start import load_inventory
-
-DRIVER_S = 15.0
-"""So long a driver that has just been asked is waited for."""
-LOOK_AGAIN_S = 0.3
 
 
 class PreflightClient:
@@ -127,20 +123,8 @@ async def checked(fleet: Fleet, nodes: Sequence[NodeSpec], loaded: Loaded) -> li
             record = loaded.nodes.get(node.name)
             root = (record.root_path, record.root_id) if record and record.root_id else None
             links.append(fleet.open(node, identity, root, lambda _: None))
-        found = await asyncio.gather(*(_look(link) for link in links))
+        found = await asyncio.gather(*(link.check() for link in links))
         return [row for rows in found for row in rows]
     finally:
         await asyncio.gather(*(it.close(release=True, suspend_leases=True) for it in links))
         await fleet.close()
-
-
-async def _look(link: NodeSession) -> list[CheckDoc]:
-    """The rows of a node. Its driver may take a while to answer for the first time."""
-    loop = asyncio.get_running_loop()
-    until = loop.time() + DRIVER_S
-    while True:
-        rows = await link.check()
-        waits = any(row["name"] == "nvml" and row["ok"] is None for row in rows)
-        if not waits or loop.time() > until:
-            return rows
-        await asyncio.sleep(LOOK_AGAIN_S)  # nothing tells of its coming

@@ -19,7 +19,7 @@ from flextui import __version__
 from flextui.cli import output
 from flextui.cli.listed import COMMANDS
 from flextui.cli.output import Failure
-from flextui.cli.verb import Connector, Need, Options, Place, Verb, so_many
+from flextui.cli.verb import Connector, Need, Options, Place, Sound, Verb, so_many
 from flextui.core.model.problems import BadInput
 
 if TYPE_CHECKING:
@@ -149,10 +149,12 @@ def _check_demo(options: Options, headless: bool, command: str | None) -> None:
         raise click.UsageError("--demo stands alone: it has a fleet and a core of its own")
 
 
-def _connect(options: Options, need: Need) -> AbstractAsyncContextManager[Client]:
+def _connect(
+    options: Options, need: Need, sound: Sound | None = None
+) -> AbstractAsyncContextManager[Client]:
     from flextui.cli.connect import connect
 
-    return connect(options, need)
+    return connect(options, need, sound)
 
 
 @dataclass(slots=True)

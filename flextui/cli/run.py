@@ -20,6 +20,7 @@ import click
 from flextui.cli import output
 from flextui.cli.complete import gpu_models, project_names
 from flextui.cli.output import Failure
+from flextui.cli.submit import sound
 from flextui.cli.verb import Need, Place, json_option, verb
 from flextui.core.client import Client
 from flextui.core.commands import Source, Submit
@@ -107,7 +108,7 @@ def run(
             output.say(f"flextui: {job['id']} {job['name']}")
         return await attach(client, job["id"], job["name"], quiet=quiet)
 
-    return place.run(act, Need.START)
+    return place.run(act, Need.START, sound((source,)))
 
 
 def spec_text(command: tuple[str, ...], options: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ import click
 from flextui.cli import output, page, text
 from flextui.cli.output import Failure
 from flextui.cli.table import Cell, Column, render
-from flextui.cli.verb import Need, Place, json_option, so_many, verb
+from flextui.cli.verb import Need, Place, Sound, json_option, so_many, verb
 from flextui.core.client import Client
 from flextui.core.commands import Plan, Source, Submit
 from flextui.core.model.problems import Problem
@@ -53,7 +53,7 @@ def submit(place: Place, files: tuple[str, ...], wait: bool, as_json: bool) -> i
 
         return worst_status(await until_ended(client, [job["id"] for job in jobs], tell=True))
 
-    return place.run(act, Need.START)
+    return place.run(act, Need.START, sound(sources))
 
 
 def _submitted(job: Mapping[str, Any]) -> str:
@@ -76,7 +76,8 @@ def plan(place: Place, files: tuple[str, ...], as_json: bool) -> None:
     """Tell what submitting these files would do, and where each task would go now, or why it would
     wait. Nothing is changed.
     """
-    answer = place.ask(Plan(read_sources(files)))
+    sources = read_sources(files)
+    answer = place.ask(Plan(sources), sound=sound(sources))
     if as_json:
         output.document(answer)
         return
@@ -181,6 +182,25 @@ def read_sources(files: Iterable[str]) -> tuple[Source, ...]:
     if problems:
         raise Failure(output.INPUT, so_many(len(problems)), map(str, problems))
     return tuple(sources)
+
+
+def sound(sources: Iterable[Source]) -> Sound:
+    """What a core would say of these specs by themselves, where none runs."""
+
+    def check() -> None:
+        from flextui.core.model.problems import BadInput
+        from flextui.core.model.spec import read_specs
+
+        problems: list[Problem] = []
+        for source in sources:
+            try:
+                read_specs(source.text, source.name)
+            except BadInput as error:
+                problems += error.problems
+        if problems:
+            raise Failure(output.INPUT, so_many(len(problems)), map(str, problems))
+
+    return check
 
 
 def _read(name: str) -> tuple[str, bytes]:

@@ -47,10 +47,16 @@ class Options:
     connect: str | None = None
 
 
+Sound = Callable[[], None]
+"""Looks at what is handed in, where no core runs that would: raises Failure where it is wrong."""
+
+
 class Connector(Protocol):
     """The way to a core."""
 
-    def __call__(self, options: Options, need: Need) -> AbstractAsyncContextManager[Client]:
+    def __call__(
+        self, options: Options, need: Need, sound: Sound | None = None
+    ) -> AbstractAsyncContextManager[Client]:
         """Connect for as long as the context lasts. Raises Failure where that can't be."""
 
 
@@ -61,15 +67,22 @@ class Place:
     options: Options
     connector: Connector
 
-    def run(self, act: Callable[[Client], Coroutine[Any, Any, T]], need: Need = Need.CORE) -> T:
+    def run(
+        self,
+        act: Callable[[Client], Coroutine[Any, Any, T]],
+        need: Need = Need.CORE,
+        sound: Sound | None = None,
+    ) -> T:
         """Connect, act, and close. Raises Failure for everything that a core refuses."""
         import asyncio  # slow to import: not for help
 
-        return asyncio.run(self._run(act, need))
+        return asyncio.run(self._run(act, need, sound))
 
-    async def _run(self, act: Callable[[Client], Awaitable[T]], need: Need) -> T:
+    async def _run(
+        self, act: Callable[[Client], Awaitable[T]], need: Need, sound: Sound | None
+    ) -> T:
         try:
-            async with self.connector(self.options, need) as client:
+            async with self.connector(self.options, need, sound) as client:
                 return await act(client)
         except CommandError as error:
             raise refused(error) from error
@@ -78,9 +91,11 @@ class Place:
             text = said if said.startswith("the core") else f"the core went away: {said}"
             raise Failure(UNREACHABLE, text) from error
 
-    def ask(self, command: Command, need: Need = Need.CORE) -> dict[str, Any]:
+    def ask(
+        self, command: Command, need: Need = Need.CORE, sound: Sound | None = None
+    ) -> dict[str, Any]:
         """The answer to one command."""
-        return self.run(lambda client: client.call(command), need)
+        return self.run(lambda client: client.call(command), need, sound)
 
 
 def refused(error: CommandError) -> Failure:

@@ -81,6 +81,17 @@ def test_without_a_core_lookers_read_the_store_and_others_exit_3(place: Place) -
     assert place.run("show", "nonesuch").returncode == 2
 
 
+def test_a_wrong_spec_starts_no_core(place: Place) -> None:
+    for words in (["submit", "-"], ["plan", "-"]):
+        done = place.run(*words, text="name: a\nrun: b\ngpus: 2\n")
+        assert done.returncode == 2, done.stderr
+        assert "<stdin>:3:1: unknown field 'gpus'" in done.stderr
+    assert place.run("run", "--time-limit", "10:00", "--", "true").returncode == 2
+    assert place.run("plan", "-", text="name: a\nrun: b\n").returncode == 3
+    assert place.run("whoami").returncode == 3
+    assert not place.state.exists() or not list(place.state.iterdir())
+
+
 def test_check_needs_no_core_and_leaves_none(place: Place) -> None:
     done = place.run("check", "--json")
     assert done.returncode == 0

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
-from flextui.cli.verb import Need, Options
+from flextui.cli.verb import Need, Options, Sound
 from flextui.core.client import Client, CoreInfo
 from flextui.core.commands import Command, CommandError, ListJobs, ListNodes, LogRequest, Show
 from flextui.core.model.docs import Delta, EventDoc, JobDoc, LogEvent, NodeDoc
@@ -36,7 +36,9 @@ class FakeCore:
         self.info = CoreInfo("0.1.0", 1, "lab@head", 7, "lab", "", True, user, False)
 
     @asynccontextmanager
-    async def connect(self, options: Options, need: Need) -> AsyncIterator[Client]:
+    async def connect(
+        self, options: Options, need: Need, sound: Sound | None = None
+    ) -> AsyncIterator[Client]:
         self.options.append(options)
         self.needs.append(need)
         try:

@@ -558,6 +558,23 @@ async def test_check_shows_the_way_the_agents_rows_and_the_clock() -> None:
     assert "behind" in rows["clock"]["text"]
 
 
+async def test_a_driver_that_was_just_asked_is_waited_for() -> None:
+    answers = [None, None, True]
+
+    def on_message(agent: StandInAgent, message: dict[str, Any]) -> None:
+        if message["t"] == "check":
+            row = {"name": "nvml", "ok": answers.pop(0), "text": "2 × H100"}
+            agent.say({"t": "ok", "checks": [row], "id": message["id"]})
+        elif "id" in message:
+            agent.say({"t": "ok", "id": message["id"]})
+
+    async with linked(lambda: StandInAgent(on_message=on_message)) as (link, events, _):
+        await events.wait(NodeReady)
+        rows = {row["name"]: row for row in await link.check()}
+    assert rows["nvml"]["ok"] is True
+    assert answers == []
+
+
 async def test_an_abandoning_that_failed_is_asked_for_again() -> None:
     answers = [
         {"t": "error", "code": "failed", "text": "disk"},

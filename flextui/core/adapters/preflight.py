@@ -16,6 +16,9 @@ from flextui.core.model.docs import CheckDoc
 PINGS = 5
 CLOCK_WARN_S = 2.0
 ROWS_BOUND = 64
+DRIVER_S = 15.0
+"""So long a driver that has just been asked is waited for."""
+LOOK_AGAIN_S = 0.3
 
 
 def failed_rows(node: str, failure: LinkFailure) -> list[CheckDoc]:
@@ -29,16 +32,25 @@ def failed_rows(node: str, failure: LinkFailure) -> list[CheckDoc]:
 async def passed_rows(
     node: str, channel: Channel, greeting: Greeting, findings: list[Finding]
 ) -> list[CheckDoc]:
-    """All rows of a node that is connected. Raises ConnectionError when the link breaks."""
+    """All rows of a node that is connected; a driver that was just asked for the first time is
+    waited for. Raises ConnectionError when the link breaks."""
     rows = [_with_latency(row, await _latency(channel)) if row.name == "reach" else row
             for row in findings]  # fmt: skip
     if greeting.noise or any(row.name == "login" for row in findings):
         rows.append(_shell(greeting))
     rows.append(_python(greeting))
-    asked = time.time()
-    answer = await channel.request({"t": "check"})
-    answered = time.time()
-    rows += _own_checks(answer, (asked + answered) / 2, (answered - asked) / 2)
+    loop = asyncio.get_running_loop()
+    until = loop.time() + DRIVER_S
+    while True:
+        asked = time.time()
+        answer = await channel.request({"t": "check"})
+        answered = time.time()
+        own = _own_checks(answer, (asked + answered) / 2, (answered - asked) / 2)
+        waits = any(row.name == "nvml" and row.ok is None for row in own)
+        if not waits or loop.time() > until:
+            break
+        await asyncio.sleep(LOOK_AGAIN_S)  # nothing tells of the driver's first answer
+    rows += own
     return [CheckDoc(node=node, name=r.name, ok=r.ok, text=r.text) for r in rows]
 
 
