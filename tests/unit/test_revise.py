@@ -16,7 +16,7 @@ from flextui.core.model.state import Identity
 from tests.unit.core_kit import Bench, bench, running, state_of
 from tests.unit.fake_fleet import FakeNode, gpu, inventory
 
-ALICE, BOB = Identity("alice", 1001), Identity("bob", 1002)
+ALICE, BOB = Identity("alice", 1001, ("vision",)), Identity("bob", 1002)
 TRAIN = "name: train\nrun: sleep 60\nenv: {LR: '0.1'}\nresources: {gpus: 1}\n"
 WEB = "name: web\ntype: service\ncount: 2\nrun: serve\nresources: {cpus: 1}\n"
 
@@ -192,8 +192,9 @@ async def test_only_ones_own_jobs_and_an_admin_leaves_them_their_owner(tmp_path:
     async with bench(tmp_path, inventory("n1", "n2"), *two()) as made:
         job = await one(made, TRAIN)
         assert (await refusal(made, job, TRAIN, BOB)).code == "permission"
-        await revised(made, job, TRAIN + "priority: 60\n", Identity("root", 0))
-        assert (made.snapshot.jobs[job].owner, made.snapshot.jobs[job].revision) == ("alice", 2)
+        await revised(made, job, TRAIN + "priority: 60\n", Identity("root", 0, ("wheel",)))
+        it = made.snapshot.jobs[job]
+        assert (it.owner, it.groups, it.revision) == ("alice", ("vision",), 2)
         past = await made.running.client_for(BOB).call(c.Revisions(job))
         assert [(it["revision"], it["by"]) for it in past["revisions"]] == [
             (2, "root"),

@@ -19,11 +19,12 @@ import pytest
 
 from flextui.core import commands as c
 from flextui.core import connection, wire
-from flextui.core.commands import LogRequest
+from flextui.core.commands import CommandError, LogRequest
 from flextui.core.model.docs import LogEvent
+from flextui.core.model.state import Identity
 from flextui.core.server import Server, SocketError
 from flextui.core.socket_client import Refused, SocketClient
-from tests.unit.core_kit import WITHIN_S, Bench, bench
+from tests.unit.core_kit import WITHIN_S, Bench, bench, running
 from tests.unit.fake_fleet import FakeNode, FakeSession, inventory
 
 HELLO = wire.encode(wire.client_hello("test", None, None))
@@ -230,6 +231,49 @@ async def test_a_wrong_request_is_an_error_of_that_request_alone(tmp_path: Path)
         writer.write(wire.encode({"t": "more", "id": 77, "n": -5}))
         writer.write(wire.encode({"t": "call", "id": 99, "name": "WhoAmI", "args": {}}))
         assert (await said(reader))["t"] == "result"
+
+
+async def test_who_opens_too_much_at_once_is_dropped(tmp_path: Path) -> None:
+    async with (
+        bench(tmp_path, inventory("n1"), FakeNode("n1")) as made,
+        raw(made) as (reader, writer),
+    ):
+        for key in range(connection.MAX_OPEN + 1):
+            writer.write(wire.encode({"t": "open", "id": key, "stream": "events", "args": {}}))
+        told = await said(reader)
+        assert (told["t"], "too many requests" in told["text"]) == ("refused", True)
+        await still_serves(made)
+
+
+async def test_an_ended_job_of_somebody_elses_is_named_not_taken_for_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flextui.core.adapters.store.RECENT", 0)
+    bob = Identity("bob", 1002)
+    async with bench(tmp_path, inventory("n1"), FakeNode("n1")) as made:
+        (job,) = await made.submit("name: work\nrun: exit 0\n")
+        await made.until(lambda s: job in s.recent)
+        await made.stop()
+        await made.start()
+        assert job not in made.snapshot.recent, "only the store has it"
+        me = made.running.info.user
+        assert (await made.running.client().call(c.Show("work")))["id"] == job
+        with pytest.raises(CommandError, match=f"you have no job 'work'; there is {me}/work"):
+            await made.running.client_for(bob).call(c.Show("work"))
+        assert (await made.running.client_for(bob).call(c.Show(f"{me}/work")))["id"] == job
+
+
+@pytest.mark.parametrize("limit", [-1, 0, 1])
+async def test_a_list_has_at_least_one_line_and_is_never_endless(
+    limit: int, tmp_path: Path
+) -> None:
+    async with bench(tmp_path, inventory("n1"), FakeNode("n1")) as made:
+        for name in ("a", "b", "c"):
+            await made.submit(f"name: {name}\nrun: sleep\nresources: {{cpus: 8}}\n")
+        await made.until(running("j1"))
+        client = made.running.client()
+        assert len((await client.call(c.ListEvents(limit=limit)))["events"]) == 1
+        assert len((await client.call(c.ListQueue(limit, forecast=False)))["queue"]) == 1
 
 
 async def test_who_says_nothing_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import json
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from flextui.cli.shell import Escape, _split
+from flextui.core import wire
 from flextui.core.adapters.local_program import LocalProgram
 from flextui.core.client import Client
 from flextui.core.commands import CommandError, ListEvents, ShellRequest, WhoAmI
@@ -227,6 +229,24 @@ async def test_a_signal_waits_for_no_byte_that_nobody_reads(
                 if event["kind"] == "exit":
                     assert event["status"] == 3
         await to.close()
+
+
+async def test_who_tells_a_program_more_than_it_takes_is_dropped(
+    state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with core(state_dir, monkeypatch) as made:
+        path = str(made.running.server.path)
+        reader, writer = await asyncio.open_unix_connection(path)
+        shell = {"t": "open", "id": 1, "stream": "shell",
+                 "args": {"node": "n1", "argv": ["sleep", "1000"]}}  # fmt: skip
+        more = {"t": "input", "id": 1, "value": {"kind": "data", "b64": ""}}
+        lines = [wire.client_hello("test", None, None), shell, *([more] * 1000)]
+        writer.writelines(map(wire.encode, lines))
+        async with asyncio.timeout(10):
+            *_, last = [json.loads(line) async for line in reader]
+        assert last["t"] == "refused"
+        assert "more input than the program has taken" in last["text"]
+        writer.close()
 
 
 def test_the_escape_is_found_after_enter_alone() -> None:
