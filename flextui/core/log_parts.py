@@ -7,8 +7,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 from flextui.core.commands import CommandError, LogPiece, LogRequest, LogSearch
 from flextui.core.copies import Copies
@@ -28,6 +30,8 @@ SILENT_S = 10.0
 """A node that says nothing for so long is passed over, one that searches only when it is out of
 reach: a search may find nothing for long."""
 QUEUE = 64
+"""Pieces of log that may wait for a slow reader; the nodes' own flow control holds the rest."""
+Tell = Callable[[LogEvent], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,23 +207,33 @@ def _searches(
         )
 
 
-async def _side_by_side(
-    reader: Reader, asks: list[tuple[str, LogAsk]]
-) -> AsyncGenerator[LogEvent, None]:
-    async def read(node: str, ask: LogAsk) -> None:
+def _side_by_side(reader: Reader, asks: list[tuple[str, LogAsk]]) -> AsyncGenerator[LogEvent, None]:
+    async def read(node: str, ask: LogAsk, tell: Tell) -> None:
         try:
             async with slots, contextlib.aclosing(reader.read(node, ask)) as events:
                 async for event in events:
-                    await queue.put(event)
+                    await tell(event)
         except Exception as error:  # one part that can't be read doesn't take the others along
             log.exception("reading logs of %s", node)
-            await queue.put(notice(node, "", f"flextui's own failure: {error!r}"))
-        await queue.put(None)
+            await tell(notice(node, "", f"flextui's own failure: {error!r}"))
 
     slots = asyncio.Semaphore(AT_ONCE)
+    return together([partial(read, node, ask) for node, ask in asks])
+
+
+async def together(
+    tellers: Iterable[Callable[[Tell], Coroutine[Any, Any, None]]],
+) -> AsyncGenerator[LogEvent, None]:
+    """What several tell at the same time, as it comes, until all have ended; who tells waits
+    while nobody reads."""
     queue: asyncio.Queue[LogEvent | None] = asyncio.Queue(QUEUE)
+
+    async def tell(teller: Callable[[Tell], Coroutine[Any, Any, None]]) -> None:
+        await teller(queue.put)
+        await queue.put(None)
+
     loop = asyncio.get_running_loop()
-    tasks = [loop.create_task(read(node, ask)) for node, ask in asks]
+    tasks = [loop.create_task(tell(it)) for it in tellers]
     left = len(tasks)
     try:
         while left:

@@ -16,14 +16,12 @@ from flextui.core.commands import CommandError, LogRequest
 from flextui.core.desk import Desk
 from flextui.core.engine import Engine
 from flextui.core.feed import Watcher
-from flextui.core.log_parts import Reader, notice, part_events
+from flextui.core.log_parts import Reader, Tell, notice, part_events, together
 from flextui.core.model.docs import AttemptDoc, JobDoc, LogEvent
 from flextui.core.model.ids import TaskKey
 from flextui.core.model.state import Attempt, Identity, NodeStatus
 from flextui.core.ports import TailRequest
 
-QUEUE = 64
-"""Pieces of log that may wait for a slow reader; the nodes' own flow control holds the rest."""
 _IN_TOUCH = (NodeStatus.READY, NodeStatus.OBSERVED)
 
 
@@ -102,24 +100,15 @@ def _begun(request: LogRequest, attempt: str) -> dict[str, int]:
 async def _follow_all(
     engine: Engine, keys: list[TaskKey], request: LogRequest
 ) -> AsyncGenerator[LogEvent, None]:
-    queue: asyncio.Queue[LogEvent | None] = asyncio.Queue(QUEUE)
-    loop = asyncio.get_running_loop()
     watcher = engine.feed.join()
-    followers = [_Follower(engine, key, request, queue) for key in keys]
-    tasks = [loop.create_task(it.run()) for it in followers]
-    tasks.append(loop.create_task(_wake(watcher, followers)))
-    left = len(followers)
+    followers = [_Follower(engine, key, request) for key in keys]
+    waking = asyncio.get_running_loop().create_task(_wake(watcher, followers))
     try:
-        while left:
-            event = await queue.get()
-            if event is None:
-                left -= 1
-            else:
+        async with contextlib.aclosing(together([it.run for it in followers])) as events:
+            async for event in events:
                 yield event
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        waking.cancel()
         engine.feed.leave(watcher)
 
 
@@ -140,17 +129,10 @@ async def _wake(watcher: Watcher, followers: list[_Follower]) -> None:
 class _Follower:
     """Follows one task from attempt to attempt, until it has ended."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        key: TaskKey,
-        request: LogRequest,
-        queue: asyncio.Queue[LogEvent | None],
-    ) -> None:
+    def __init__(self, engine: Engine, key: TaskKey, request: LogRequest) -> None:
         self._engine = engine
         self._key = key
         self._request = request
-        self._queue = queue
         self.job = key.job
         self.node = ""
         """Where its attempt is."""
@@ -162,11 +144,10 @@ class _Follower:
         """The attempt that `_offsets` are of."""
         self._offsets: dict[str, int] = {}
 
-    async def run(self) -> None:
-        """Tell all, then None."""
+    async def run(self, tell: Tell) -> None:
+        """Tell all of it."""
         with contextlib.suppress(ConnectionError):  # the core ends
-            await self._run()
-        await self._queue.put(None)
+            await self._run(tell)
 
     def look(self, nodes: set[str]) -> None:
         """Go on if the task, its attempt, the job or the attempt's node has changed."""
@@ -183,17 +164,17 @@ class _Follower:
         self._core_ended = True
         self._changed.set()
 
-    async def _run(self) -> None:
+    async def _run(self, tell: Tell) -> None:
         done = ""
         while True:
             attempt = self._attempt()
             self.node = attempt.node if attempt is not None else ""
             if attempt is not None and attempt.id != done and self._in_touch(attempt):
-                if await self._tail_to_end(attempt):
+                if await self._tail_to_end(attempt, tell):
                     done = attempt.id
                 continue
             if attempt is not None and attempt.id != done:
-                await self._say(attempt)
+                await self._say(attempt, tell)
             if self._over(done):
                 return
             await self._change()
@@ -219,14 +200,14 @@ class _Follower:
         node = self._engine.snapshot.nodes.get(attempt.node)
         return node is not None and node.status in _IN_TOUCH
 
-    async def _say(self, attempt: Attempt) -> None:
+    async def _say(self, attempt: Attempt, tell: Tell) -> None:
         node = self._engine.snapshot.nodes.get(attempt.node)
         text = f"{attempt.node} doesn't answer; the log goes on when it is back"
         if node is not None and node.reason:
             text = f"{node.reason}; the log goes on when {attempt.node} is back"
         if text != self._said:
             self._said = text
-            await self._queue.put(notice(attempt.node, attempt.id, text))
+            await tell(notice(attempt.node, attempt.id, text))
 
     def _over(self, done: str) -> bool:
         """Whether no more will come: the task has ended, and its last attempt is told."""
@@ -239,7 +220,7 @@ class _Follower:
         attempt = self._attempt()
         return attempt is None or attempt.id == done or not self._in_touch(attempt)
 
-    async def _tail_to_end(self, attempt: Attempt) -> bool:
+    async def _tail_to_end(self, attempt: Attempt, tell: Tell) -> bool:
         """Tell this attempt's log; True when it was told to its end."""
         session = self._engine.sessions.get(attempt.node)
         if session is None:
@@ -256,7 +237,7 @@ class _Follower:
             async for event in session.tail(request):
                 if event["kind"] in ("data", "gap"):
                     self._offsets[event["stream"]] = event["to"]
-                await self._queue.put(event)
+                await tell(event)
         except ConnectionError:
             await self._change()
             return False
