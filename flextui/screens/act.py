@@ -20,12 +20,12 @@ from flextui.core.commands import (
 )
 from flextui.core.model.docs import JobDoc, NodeDoc
 from flextui.screens.door import Deed, Door
-from flextui.screens.effects import END, full, live, of_drain, of_jobs, of_loss
+from flextui.screens.effects import END, full, live, of_drain, of_jobs, of_loss, of_others
 from flextui.screens.line import Line
 from flextui.screens.number import Number
 
 MANY = 10
-"""From more than so many on, y isn't enough: their number has to be typed."""
+"""From more than so many on, or where somebody else's are among them, y isn't enough."""
 MOST_REPLICAS = 10_000
 
 
@@ -119,9 +119,15 @@ class Actions(Door):
 
     def _ask_jobs(self, verb: str, jobs: list[JobDoc], effect: str, deed: Deed) -> None:
         me = self._app.info.user if self._app.info else ""
-        detail = of_jobs(jobs, effect, me, self._app.view)
+        detail = of_jobs(jobs, effect, self._app.view)
         question = f"{verb} {full(jobs[0]) if len(jobs) == 1 else _which(jobs)}?"
-        self._ask(question, detail, deed, str(len(jobs)) if len(jobs) > MANY else "")
+        self._ask(question, detail, deed, self._typed(jobs, me), of_others(jobs, me))
+
+    @staticmethod
+    def _typed(jobs: list[JobDoc], me: str) -> str:
+        """The number, where they are many or somebody else's are among several."""
+        others = len(jobs) > 1 and any(job["owner"] != me for job in jobs)
+        return str(len(jobs)) if others or len(jobs) > MANY else ""
 
     # ── nodes ──
 

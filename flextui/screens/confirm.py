@@ -33,6 +33,7 @@ class Confirm(Prompt[bool]):
     }
     Confirm:ansi > Vertical { border: solid $warning; }
     Confirm .question { text-style: bold; }
+    Confirm .warning { color: $text-error; text-style: bold; margin-top: 1; }
     Confirm VerticalScroll { height: auto; max-height: 16; margin-top: 1; }
     Confirm .detail { color: $foreground-muted; height: auto; }
     Confirm .keys { margin-top: 1; }
@@ -43,13 +44,21 @@ class Confirm(Prompt[bool]):
     """
 
     def __init__(
-        self, question: str, detail: str, *, yes: str = "yes", no: str = "no", typed: str = ""
+        self,
+        question: str,
+        detail: str,
+        *,
+        yes: str = "yes",
+        no: str = "no",
+        typed: str = "",
+        warning: str = "",
     ) -> None:
         super().__init__()
         self._question = question
         self._detail = detail
         self._words = (yes, no)
         self._typed = typed
+        self._warning = warning
         self._box = Input(placeholder=typed, id="typed")
         self._box.cursor_blink = False
 
@@ -59,6 +68,8 @@ class Confirm(Prompt[bool]):
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Static(self._question, classes="question", markup=False)
+            if self._warning:
+                yield Static(safe_lines(self._warning), classes="warning", markup=False)
             if self._detail:
                 with VerticalScroll(can_focus=False):
                     yield Static(safe_lines(self._detail), classes="detail", markup=False)

@@ -57,7 +57,9 @@ class Door:
         """Do it without a question."""
         self._do(Deed(word, [command]))
 
-    def _ask(self, question: str, detail: str, deed: Deed, typed: str = "") -> None:
+    def _ask(
+        self, question: str, detail: str, deed: Deed, typed: str = "", warning: str = ""
+    ) -> None:
         if self._app.refuses(question.rstrip("?")):
             return
 
@@ -65,7 +67,7 @@ class Door:
             if yes:
                 self._start(deed)
 
-        self._app.push_screen(Confirm(question, detail, typed=typed), answered)
+        self._app.push_screen(Confirm(question, detail, typed=typed, warning=warning), answered)
 
     def _do(self, deed: Deed) -> None:
         if not self._app.refuses(deed.word):

@@ -37,18 +37,24 @@ def running(job: JobDoc) -> str:
     return f"{len(found)} attempt{'s' if len(found) > 1 else ''} on {places}{held}"
 
 
-def of_jobs(jobs: Sequence[JobDoc], effect: str, me: str, view: View) -> str:
-    """What acting on these jobs does: what runs, whose they are, who waits for their room."""
+def of_others(jobs: Sequence[JobDoc], me: str) -> str:
+    """Whose these jobs are, where they aren't mine alone."""
+    others = sorted({job["owner"] for job in jobs} - {me})
+    if not others:
+        return ""
+    if len(jobs) == 1:
+        return f"It is {others[0]}'s, not yours."
+    return f"Others' jobs are among them: {named(others)}."
+
+
+def of_jobs(jobs: Sequence[JobDoc], effect: str, view: View) -> str:
+    """What acting on these jobs does: what runs, and who waits for their room."""
     if len(jobs) == 1:
         lines = [running(jobs[0]), effect]
     else:
         lines = [effect, *(f"{full(job)}: {running(job)}" for job in jobs[:LISTED])]
         if len(jobs) > LISTED:
             lines.append(f"and {len(jobs) - LISTED} more")
-    others = sorted({job["owner"] for job in jobs} - {me})
-    if others:
-        told = f"It is {others[0]}'s, not yours." if len(jobs) == 1 else ""
-        lines.insert(0, told or f"Others' jobs are among them: {named(others)}.")
     nodes = {it["node"] for job in jobs for it in live(job)}
     lines += room_for(view, nodes, {job["id"] for job in jobs})
     return "\n".join(lines)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
+from textual.widgets import Static
 
 from flextui.core.commands import CommandError, ListEvents
 from flextui.core.events_view import wanted
 from flextui.core.model.docs import EventDoc
+from flextui.screens import format as fmt
 from flextui.screens.fields import events
 from flextui.screens.keys import Key
 from flextui.screens.place import Place
@@ -48,6 +50,11 @@ class Events(Place):
         "it is as old as policy.log_keep says, however much else happens."
     )
 
+    DEFAULT_CSS = """
+    Events #about { height: auto; max-height: 30%; padding: 0 1; background: $surface; }
+    Events #about.empty { display: none; }
+    """
+
     def __init__(self, location: Location, app: FlextuiApp) -> None:
         job, node = (*location[1:], "", "")[:2]
         super().__init__(location, _title(app, job, node))
@@ -61,8 +68,11 @@ class Events(Place):
         self._known = False
         """The core has told what happened."""
 
+        self._about = Static(id="about", markup=False)
+
     def content(self) -> ComposeResult:
         yield self._grid
+        yield self._about
 
     def home_focus(self) -> Grid:
         return self._grid
@@ -76,8 +86,23 @@ class Events(Place):
         self.app.memory[self.location]["audit"] = "on" if self._audit else ""
 
     def show_view(self, view: View) -> None:
+        self._top.place = self._titled()
         self._table.sync(self._events, self.app.now(), self.pattern)
         self._grid.show(None if self._known else self.app.asking)
+        self._tell_about()
+
+    def _titled(self) -> str:
+        """What is shown, for the top line."""
+        whole = self.place_title
+        return f"{whole.removesuffix('events')}audit" if self._audit else whole
+
+    @on(Grid.Moved, "#events")
+    def _tell_about(self) -> None:
+        doc = self._table.doc(self._grid.cursor_key or "")
+        text = about(doc) if doc else ""
+        self._about.set_class(not text, "empty")
+        if text != self._about.content:
+            self._about.update(text)
 
     def hints(self) -> list[tuple[str, str]]:
         named = {"audit": "everything" if self._audit else "audit"}
@@ -129,7 +154,7 @@ class Events(Place):
     def action_audit(self) -> None:
         """Only what people did, or everything."""
         self._audit = not self._audit
-        self.app.tell("only what people did" if self._audit else "everything")
+        self.refresh_view()
         self._follow()
 
     @on(Grid.Opened, "#events")
@@ -152,6 +177,13 @@ class Events(Place):
         self.app.yank(
             "\n".join(f"{it['at']} {it['kind']} {it['actor']} {it['text']}" for it in chosen)
         )
+
+
+def about(event: EventDoc) -> str:
+    """All of one event, with what a line may have cut: both times, and the whole text."""
+    head = f"{fmt.both_times(event['at'])}   {event['kind']} by {event['actor']}"
+    where = " ".join(it for it in (event["attempt"] or event["job"], event["node"]) if it)
+    return fmt.safe_lines("\n".join([f"{head}   {where}".rstrip(), event["text"]]))
 
 
 def _title(app: FlextuiApp, job: str, node: str) -> str:

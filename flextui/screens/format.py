@@ -7,7 +7,7 @@ Every state has its glyph and its word, so colour only repeats.
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
@@ -147,6 +147,18 @@ def day_clock(at: str | None, now: float) -> str:
     then, today = datetime.fromtimestamp(wall), datetime.fromtimestamp(now)
     same = then.date() == today.date()
     return then.strftime("%H:%M:%S" if same else "%m-%d %H:%M:%S")
+
+
+def both_times(at: str | None) -> str:
+    """A time with its day, local and in UTC where that differs."""
+    wall = parse_time(at)
+    if wall is None:
+        return "–"
+    local, utc = datetime.fromtimestamp(wall).astimezone(), datetime.fromtimestamp(wall, UTC)
+    if not local.utcoffset():
+        return utc.strftime("%a %Y-%m-%d %H:%M:%SZ")
+    day = "" if local.date() == utc.date() else "%m-%d "
+    return f"{local:%a %Y-%m-%d %H:%M:%S} ({utc.strftime(day + '%H:%M:%SZ')})"
 
 
 def age(since: str | None, now: float) -> str:

@@ -77,7 +77,11 @@ class Out(Searching):
 
     def action_yank(self) -> None:
         lines = self._between() if len(self.marked) == 2 else [self.log_view.cursor_line]
-        self._yank([it for it in lines if it is not None])
+        found = [it for it in lines if it is not None]
+        if found:
+            self._yank(found)
+        else:
+            self.app.tell("no line from mark to mark is loaded here: S saves them")
 
     def action_yank_all(self) -> None:
         self._yank(self.log_view.lines)

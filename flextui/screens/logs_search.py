@@ -101,7 +101,8 @@ class Searching(Windows):
             number = self.hits.number(here[:4])
             if number <= len(self.hits.places) and self.hits.places[number - 1] == here[:4]:
                 words = f"{number:,} of {words}"
-        words += f" ±{self.context}" if self.context and self.only is not None else ""
+        if self.context and self.only is not None:
+            words += f", {self.context} around"
         return words + (", marked as it comes no more: too slow" if self.slow else "")
 
     # ── what came just now ──

@@ -197,10 +197,9 @@ def _devices(chosen: Sequence[ProblemDoc]) -> list[str]:
 
 def about(problem: ProblemDoc, key: str) -> str:
     """All that is known of one problem, with the whole of what a line may have cut."""
-    since = problem["since"][:16].replace("T", " ")
     lines = [problem["what"]]
     touches = f"   touches {problem['touches']}" if problem["touches"] else ""
-    lines.append(f"since {since}Z{touches}")
+    lines.append(f"since {fmt.both_times(problem['since'])}{touches}")
     step = problem["next"]
     if problem["command"]:
         step = f"flextui {problem['command']}   {step}"

@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from flextui.app import FlextuiApp
-from flextui.screens.logs import Logs
+from flextui.screens.logs import Logs, laid
 from tests.screens.fake_log import NOON, FakeLog
 from tests.screens.kit import running, shown, until
 
@@ -188,3 +188,49 @@ async def test_a_pattern_that_takes_for_ever_holds_nothing_up() -> None:
         assert screen.tail.book.lines[-1].text == "next"
         await pilot.press("escape")
         await until(pilot, lambda: "next" in shown(app))
+
+
+async def test_the_line_under_the_cursor_stays_in_view_whatever_is_laid_out() -> None:
+    many = [f'{{"step": {n}, "loss": 1.5}}' for n in range(40)]
+    async with reading(*many) as (app, pilot, _, screen):
+        await pilot.press("k", "k", "p")
+        await until(pilot, lambda: '  "step": 37,' in shown(app))
+        assert here(screen) == many[37]
+        await pilot.resize_terminal(100, 9)
+        await until(pilot, lambda: '  "step": 37,' in shown(app))
+
+
+async def test_found_lines_far_from_each_other_stand_apart_and_new_ones_have_context() -> None:
+    async with reading(*(f"line {n}" for n in range(20))) as (app, pilot, log, screen):
+        await pilot.press("/", *"line 1?3|fresh", "enter", "+")
+        await until(pilot, lambda: "2 hits, 1 around" in bar(screen))
+        log.print("before")
+        log.print("fresh")
+        log.print("after")
+        wanted = ["line 2", "line 3", "line 4", "line 12", "line 13", "line 14", "before", "fresh",
+                  "after"]  # fmt: skip
+        await until(pilot, lambda: [it.text for it in screen.log_view.lines] == wanted)
+        rules = [line for line in shown(app).splitlines() if line == "─" * 100]
+        assert len(rules) == 2
+
+
+async def test_keys_about_a_search_are_told_while_there_is_one_and_help_always() -> None:
+    async with reading(size=(80, 24)) as (app, pilot, _, screen):
+        assert "only/all" not in shown(app)
+        assert shown(app).splitlines()[-1].endswith("? help")
+        await pilot.press("/", *"step", "enter")
+        await until(pilot, lambda: "hits" in bar(screen))
+        assert "only/all" in shown(app)
+        assert shown(app).splitlines()[-1].endswith("? help")
+
+
+def test_the_bar_tells_what_went_wrong_before_all_that_is_shown() -> None:
+    words = ["2 jobs, 3 tasks, 9 attempts, 4 nodes", "paused, 12 below", "3 hits"]
+    trouble = "gpu5 isn't connected: no answer for 30 s"
+    slider = " 12:00:41 ◂──●──▸ now"
+    wide = laid(words, trouble, slider, 160).plain
+    assert all(it in wide for it in (*words, trouble, slider))
+    narrow = laid(words, trouble, slider, 70).plain
+    assert len(narrow) == 70
+    assert narrow.startswith("paused, 12 below · 3 hits · gpu5 isn't connected")
+    assert narrow.endswith("…  12:00:41")

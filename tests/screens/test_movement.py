@@ -265,7 +265,9 @@ async def test_an_action_is_for_all_that_is_selected() -> None:
         assert "2 selected" in shown(app)
         await pilot.press("r")
         assert "Restart 2 jobs?" in shown(app)
-        await pilot.press("y")
+        await pilot.press("y", "enter")
+        assert not client.asked, "others' jobs are among them: their number has to be typed"
+        await pilot.press("backspace", "2", "enter")
         await until(pilot, lambda: bool(client.asked))
         assert client.asked == [Restart(("j2", "j4"))]
         await pilot.press("escape")

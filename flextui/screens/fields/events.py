@@ -11,7 +11,12 @@ _BAD = (".lost", ".failed", ".error", ".unreachable", ".xid")
 
 
 def _what(event: EventDoc, _now: float) -> Cell:
-    return cell(event["kind"], "bad" if event["kind"].endswith(_BAD) else "")
+    return cell(event["kind"], "bad" if _is_bad(event) else "")
+
+
+def _is_bad(event: EventDoc) -> bool:
+    ended = event["kind"] == "attempt.ended" and event["text"].startswith(("failed", "lost"))
+    return ended or event["kind"].endswith(_BAD)
 
 
 def _by(event: EventDoc, _now: float) -> Cell:

@@ -35,7 +35,7 @@ FIELDS: tuple[Field[ProblemDoc], ...] = (
         Column("since", 4, 5, right=True), "t", lambda p, now: cell(fmt.age(p["since"], now)),
         lambda p: p["since"], live=True,
     ),
-    Field(Column("what", 24, 48), "w", _what, lambda p: p["what"]),
+    Field(Column("what", 24, 90), "w", _what, lambda p: p["what"]),
     Field(
         Column("touches", 8, 36, drop=2), "o", lambda p, _: cell(p["touches"], "dim"),
         lambda p: p["touches"] or None,

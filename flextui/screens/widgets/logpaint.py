@@ -23,7 +23,7 @@ from flextui.core.logbook.lines import Line
 from flextui.core.model.terminal import neutralise
 
 WIDEST_ORIGIN = 24
-BREAK = "┄"
+BREAK = "─"
 ORIGINS = 6
 """Colours that tell origins apart."""
 QUICK_S = 0.05

@@ -53,7 +53,7 @@ class LogView(Widget, can_focus=True):
         & .log--err { color: $text-warning; }
         & .log--note { color: $foreground-muted; text-style: italic; }
         & .log--stamp { color: $foreground-muted; }
-        & .log--hit { background: $warning; color: black; }
+        & .log--hit { background: $warning; color: black; text-style: underline; }
         & .log--error { color: $text-error; }
         & .log--warning { color: $text-warning; }
         & .log--debug { color: $foreground-muted; }
@@ -204,10 +204,12 @@ class LogView(Widget, can_focus=True):
         return next((y for y, (line, _) in enumerate(self._visible) if line is here), None)
 
     def _hold(self, row: int | None) -> None:
-        """Lay the rows anew, with the line under the cursor at this one."""
+        """Lay the rows anew, with the line under the cursor at this one, or as near as shows all
+        of it."""
         if row is not None:
             self._top, self._row = max(0, min(self.cursor, len(self.lines) - 1)), 0
-            self._back(min(row, max(0, self.size.height - 1)))
+            rows = self._count(self.lines[self._top], self.size.width)
+            self._back(min(row, max(0, self.size.height - rows)))
         self._stale = True
 
     def find(self, line: tuple[str, str, int]) -> int | None:
@@ -224,6 +226,9 @@ class LogView(Widget, can_focus=True):
     def _lay(self) -> None:
         if not self._stale and self._laid == self.size:
             return
+        if self._laid not in (None, self.size):
+            self._row = 0
+            self._hold(self._cursor_row())
         self._stale, self._laid = False, self.size
         height, width = self.size.height, self.size.width
         if self.following:
@@ -295,8 +300,19 @@ class LogView(Widget, can_focus=True):
         strip = rows[min(row, len(rows) - 1)]
         apart = row == 0 and self._breaks_before(line)
         if not self.following and line is self.cursor_line and not apart:
-            strip = strip.apply_style(self._roles()["cursor"])
+            strip = self._under_cursor(strip)
         return strip.apply_style(self.rich_style)
+
+    def _under_cursor(self, strip: Strip) -> Strip:
+        """In 16 colours the cursor is the row in reverse, where no colour of a word is legible;
+        what was found stays underlined."""
+        if self.app.native_ansi_color:
+            plain = [
+                Segment(it.text, Style(underline=it.style.underline if it.style else None))
+                for it in strip
+            ]
+            strip = Strip(plain, strip.cell_length)
+        return strip.apply_style(self._roles()["cursor"])
 
     def notify_style_update(self) -> None:
         self._styles.clear()
@@ -305,8 +321,7 @@ class LogView(Widget, can_focus=True):
 
     def on_resize(self) -> None:
         """Rows may be others now; the line under the cursor stays in view."""
-        self._row = 0
-        self._hold(self._cursor_row())
+        self._stale = True
         self.refresh()
 
     # ── movement ──
