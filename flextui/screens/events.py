@@ -67,7 +67,6 @@ class Events(Place):
         self._grid = Grid(self._table, id="events")
         self._known = False
         """The core has told what happened."""
-
         self._about = Static(id="about", markup=False)
 
     def content(self) -> ComposeResult:
