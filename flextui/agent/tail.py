@@ -130,7 +130,7 @@ class Tail:
         if message is not None or not exhausted:
             return message
         ended = attempt.ending(self._folder)
-        if ended is not None or not self._follow:
+        if ended is not None or not self._follow or attempt.exists(self._folder, "tombstone"):
             # What was written before the end was seen is on disk now: look once more.
             message, exhausted = self._turn(ended or {})
             if message is None and exhausted:

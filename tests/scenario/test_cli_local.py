@@ -165,6 +165,10 @@ def test_run_copies_both_streams_and_ends_as_the_command_did(running: Place) -> 
     assert killed.returncode == 128 + signal.SIGKILL
     missing = running.run("run", "-q", "--", "no-such-program-here")
     assert missing.returncode == 127
+    never = running.run("run", "--workdir", "/no/such/folder", "--", "true")
+    assert never.returncode == 1
+    (said,) = [it for it in never.stderr.splitlines() if "pending" not in it]
+    assert said.endswith("run-true failed: workdir /no/such/folder: No such file or directory")
 
 
 def test_run_passes_bytes_on_unchanged(running: Place) -> None:

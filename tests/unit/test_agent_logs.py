@@ -251,6 +251,13 @@ def test_marks_cost_less_than_what_they_mark(folder: int, monkeypatch: pytest.Mo
     assert size <= 360_000 * logs.MARK_SIZE / 24
 
 
+def test_the_log_of_an_attempt_that_never_ran_ends(folder: int) -> None:
+    waiting = follow(folder, follow=True)
+    assert drain(waiting) == []
+    attempt.bury(folder, "no_workdir", "workdir /nope: No such file or directory")
+    assert [message["t"] for message in drain(waiting)] == ["eof"]
+
+
 def test_tails_take_turns(folder: int, tmp_path: Path) -> None:
     """A log that floods leaves other logs live."""
     write(Logs(folder, 1 << 24), b"x" * (1 << 20))
