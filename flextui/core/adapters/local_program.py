@@ -14,12 +14,11 @@ import struct
 import sys
 import termios
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Literal
 
 from flextui.core.adapters.failure import LinkFailure
+from flextui.core.adapters.outputs import Stream, outputs
 from flextui.core.ports import Program
 
-CHUNK = 32 * 1024
 GRACE_S = 5.0
 # In the child. Where the core was started by nohup or in the background of a script, it ignores
 # signals, and what ignores one from its start can't be told to end by it.
@@ -38,7 +37,7 @@ class LocalProgram:
     def __init__(
         self,
         process: asyncio.subprocess.Process,
-        outputs: dict[Literal["out", "err"], asyncio.StreamReader],
+        outputs: dict[Stream, asyncio.StreamReader],
         stdin: asyncio.StreamWriter,
         terminal: tuple[int, asyncio.ReadTransport] | None,
     ) -> None:
@@ -101,22 +100,8 @@ class LocalProgram:
         writer = asyncio.StreamWriter(transport, protocol, None, loop)
         return cls(process, {"out": reader}, writer, (ours, reading))
 
-    async def output(self) -> AsyncIterator[tuple[Literal["out", "err"], bytes]]:
-        pieces: asyncio.Queue[tuple[Literal["out", "err"], bytes]] = asyncio.Queue(4)
-        copies = [asyncio.create_task(_copy(it, name, pieces))
-                  for name, it in self._outputs.items()]  # fmt: skip
-        open_streams = len(copies)
-        try:
-            while open_streams:
-                stream, data = await pieces.get()
-                if data:
-                    yield stream, data
-                else:
-                    open_streams -= 1
-        finally:
-            for copy in copies:
-                copy.cancel()
-            await asyncio.gather(*copies, return_exceptions=True)
+    def output(self) -> AsyncIterator[tuple[Stream, bytes]]:
+        return outputs(self._outputs, OSError)  # a terminal ends with one (EIO)
 
     async def write(self, data: bytes) -> None:
         with contextlib.suppress(OSError):
@@ -164,13 +149,3 @@ def _home() -> str:
 def _size(terminal: int, columns: int, lines: int) -> None:
     with contextlib.suppress(OSError):
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-
-
-async def _copy(
-    reader: asyncio.StreamReader, stream: Literal["out", "err"], pieces: asyncio.Queue[Any]
-) -> None:
-    """To the end of a stream, which is told by no bytes. A terminal ends with an error (EIO)."""
-    with contextlib.suppress(OSError):
-        while data := await reader.read(CHUNK):
-            await pieces.put((stream, data))
-    await pieces.put((stream, b""))

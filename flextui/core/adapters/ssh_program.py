@@ -7,13 +7,13 @@ import asyncio
 import contextlib
 import signal as signals
 from collections.abc import AsyncIterator
-from typing import Any, Literal
+from typing import Any
 
 import asyncssh
 
+from flextui.core.adapters.outputs import Reader, Stream, outputs
 from flextui.core.ports import Program
 
-CHUNK = 32 * 1024
 CLOSE_S = 2.0
 
 
@@ -37,26 +37,10 @@ class SshProgram:
         self._connection = connection
         self._process = process
 
-    async def output(self) -> AsyncIterator[tuple[Literal["out", "err"], bytes]]:
+    def output(self) -> AsyncIterator[tuple[Stream, bytes]]:
         """Both streams as they come."""
-        pieces: asyncio.Queue[tuple[Literal["out", "err"], bytes]] = asyncio.Queue(4)
-        process = self._process
-        readers = [
-            asyncio.create_task(_copy(process.stdout, "out", pieces)),
-            asyncio.create_task(_copy(process.stderr, "err", pieces)),
-        ]
-        open_streams = len(readers)
-        try:
-            while open_streams:
-                stream, data = await pieces.get()
-                if data:
-                    yield stream, data
-                else:
-                    open_streams -= 1
-        finally:
-            for reader in readers:
-                reader.cancel()
-            await asyncio.gather(*readers, return_exceptions=True)
+        both: dict[Stream, Reader] = {"out": self._process.stdout, "err": self._process.stderr}
+        return outputs(both, asyncssh.Error, OSError)
 
     async def write(self, data: bytes) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionError, asyncssh.Error):
@@ -92,11 +76,3 @@ class SshProgram:
             async with asyncio.timeout(CLOSE_S):
                 await self._connection.wait_closed()
         self._connection.abort()
-
-
-async def _copy(reader: Any, stream: Literal["out", "err"], pieces: asyncio.Queue[Any]) -> None:
-    """To the end of a stream, which is told by no bytes."""
-    with contextlib.suppress(asyncssh.Error, OSError):
-        while data := await reader.read(CHUNK):
-            await pieces.put((stream, data))
-    await pieces.put((stream, b""))
