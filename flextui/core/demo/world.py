@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable
 from flextui.core.demo.boxes import boxes
 from flextui.core.demo.clock import DemoClock
 from flextui.core.demo.load import Work
-from flextui.core.demo.node import DemoNode, Machine, Run, guessed, task_name
+from flextui.core.demo.machine import Machine, Run, guessed, task_name
+from flextui.core.demo.node import DemoNode
 from flextui.core.events import NodeEvent
 from flextui.core.model.inventory import NodeSpec
 from flextui.core.ports import CoreIdentity, StartAttempt
