@@ -9,7 +9,6 @@ nothing is written before the descriptor takes it.
 from __future__ import annotations
 
 import asyncio
-import base64
 import codecs
 import os
 import re
@@ -22,6 +21,7 @@ from typing import IO, NamedTuple
 
 from flextui.cli import output
 from flextui.cli.text import LogText, clean
+from flextui.core.logbook.lines import raw
 from flextui.core.model.docs import LogEvent
 
 _CHUNK = select.PIPE_BUF
@@ -103,7 +103,7 @@ async def _runs(events: AsyncIterator[LogEvent]) -> AsyncIterator[_Run]:
     async for event in events:
         if event["kind"] == "data":
             marks.extend(event.get("marks", ()))
-            pos, data = event["at"] - len(rest), rest + _bytes(event)
+            pos, data = event["at"] - len(rest), rest + raw(event)
             end = data.rfind(b"\n") + 1
             if not end and len(data) > _LONGEST_LINE:
                 end = len(data)
@@ -161,7 +161,7 @@ class _Sink:
 
     async def feed(self, event: LogEvent) -> None:
         """Write a piece, as far as it can be written yet."""
-        await self.write(event, _bytes(event))
+        await self.write(event, raw(event))
 
     async def write(self, event: LogEvent, data: bytes) -> None:
         """The same of bytes that are a part of what the event brought."""
@@ -208,12 +208,6 @@ def _labelled(text: str, label: str) -> str:
     """Each line with whose it is; a line begun anew by a carriage return becomes one of its own."""
     lines = text.replace("\r", "\n").splitlines(keepends=True)
     return "".join(label + line for line in lines)
-
-
-def _bytes(event: LogEvent) -> bytes:
-    if encoded := event.get("b64"):
-        return base64.b64decode(encoded)
-    return event["text"].encode("utf-8", "surrogateescape")
 
 
 async def write_all(fd: int, data: bytes) -> None:

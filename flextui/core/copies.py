@@ -7,7 +7,6 @@ while, since its node may be lost without a word. Bounded for each attempt and f
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import logging
 import shutil
@@ -20,6 +19,7 @@ from flextui.core.adapters.copyfile import STREAMS, CopyFile
 from flextui.core.adapters.shelf import Shelf
 from flextui.core.engine import Engine
 from flextui.core.forget import KEPT_ATTEMPTS
+from flextui.core.logbook.lines import raw
 from flextui.core.model.docs import LogEvent
 from flextui.core.model.ids import attempt_id
 from flextui.core.model.state import Attempt, NodeStatus
@@ -211,7 +211,7 @@ class Copies:
                 async for event in session.tail(TailRequest(attempt.id, start=start, until=ends))
                 if event["kind"] == "data"
             ]
-            data = [raw_bytes(event) for event in events]
+            data = [raw(event) for event in events]
             bound = self._policy.log_copy
             await asyncio.to_thread(copy.append, events, data, bound=bound)
         if ended:
@@ -260,10 +260,3 @@ class Copies:
             else:
                 sizes[name] = size
         return sizes, {name for name in sizes if CopyFile(self._folder / name).whole}
-
-
-def raw_bytes(event: LogEvent) -> bytes:
-    """The bytes of a piece, as the workload wrote them."""
-    if encoded := event.get("b64"):
-        return base64.b64decode(encoded)
-    return event["text"].encode("utf-8", "surrogateescape")
