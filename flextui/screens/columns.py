@@ -36,7 +36,7 @@ class Columns(Prompt[tuple[str, ...] | None]):
 
     def __init__(self, table: Table[Any]) -> None:
         super().__init__()
-        self._usual = [it.name for it in table.fields if it.shown]
+        self._usual = [it.name for it in table.usual()]
         chosen = [it.name for it in table.chosen()]
         self._names = chosen + [it.name for it in table.fields if it.name not in chosen]
         self._on = set(chosen)

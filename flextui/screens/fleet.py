@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.widgets import Static
 
-from flextui.screens import format as fmt
 from flextui.screens.fields import heat, nodes
 from flextui.screens.keys import Key
 from flextui.screens.place import Place
 from flextui.screens.table import Table
 from flextui.screens.trail import Location
 from flextui.screens.view import View
+from flextui.screens.widgets.footnote import Footnote
 from flextui.screens.widgets.grid import Grid, sort_keys
 from flextui.screens.widgets.heatmap import HeatMap
 
@@ -49,7 +48,6 @@ class Fleet(Place):
     )
     LEGEND = (*SIGNS, "on the map: bright is busy, pale is idle though a job holds it")
     DEFAULT_CSS = """
-    Fleet #about { height: 1; padding: 0 1; color: $foreground-muted; }
     Fleet .hidden { display: none; }
     """
 
@@ -58,7 +56,7 @@ class Fleet(Place):
         self._table = Table(nodes.FIELDS, groups=nodes.GROUPS, layout=app.layout("fleet"))
         self._grid = Grid(self._table, empty="waiting for the core …", id="nodes")
         self._map = HeatMap(self._table, self._grid.selection, id="map")
-        self._about = Static(id="about", markup=False)
+        self._about = Footnote()
         self._zoom(app.memory.get(location, {}).get("map", "") != "")
 
     def content(self) -> ComposeResult:
@@ -101,12 +99,13 @@ class Fleet(Place):
         self._grid.show("nothing matches the filter" if view.nodes else None)
         if self.mapped:
             self._map.show()
-            self._tell_about()
+        self._tell_about()
 
     @on(HeatMap.Moved)
+    @on(Grid.Moved, "#nodes")
     def _tell_about(self) -> None:
-        node = self._table.doc(self._map.cursor_key or "")
-        self._about.update(fmt.safe(heat.about(node)) if node else "")
+        node = self._table.doc(self.home_focus().cursor_key or "")
+        self._about.say(heat.about(node) if node else "")
 
     def action_zoom(self) -> None:
         """From the list to the map and back, on the same node."""
@@ -120,7 +119,6 @@ class Fleet(Place):
     def _zoom(self, mapped: bool) -> None:
         self._grid.set_class(mapped, "hidden")
         self._map.set_class(not mapped, "hidden")
-        self._about.set_class(not mapped, "hidden")
 
     @on(HeatMap.Opened)
     def _open_tile(self, event: HeatMap.Opened) -> None:

@@ -7,7 +7,13 @@ Every state has its glyph and its word, so colour only repeats.
 from __future__ import annotations
 
 import re
+<<<<<<< HEAD
 from datetime import UTC, datetime
+=======
+from collections.abc import Iterable
+from datetime import datetime
+from math import ceil
+>>>>>>> 3d89bb3 (Fleet, nodes, GPUs and jobs use their room: more columns in wide windows, a map of three lines a node, what slows a GPU and what its processes take, how busy a job's GPUs are)
 from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
@@ -50,7 +56,7 @@ _STATES = {
 }
 
 _ASCII = str.maketrans({
-    "●": "*", "◔": "o", "◌": ".", "✓": "+", "✗": "x", "■": "#", "↻": "@", "◑": "o", "▒": "%",
+    "●": "*", "◔": "o", "◌": ".", "✓": "+", "✗": "x", "■": "]", "↻": "@", "◑": "o", "▒": "%",
     "⊘": "/", "█": "#", "▇": "#", "▆": "=", "▅": "=", "▄": "-", "▃": "-", "▂": ".", "▁": ".",
     "·": ".", "▸": ">", "×": "x", "…": "~", "─": "-", "│": "|", "▏": "-", "▎": "-", "▍": "-",
     "▌": "-", "▋": "=", "▊": "=", "▉": "=", "–": "-", "→": ">", "←": "<", "↑": "^", "↓": "v",
@@ -110,6 +116,17 @@ def wrapped(text: str, width: int, hang: int = 0) -> list[str]:
         line += word + " "
         room -= cell_len(word) + 1
     return [it.rstrip() for it in [*found, line]]
+
+
+def flow(parts: Iterable[str], width: int, gap: str = "   ") -> list[str]:
+    """Parts side by side, as many in a line as fit, none broken that fits in one."""
+    found: list[str] = []
+    for part in parts:
+        if found and cell_len(found[-1]) + cell_len(gap) + cell_len(part) <= width:
+            found[-1] += gap + part
+        else:
+            found.append(part)
+    return found
 
 
 def to_ascii(text: str) -> str:
@@ -261,24 +278,25 @@ def short_model(model: str) -> str:
         "HBM3",
         "Graphics",
     }
-    words = [w for w in model.replace("-SXM4", "").replace("-PCIE", "").split() if w not in drop]
+    plain = re.sub(r"-(SXM\d|PCIE)\b", "", model, flags=re.IGNORECASE)
+    words = [w for w in plain.split() if w not in drop]
     text = "-".join(words[:2]) or model
     return text.replace("-80GB", "-80").replace("-40GB", "-40").replace("GB", "")[:12]
 
 
-def gpus_cell(node: NodeDoc, wide: int = 28) -> Cell:
-    """A node's devices: a run of cells per model, and how many."""
-    spans: list[Span] = []
+def gpus_cell(node: NodeDoc) -> Cell:
+    """A node's devices, a run of cells for each model: the runs of all nodes begin alike."""
     if not node["gpus"]:
         return (Span("–", "dim"),)
+    spans: list[Span] = []
     by_model: dict[str, list[GpuDoc]] = {}
     for gpu in node["gpus"]:
         by_model.setdefault(short_model(gpu["model"]), []).append(gpu)
     for number, (model, gpus) in enumerate(by_model.items()):
         if number:
             spans.append(Span(" · ", "dim"))
-        spans.append(Span(f"{model} ", "dim" if node["state"] != "ready" else ""))
         spans.extend(gpu_span(gpu) for gpu in gpus)
+        spans.append(Span(f" {model}", "dim"))
     return tuple(spans)
 
 
@@ -303,8 +321,12 @@ def live_tasks(job: JobDoc) -> tuple[int, int]:
     return running, wanted
 
 
-def job_reason(job: JobDoc) -> str:
-    """The one line that says why it isn't simply running."""
+def job_reason(job: JobDoc, now: float | None = None) -> str:
+    """The one line that says why it isn't simply running; `now` counts down to a stop that can
+    still be taken back."""
+    stop = None if now is None or job["ended_at"] else parse_time(job.get("stops_at"))
+    if stop is not None and now is not None and stop > now:
+        return f"stops in {ceil(stop - now)}s"
     if job["reason"]:
         return local_times(job["reason"])
     for task in job["tasks"]:

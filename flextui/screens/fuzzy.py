@@ -49,7 +49,7 @@ def _word(word: str, name: str) -> tuple[int, list[int]] | None:
     while start >= 0:  # the word as it is, at its best beginning
         rank = 40 + 10 * len(word) + (60 if start == 0 else 30 if name[start - 1] in _BEGINS else 0)
         end = start + len(word)
-        rank += 20 if end == len(name) or name[end] in _BEGINS else 0
+        rank += 26 if end == len(name) else 20 if name[end] in _BEGINS else 0
         if best is None or rank > best[0]:
             best = rank, list(range(start, end))
         start = name.find(word, start + 1)

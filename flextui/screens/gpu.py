@@ -81,7 +81,7 @@ class Gpu(Place):
             self._table.sync({}, self.app.now())
         else:
             node, gpu = found
-            self._facts.update(fmt.safe_lines(facts(node, gpu)))
+            self._facts.update(fmt.safe_lines(facts(node, gpu, self.app.size.width - 3)))
             self._draw_charts(node, gpu)
             held = {key: it for key, it in gpus.holders(node).items() if it.gpu is gpu}
             self._table.sync(held, self.app.now(), self.pattern)
@@ -120,22 +120,41 @@ class Gpu(Place):
             self.app.yank(found[1]["uuid"])
 
 
-def facts(node: NodeDoc, gpu: GpuDoc) -> str:
-    """What it is, how it is, who holds it."""
+def facts(node: NodeDoc, gpu: GpuDoc, width: int) -> str:
+    """What it is, how it is, what holds it back, who holds it."""
     state = f"{fmt.gpu_span(gpu).text} {gpu['state']}"
-    lines = [f"{node['name']}:{gpu['index']}  {state}  {gpu['model']}  {gpu['uuid']}"]
-    util, heat, watts = gpu["utilization"], gpu["temperature_c"], gpu["power_w"]
-    limit = "" if gpu["power_limit_w"] is None else f" of {gpu['power_limit_w']:.0f}"
-    lines.append("   ".join((
-        f"memory {fmt.size(gpu['memory_used_bytes'])} of {fmt.size(gpu['memory_bytes'])}",
-        f"busy {'n/a' if util is None else f'{util}%'}",
-        f"{'n/a' if heat is None else f'{heat}°'}",
-        f"{'n/a' if watts is None else f'{watts:.0f}{limit} W'}",
-        f"ECC {'n/a' if gpu['ecc_uncorrected'] is None else gpu['ecc_uncorrected']}",
-        *([f"XID {gpu['xid']}"] if gpu["xid"] is not None else []),
-    )))  # fmt: skip
+    mig = f" {gpu['mig']}" if gpu["mig"] else ""
+    lines = [f"{node['name']}:{gpu['index']}  {state}  {gpu['model']}{mig}  {gpu['uuid']}"]
+    lines += [*fmt.flow(_load(gpu), width), *fmt.flow(_health(gpu), width)]
     if gpu["jobs"]:
         lines.append("held by " + ", ".join(gpu["jobs"]))
     elif gpu["reason"]:
         lines.append(gpu["reason"])
     return "\n".join(lines)
+
+
+def _load(gpu: GpuDoc) -> list[str]:
+    util, traffic = gpu["utilization"], gpu["memory_utilization"]
+    heat, watts, fan = gpu["temperature_c"], gpu["power_w"], gpu["fan"]
+    limit = "" if gpu["power_limit_w"] is None else f" of {gpu['power_limit_w']:.0f}"
+    return [
+        f"memory {fmt.size(gpu['memory_used_bytes'])} of {fmt.size(gpu['memory_bytes'])}",
+        f"busy {'n/a' if util is None else f'{util}%'}",
+        *([] if traffic is None else [f"memory traffic {traffic}%"]),
+        f"temp {'n/a' if heat is None else f'{heat}°'}",
+        f"power {'n/a' if watts is None else f'{watts:.0f}{limit} W'}",
+        *([] if fan is None else [f"fan {fan}%"]),
+    ]
+
+
+def _health(gpu: GpuDoc) -> list[str]:
+    clock, most = gpu["clock_mhz"], gpu["clock_max_mhz"]
+    of = "" if most is None else f" of {most}"
+    why = gpu["throttle"]
+    return [
+        f"clock {'n/a' if clock is None else f'{clock}{of} MHz'}",
+        f"slowed by {', '.join(why) or 'nothing'}" if why is not None else "slowed by n/a",
+        f"PCIe {gpus.link_text(gpu)}" + (" (too few lanes)" if gpus.narrow(gpu) else ""),
+        f"ECC {'n/a' if gpu['ecc_uncorrected'] is None else gpu['ecc_uncorrected']}",
+        *([f"XID {gpu['xid']}"] if gpu["xid"] is not None else []),
+    ]

@@ -15,6 +15,7 @@ from flextui.screens.place import Place
 from flextui.screens.table import Table
 from flextui.screens.trail import Location
 from flextui.screens.view import View
+from flextui.screens.widgets.footnote import Footnote
 from flextui.screens.widgets.grid import Grid, sort_keys
 
 if TYPE_CHECKING:
@@ -34,7 +35,10 @@ class Gpus(Place):
         *sort_keys(gpus.DEVICES),
     )  # fmt: skip
     OPENS = "GPU"
-    HELP = "Every GPU of the fleet. n/a: the driver doesn't tell."
+    HELP = (
+        "Every GPU of the fleet, with more columns the wider the window is. `slowed by` is what "
+        "the driver says keeps its clock down. n/a: the driver doesn't tell."
+    )
 
     def __init__(self, location: Location, app: FlextuiApp) -> None:
         super().__init__(location, "gpus")
@@ -45,8 +49,11 @@ class Gpus(Place):
         self._made_of: dict[str, NodeDoc] = {}
         self._devices: dict[str, dict[str, Device]] = {}
 
+        self._about = Footnote()
+
     def content(self) -> ComposeResult:
         yield self._grid
+        yield self._about
 
     def home_focus(self) -> Grid:
         return self._grid
@@ -59,6 +66,12 @@ class Gpus(Place):
         found = {key: it for name in view.nodes for key, it in self._devices[name].items()}
         self._table.sync(found, self.app.now(), self.pattern)
         self._grid.show("nothing matches the filter" if found else None)
+        self._tell_about()
+
+    @on(Grid.Moved, "#gpus")
+    def _tell_about(self) -> None:
+        it = self._table.doc(self._grid.cursor_key or "")
+        self._about.say(gpus.about(it) if it else "")
 
     @on(Grid.Opened, "#gpus")
     def _open(self, event: Grid.Opened) -> None:

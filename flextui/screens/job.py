@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -16,7 +15,8 @@ from flextui.core.commands import History, Show, Why
 from flextui.core.model.docs import HistoryDoc, JobDoc
 from flextui.screens import format as fmt
 from flextui.screens.fields import charts, timeline, why
-from flextui.screens.fields.jobs import ATTEMPTS, tries
+from flextui.screens.fields.jobs import ATTEMPTS, asks, tries
+from flextui.screens.fields.use import Use
 from flextui.screens.fields.yamltext import coloured
 from flextui.screens.fleet import SIGNS
 from flextui.screens.format import Cell, Span
@@ -72,7 +72,9 @@ class Job(Sectioned):
     DEFAULT_CSS = """
     Job #facts { height: auto; max-height: 50%; padding: 0 1; }
     Job #tabs { margin-top: 1; }
-    Job #why { height: auto; max-height: 45%; padding: 1 1 0 1; background: $surface; }
+    Job #attempts { min-height: 2; max-height: 60%; }
+    Job #attempts.alone { max-height: 100%; }
+    Job #why { height: 1fr; min-height: 3; padding: 1 1 0 1; background: $surface; }
     Job #why.empty { display: none; }
     """
 
@@ -87,6 +89,7 @@ class Job(Sectioned):
         self._past: HistoryDoc | None = None
         self._spec: tuple[object, list[Cell], str] = (None, [], "")
         self._zoomed = 0
+        self._use = Use()
         self._table = Table(ATTEMPTS, layout=app.layout("job"))
         self._facts = Static(id="facts", markup=False)
         self._grid = Grid(self._table, kind="attempts", empty="no attempt yet", id="attempts")
@@ -122,9 +125,10 @@ class Job(Sectioned):
             self._tabs.show((), "")
             return
         now = self.app.now()
-        self._facts.update(facts(job, now))
-        self._table.sync(tries(job), now, self.pattern)
-        self._grid.show()
+        self._use.take(view.nodes)
+        self._facts.update(facts(job, now, self._use, self.page_width))
+        self._table.sync(tries(job, self._use), now, self.pattern)
+        self._grid.show("nothing matches the filter" if job["tasks"] else "no attempt yet")
         if waits(job):
             self._ask_why()
         elif self.listed:
@@ -140,7 +144,8 @@ class Job(Sectioned):
             return
         if self.section == "use":
             self._asking.ask("use", History(job=self.job_id), self._take_use, every=5.0)
-            lines = charts.job_lines(self._past, width, 2 if self.size.height < 36 else 3)
+            live = {a["id"] for t in job["tasks"] for a in t["attempts"] if fmt.is_live(a["state"])}
+            lines = charts.job_lines(self._past, width, self.size.height - 10, live)
         elif self.section == "spec":
             if self._spec[0] != _version(job):
                 self._asking.ask("spec", Show(self.job_id), self._take_spec, every=1.0)
@@ -177,6 +182,8 @@ class Job(Sectioned):
     def _explain(self, text: str) -> None:
         text = fmt.safe_lines(text)
         self._why.set_class(not text, "empty")
+        self._grid.set_class(not text, "alone")
+        self._grid.styles.height = len(self._table.keys) + 1 if text else "1fr"
         if text != self._reasons.content:
             self._reasons.update(text)
 
@@ -288,37 +295,40 @@ def waits(job: JobDoc) -> bool:
     return any(task["state"] == "pending" for task in job["tasks"]) and not job["ended_at"]
 
 
-def facts(job: JobDoc, now: float) -> str:
-    """Two lines: what it is, what it asked for."""
+def facts(job: JobDoc, now: float, use: Use, width: int) -> str:
+    """What it is, what it asked for, and what it does now."""
     state = fmt.plain(fmt.state_cell(job["state"]))
     head = f"{job['owner']}/{job['name']}  {job['id']}  {state}  {job['type']}"
     head += f"  rev {job['revision']}  submitted {fmt.age(job['submitted_at'], now)} ago"
-    if job["reason"] and job["state"] != "pending":  # else the panel below says it whole
-        head += f"\n{fmt.local_times(job['reason'])}"
+    reason = fmt.job_reason(job, now)
+    stops = reason != fmt.job_reason(job)
+    if reason and (stops or job["state"] != "pending"):  # else the panel below says it whole
+        head += f"\n{reason}"
     parts = [*asks(job), f"priority {job['priority']}"]
     if job["type"] == "service":
         parts.append(f"count {job['count']}")
     if job["project"]:
         parts.append(f"project {job['project']}")
-    return fmt.safe_lines(head + "\nasks for " + " · ".join(parts))
+    lines = [head, *fmt.flow([f"asks for {parts[0]}", *parts[1:]], width, " · ")]
+    if runs := running(job, now, use):
+        lines.append(runs)
+    return fmt.safe_lines("\n".join(lines))
 
 
-def asks(job: JobDoc) -> Sequence[str]:
-    """What each of its tasks asks for."""
-    wants = job["resources"]
-    cpus = wants.get("cpus", "–")
-    parts = [f"cpus {cpus:g}" if isinstance(cpus, float) else f"cpus {cpus}"]
-    if wants.get("gpus"):
-        model = "|".join(wants.get("gpu_model") or ()) or "any model"
-        parts.insert(0, f"{wants['gpus']} GPU{'s' if wants['gpus'] > 1 else ''} ({model})")
-    elif wants.get("gpu_share"):
-        parts.insert(0, f"gpu_share {wants['gpu_share']}")
-    if (job.get("nodes") or 1) > 1:
-        parts.insert(0, f"{job.get('nodes')} nodes, each")
-    if wants.get("memory"):
-        memory = wants["memory"]
-        parts.append(f"memory {fmt.size(memory) if isinstance(memory, int) else memory}")
-    return parts
+def running(job: JobDoc, now: float, use: Use) -> str:
+    """Where it runs, since when, and how busy its GPUs are; empty for what doesn't run."""
+    live = [a for t in job["tasks"] for a in t["attempts"] if fmt.is_live(a["state"])]
+    if not live:
+        return ""
+    nodes = list(dict.fromkeys(it["node"] for it in live))
+    more = f" and {len(nodes) - 4} more" if len(nodes) > 4 else ""
+    parts = [f"runs on {', '.join(nodes[:4])}{more}"]
+    if starts := [at for it in live if (at := fmt.parse_time(it["started_at"])) is not None]:
+        parts.append(f"for {fmt.long_span(max(0.0, now - min(starts)))}")
+    if (found := use.job(job)) is not None:
+        busy = "n/a" if found.busy is None else f"{found.busy:.0f}%"
+        parts.append(f"GPUs busy {busy}, {fmt.size(found.used)} of {fmt.size(found.total)}")
+    return " · ".join(parts)
 
 
 def last_words(job: JobDoc) -> str:

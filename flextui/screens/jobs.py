@@ -8,12 +8,14 @@ from textual import on
 from textual.app import ComposeResult
 
 from flextui.screens.fields import jobs
+from flextui.screens.fields.use import Use
 from flextui.screens.fleet import SIGNS
 from flextui.screens.keys import Key
 from flextui.screens.place import Place
 from flextui.screens.table import Table
 from flextui.screens.trail import Location
 from flextui.screens.view import View
+from flextui.screens.widgets.footnote import Footnote
 from flextui.screens.widgets.grid import Grid, sort_keys
 
 if TYPE_CHECKING:
@@ -52,24 +54,34 @@ class Jobs(Place):
 
     def __init__(self, location: Location, app: FlextuiApp) -> None:
         super().__init__(location, "jobs")
+        self._use = Use()
         self._table = Table(
-            jobs.FIELDS,
+            jobs.fields(self._use),
             order=jobs.order,
             groups=jobs.GROUPS,
             summary=jobs.summary,
             layout=app.layout("jobs"),
         )
         self._grid = Grid(self._table, empty=NONE_YET, id="jobs")
+        self._about = Footnote()
 
     def content(self) -> ComposeResult:
         yield self._grid
+        yield self._about
 
     def home_focus(self) -> Grid:
         return self._grid
 
     def show_view(self, view: View) -> None:
+        self._use.take(view.nodes)
         self._table.sync(view.jobs, self.app.now(), self.pattern)
         self._grid.show("nothing matches the filter" if view.jobs else NONE_YET)
+        self._tell_about()
+
+    @on(Grid.Moved, "#jobs")
+    def _tell_about(self) -> None:
+        job = self._table.doc(self._grid.cursor_key or "")
+        self._about.say(jobs.about(job, self.app.now()) if job else "")
 
     @on(Grid.Opened, "#jobs")
     def _open(self, event: Grid.Opened) -> None:

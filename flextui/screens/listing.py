@@ -27,6 +27,8 @@ class Column:
     right: bool = False
     drop: int = 0
     """Columns with a higher number leave first when the terminal is narrow; 0 never leaves."""
+    yields: int = 0
+    """Before another column leaves, this one gives up what it has beyond so many cells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,10 @@ class Field(Generic[T]):
     """Its cell changes with time alone: filters don't look at it."""
     large_first: bool = False
     """Sorted from large to small at first."""
+    wide: int = 0
+    """Unless it is chosen it shows only where the list has so many cells."""
+    moving: bool = False
+    """Its value changes though its document doesn't: a list sorted by it is sorted at each look."""
 
     @property
     def name(self) -> str:

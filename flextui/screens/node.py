@@ -3,6 +3,7 @@ became of its link."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
@@ -22,15 +23,21 @@ from flextui.screens.table import Table
 from flextui.screens.trail import Location
 from flextui.screens.view import View
 from flextui.screens.widgets.grid import Grid, sort_keys
+from flextui.screens.widgets.sheet import Sheet
 
 if TYPE_CHECKING:
     from flextui.app import FlextuiApp
 
-DEVICES = tuple(it for it in gpus.DEVICES if it.name != "node")
+DEVICES = tuple(
+    replace(it, shown=True, wide=150) if it.name == "last hour" else it
+    for it in gpus.DEVICES if it.name != "node"
+)  # fmt: skip
 DEVICE_KEYS = sort_keys(DEVICES)
 PROCESS_KEYS = sort_keys(gpus.PROCESSES)
 EVENTS = 200
 ASK_S = 5.0
+TALL = 36
+"""From so many lines on the charts of the node itself stand above its devices."""
 
 
 class Node(Sectioned):
@@ -68,7 +75,9 @@ class Node(Sectioned):
     DEFAULT_CSS = """
     Node #facts { height: auto; max-height: 50%; padding: 0 1; }
     Node #tabs { margin-top: 1; }
-    Node #processes { height: 1fr; margin-top: 1; }
+    Node #strip { height: auto; margin-bottom: 1; }
+    Node #gpus { height: auto; max-height: 60%; min-height: 3; }
+    Node #processes { height: 1fr; min-height: 3; margin-top: 1; }
     """
 
     def __init__(self, location: Location, app: FlextuiApp) -> None:
@@ -79,6 +88,8 @@ class Node(Sectioned):
         self._gpus = Table(DEVICES, layout=app.layout("devices"))
         self._processes = Table(gpus.PROCESSES, layout=app.layout("processes"))
         self._facts = Static(id="facts", markup=False)
+        self._strip = Sheet(id="strip")
+        self._strip.can_focus = False
         self._devices = Grid(self._gpus, kind="devices", empty="no GPUs here", id="gpus")
         self._holders = Grid(
             self._processes, kind="processes", empty="no process holds GPU memory", id="processes"
@@ -87,6 +98,7 @@ class Node(Sectioned):
     def content(self) -> ComposeResult:
         yield self._facts
         yield self._tabs
+        yield self._strip
         yield self._devices
         yield self._holders
         yield self._sheet
@@ -95,7 +107,7 @@ class Node(Sectioned):
         return self._devices
 
     def list_widgets(self) -> list[Widget]:
-        return [self._devices, self._holders]
+        return [self._strip, self._devices, self._holders]
 
     def show_view(self, view: View) -> None:
         node, now = view.nodes.get(self.node_name), self.app.now()
@@ -104,12 +116,26 @@ class Node(Sectioned):
             self._gpus.sync({}, now)
             self._processes.sync({}, now)
         else:
-            self._facts.update(facts(node, now))
-            self._gpus.sync(gpus.devices([node]), now, self.pattern)
+            self._facts.update(facts(node, now, self.page_width))
+            past = self.app.history.of(self.node_name)
+            self._gpus.sync(gpus.devices([node], past), now, self.pattern)
             self._processes.sync(gpus.holders(node), now, self.pattern)
-        self._devices.show()
-        self._holders.show()
+        self._draw_strip(node)
+        self._devices.styles.height = len(self._gpus.keys) + 1
+        self._devices.show("nothing matches the filter" if node and node["gpus"] else None)
+        held = node is not None and any(gpu["processes"] for gpu in node["gpus"])
+        self._holders.show("nothing matches the filter" if held else None)
         self.draw_sections(view)
+
+    def _draw_strip(self, node: NodeDoc | None) -> None:
+        """The node's own charts, where there is room for them beside its lists."""
+        tall = node is not None and self.app.size.height >= TALL
+        self._strip.display = self.listed and tall
+        if node is not None and tall and self.listed:
+            past = self.app.history.of(self.node_name)
+            lines = charts.own_lines(node, past, self.page_width, 2)
+            self._strip.styles.height = len(lines)
+            self._strip.show(len(lines), lambda at: lines[at])
 
     def draw_page(self, view: View) -> None:
         node, width = view.nodes.get(self.node_name), self.page_width
@@ -122,7 +148,7 @@ class Node(Sectioned):
         else:
             query = ListEvents(node=self.node_name, limit=EVENTS)
             self._asking.ask("events", query, self._take_events, every=ASK_S)
-            lines = link.lines(node, self._events, width, self.app.now())
+            lines = link.lines(node, self._events, width, self.app.now(), view.jobs)
         self._sheet.show(len(lines), lambda at: lines[at])
 
     def _take_events(self, answer: dict[str, Any]) -> None:
@@ -169,18 +195,20 @@ class Node(Sectioned):
             self.app.yank("\n".join(it.gpu["uuid"] for it in found if it))
 
 
-def facts(node: NodeDoc, now: float) -> str:
-    """State, place and load in three lines at most."""
+def facts(node: NodeDoc, now: float, width: int) -> str:
+    """State, place and load, in few lines."""
     state = fmt.plain(fmt.state_cell(node["state"], nodes.word(node)))
     lines = [f"{node['name']}  {state} for {fmt.age(node['since'], now)}  {node['host']}"]
     if node["reason"]:
         lines.append(node["reason"])
     cpu = "–" if node["cpu"] is None else f"{node['cpu'] * 100:.0f}%"
-    lines.append(
-        f"cpu {fmt.bar(node['cpu'], 8)} {cpu}, {node['cpus_used']:g} of {node['cpus']:g} promised"
-        f"   memory {fmt.size(node['memory_used_bytes'])}/{fmt.size(node['memory_bytes'])}"
-        f"   disk {fmt.size(node['disk_free_bytes'])}/{fmt.size(node['disk_bytes'])} free"
+    parts = (
+        f"cpu {fmt.bar(node['cpu'], 8)} {cpu}, {node['cpus_used']:g} of {node['cpus']:g} promised",
+        f"memory {fmt.size(node['memory_used_bytes'])} of {fmt.size(node['memory_bytes'])},"
+        f" {fmt.size(node['memory_promised_bytes'])} promised",
+        f"disk {fmt.size(node['disk_free_bytes'])} of {fmt.size(node['disk_bytes'])} free",
     )
+    lines += fmt.flow(parts, width)
     if node["jobs"]:
         lines.append("runs " + " · ".join(node["jobs"]))
     lines += [f"orphan {o['attempt']} ({o['job']}) {o['state']}" for o in node["orphans"]]

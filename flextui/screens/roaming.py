@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from importlib import import_module
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 
 from textual import work
@@ -56,6 +57,8 @@ class Roaming(Outside):
         self.coming: Worker[None] | None = None
         """Opens the place that was asked for last, where the core is asked for it first."""
         self._typed: list[str] = []
+        self._bad_until = 0.0
+        """So long what failed stays in view (monotonic)."""
         self._layouts: dict[str, Layout] = dict(look.layouts)
 
     @cached_property
@@ -327,6 +330,10 @@ class Roaming(Outside):
         """A line that goes by itself; what failed stays longer."""
         how: Literal["error", "information"] = "error" if bad else "information"
         seconds = 8 if bad else 3
+        if monotonic() >= self._bad_until:  # what one presses again and again piles up no lines
+            self.clear_notifications()
+        if bad:
+            self._bad_until = monotonic() + seconds
         self.notify(safe_lines(text), severity=how, timeout=seconds, markup=False)
 
     def yank(self, text: str | None, what: str = "") -> None:

@@ -36,6 +36,8 @@ class Table(Generic[T]):
         self.layout = layout or Layout()
         self.total = 0
         """Documents before the filter."""
+        self.room = 0
+        """Cells that a row has; 0 while nobody knows."""
         self._ranking = Ranking(order)
         self._summary = summary
         self._now = 0.0
@@ -91,7 +93,7 @@ class Table(Generic[T]):
         """Take in the newest documents; costs little for those that are the same objects."""
         self._now = now
         self.total = len(docs)
-        chosen = self._choose(pattern)
+        chosen = self._choose(pattern) or self._moved()
         changed = self._changed(docs)
         known = self._docs
         new = any(key not in known for key in changed)
@@ -126,24 +128,51 @@ class Table(Generic[T]):
     def _choose(self, pattern: str) -> bool:
         """Take over what the operator chose; whether that is something new."""
         it = self.layout
-        made_for = (it.columns, it.sort, it.reverse, it.group, frozenset(it.folded))
+        shown = self.chosen()
+        made_for = (shown, it.sort, it.reverse, it.group, frozenset(it.folded))
         if made_for != self._made_for:
             self._made_for = made_for
-            self._shown = self.chosen()
+            self._shown = shown
             self._texts, self._fits, self._group_of = {}, {}, {}
-            by = next((field for field in self.fields if field.name == it.sort), None)
-            self._ranking.by(by.value if by is not None else None, reverse=it.reverse)
+            self._rank_anew()
         elif pattern == self._filter.text:
             return False
         if pattern != self._filter.text:
             self._filter, self._fits = Filter(pattern), {}
         return True
 
+    def _moved(self) -> bool:
+        """Whether it is sorted by what changes by itself: then all is ranked anew."""
+        by = self._sorted_by()
+        if by is None or not by.moving:
+            return False
+        self._rank_anew()
+        return True
+
+    def _rank_anew(self) -> None:
+        by = self._sorted_by()
+        self._ranking.by(by.value if by is not None else None, reverse=self.layout.reverse)
+
     def chosen(self) -> tuple[Field[T], ...]:
         """The fields that show, in order."""
         by_name = {it.name: it for it in self.fields}
         picked = tuple(by_name[name] for name in self.layout.columns if name in by_name)
-        return picked or tuple(it for it in self.fields if it.shown)
+        return picked or self.usual()
+
+    def usual(self) -> tuple[Field[T], ...]:
+        """Those that show unless others are chosen: more where there is room."""
+        return tuple(it for it in self.fields if it.shown and it.wide <= self.room)
+
+    def fit(self, room: int) -> bool:
+        """Rows have so many cells from now on; whether that brings or takes columns."""
+        self.room = room
+        before = self._shown
+        if self._choose(self._filter.text):
+            self._arrange(self._docs, ())
+        return self._shown != before
+
+    def _sorted_by(self) -> Field[T] | None:
+        return next((it for it in self.fields if it.name == self.layout.sort), None)
 
     def _arrange(self, docs: Mapping[str, T], stale: Iterable[str]) -> None:
         """Filter and sort everything."""

@@ -43,7 +43,7 @@ def factor_text(factor: Mapping[str, Any], *, brief: bool = False) -> str:
 def factor_points(factor: Mapping[str, Any]) -> str:
     """'500 of 1000', or the value where factors count one after the other."""
     weight, value = factor["weight"], factor["value"]
-    return f"{weight * value:.0f} of {weight:g}" if weight != 1 else f"{value:g}"
+    return f"{weight * value:.0f} of {weight:g}" if weight != 1 else f"{value:.3g}"
 
 
 def expected_text(expected: Mapping[str, Any] | None, now: float, *, brief: bool = False) -> str:

@@ -68,3 +68,8 @@ def test_ten_thousand_names_are_searched_while_one_types() -> None:
     many = Names(names)
     assert many.best("j9999", 5)[0][0].name.endswith("j9999")
     assert many.best("train 77 user3", 5)[1] > 5
+
+
+def test_a_name_that_is_typed_whole_comes_before_longer_ones() -> None:
+    names = Names(["bob/llama-pretrain-2", "bob/llama-pretrain", "eve/llama-pretrain-10"])
+    assert names.best("llama-pretrain", 1)[0][0].name == "bob/llama-pretrain"

@@ -85,6 +85,21 @@ async def test_the_map_has_a_cursor_shows_other_things_and_leads_to_node_and_gpu
         assert Cordon("gpu3", None, True) in client.asked
 
 
+async def test_where_there_is_room_a_node_shows_memory_use_and_who_is_there_at_once() -> None:
+    async with running(size=(120, 40)) as (app, pilot, _, _):
+        await pilot.press("z")
+        lines = shown(app).splitlines()
+        assert lines[1].startswith(" gpu1 ▇▇▇▇▇▇··")
+        assert lines[2].startswith(" busy ▄▄▄▄▄▄··")
+        assert lines[3].startswith("  who bbbbbb··")
+        await pilot.click(app.screen.home_focus(), offset=(3, 2))
+        assert "gpu1  ● ready" in shown(app), "each of its lines is the node"
+        await pilot.press("m")
+        assert shown(app).splitlines()[2].startswith("  mem ▇▇▇▇▇▇··")
+        await pilot.resize_terminal(80, 8)
+        assert "busy ▄" not in shown(app)
+
+
 async def test_the_map_is_grouped_and_filtered_as_the_list_is() -> None:
     async with running() as (app, pilot, _, _):
         await pilot.press("z", "t")

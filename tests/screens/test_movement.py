@@ -249,7 +249,7 @@ async def test_jobs_are_grouped_and_groups_fold() -> None:
     async with running() as (app, pilot, _, _):
         await pilot.press("2", "t", "t")
         text = shown(app)
-        assert "▾ bob  2 jobs · 1 running · 1 pending · 1 GPUs" in text
+        assert "▾ bob  2 jobs · 1 running · 1 pending · 6 GPUs" in text
         await pilot.press("g")
         assert grid(app).cursor_key is None
         await pilot.press("s")

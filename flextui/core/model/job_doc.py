@@ -93,7 +93,8 @@ def job_reason(job: Job, tasks: list[Task]) -> str:
     if job.reason or job.state.ended:
         return job.reason
     if job.stop is not None:
-        return "stopping"
+        begun = any(it.reason_code == "stopping" for it in tasks)
+        return "stopping" if begun else f"to be stopped by {job.stop.by}"
     return next((it.reason for it in tasks if it.reason and not it.retired), "")
 
 

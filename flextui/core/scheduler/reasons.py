@@ -174,12 +174,17 @@ def ask(need: Need) -> str:
     return " and ".join(parts) or "a node"
 
 
+def _agreeing(gist: str, names: Sequence[str]) -> str:
+    """Several nodes have what one node has."""
+    return f"have {gist[4:]}" if len(names) > 1 and gist.startswith("has ") else gist
+
+
 def fold(told: Iterable[tuple[str, str]]) -> str:
     """'gpu1 1 of 4 free, gpu2 and gpu3 drained, 7 nodes no answer'."""
     groups: dict[str, list[str]] = {}
     for name, gist in told:
         groups.setdefault(gist, []).append(name)
-    parts = [f"{names_text(names)} {gist}" for gist, names in groups.items()]
+    parts = [f"{names_text(names)} {_agreeing(gist, names)}" for gist, names in groups.items()]
     if len(parts) > GROUPS:
         rest = sum(len(names) for names in list(groups.values())[GROUPS:])
         parts = [*parts[:GROUPS], f"{count(rest, 'more node')} for other reasons"]

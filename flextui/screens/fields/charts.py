@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from rich.cells import cell_len
 
@@ -102,41 +102,50 @@ def ground(every_s: float, count: int, width: int) -> Cell:
 
 _NODE = (("cpu", "cpu"), ("memory", "memory"), ("disk", "disk"), ("load", "load"))
 _GPU = (("busy", "busy"), ("memory", "memory"), ("temperature", "temperature"), ("power", "power"))
-_SHORT = {"temperature": "heat"}
+_SHORT = {"temperature": "temp"}
+_NOTHING_YET = "nothing is known yet: a sample is taken every 5 s"
 
 
 def node_lines(
     node: NodeDoc, past: PastDoc | None, width: int, height: int, only: str = ""
 ) -> list[Cell]:
     """The charts of a node and of its devices; with `only` (a UUID) of that device alone."""
-    known = past or {"every_s": 5.0, "until": -1, "node": {}, "gpus": {}}
-    count = len(next(iter(known["node"].values()), ()))
-    if not count:
-        return [(Span("nothing is known yet: a sample is taken every 5 s", "dim"),)]
+    if past is None or not _length(past):
+        return [(Span(_NOTHING_YET, "dim"),)]
     across, wide = fitting(width, 4)
-    found: list[Cell] = []
-    if not only:
-        charts = [
-            chart(name, kind, known["node"].get(name, ()), wide, height, known["until"],
-                  _node_now(node, name))
-            for name, kind in _NODE
-        ]  # fmt: skip
-        found += beside(charts, wide, across)
-        found += [ground(known["every_s"], count, wide), ()]
+    time = ground(past["every_s"], _length(past), wide)
+    found: list[Cell] = [] if only else [*own_lines(node, past, width, height), ()]
     for gpu in node["gpus"]:
-        series = known["gpus"].get(gpu["uuid"])
+        series = past["gpus"].get(gpu["uuid"])
         if series is None or only not in ("", gpu["uuid"]):
             continue
         if not only:
             found.append(_gpu_head(gpu))
         charts = [
             chart(_SHORT.get(name, name), kind, series.get(name, ()), wide, height,
-                  known["until"], _gpu_now(gpu, name))
+                  past["until"], _gpu_now(gpu, name))
             for name, kind in _GPU
         ]  # fmt: skip
         found += beside(charts, wide, across)
-        found.append(ground(known["every_s"], count, wide) if only else ())
+        found.append(time if only else ())
     return found
+
+
+def own_lines(node: NodeDoc, past: PastDoc | None, width: int, height: int) -> list[Cell]:
+    """The charts of a node itself, and the line of time below them."""
+    if past is None or not _length(past):
+        return [(Span(_NOTHING_YET, "dim"),)]
+    across, wide = fitting(width, len(_NODE))
+    charts = [
+        chart(name, kind, past["node"].get(name, ()), wide, height, past["until"],
+              _node_now(node, name))
+        for name, kind in _NODE
+    ]  # fmt: skip
+    return [*beside(charts, wide, across), ground(past["every_s"], _length(past), wide)]
+
+
+def _length(past: PastDoc) -> int:
+    return len(next(iter(past["node"].values()), ()))
 
 
 def _gpu_head(gpu: GpuDoc) -> Cell:
@@ -170,12 +179,15 @@ _TRACK = (("busy", "busy", "GPUs busy"), ("gpu_memory", "bytes", "GPU memory"),
           ("cpu", "cores", "CPUs"), ("memory", "bytes", "memory"))  # fmt: skip
 
 
-def job_lines(history: HistoryDoc | None, width: int, height: int) -> list[Cell]:
-    """What each attempt used over all its life, the newest attempt first."""
+def job_lines(
+    history: HistoryDoc | None, width: int, room: int, live: Collection[str] = ()
+) -> list[Cell]:
+    """What each attempt used over all its life, the newest attempt first; charts grow with the
+    `room` in lines. `live` are those attempts that run."""
     tracks = (history or {}).get("tracks") or ()
     found: list[Cell] = []
     for track in tracks:
-        found += [*_track_lines(track, width, height), ()]
+        found += [*_track_lines(track, width, room // len(tracks), track["attempt"] in live), ()]
     if not found:
         text = "asking the core …" if history is None else _NOTHING
         return [(Span(text, "dim"),)]
@@ -185,19 +197,26 @@ def job_lines(history: HistoryDoc | None, width: int, height: int) -> list[Cell]
 _NOTHING = "nothing is known: it hasn't run since the core started, or that is long ago"
 
 
-def _track_lines(track: TrackDoc, width: int, height: int) -> list[Cell]:
+def _track_lines(track: TrackDoc, width: int, room: int, live: bool) -> list[Cell]:
     series = track["series"]
     count = len(series["cpu"])
     has_gpus = any(it is not None for it in series["busy"])
     shown = [it for it in _TRACK if has_gpus or it[0] in ("cpu", "memory")]
     across, wide = fitting(width, len(shown))
+    height = max(2, min(8, (room - 3) * across // len(shown) - 1))
     charts = [chart(name, kind, series[key], wide, height) for key, kind, name in shown]
     span = fmt.long_span(count * track["every_s"])
     head = (
         Span(f"{track['attempt']} ", "accent"), Span(f"on {track['node']}, "),
         Span(f"{span} of its life", "dim"),
     )  # fmt: skip
-    return [head, *beside(charts, wide, across)]
+    time = ground(track["every_s"], count, wide) if live else _ended(span, wide)
+    return [head, *beside(charts, wide, across), time]
+
+
+def _ended(span: str, width: int) -> Cell:
+    """The line below the charts of what runs no more."""
+    return (Span(f"{span} before its end".ljust(width - 3) + "end", "dim"),)
 
 
 def merged(known: PastDoc | None, new: PastDoc) -> PastDoc:

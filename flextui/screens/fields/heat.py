@@ -9,6 +9,7 @@ from flextui.screens import format as fmt
 from flextui.screens.format import Span
 
 SHOWS = ("memory", "utilisation", "owner", "temperature")
+SHORT = {"memory": "mem", "utilisation": "busy", "owner": "who", "temperature": "temp"}
 IDLE = 5
 """Percent of utilisation up to which a device that a job holds is idle."""
 BUSY = 50
@@ -55,8 +56,22 @@ def tile(node: NodeDoc, show: str, name: str) -> list[Span]:
         glyph = fmt.state_cell(node["state"])[0]
         return [Span(name, "bad"), Span(" "), Span(f"{glyph.text}{node['state']}", glyph.role)]
     out = node["drained"] or node["cordoned"]
-    cells = [cell(gpu, show) for gpu in node["gpus"]] or [Span("–", "dim")]
-    return [Span(name, "warn" if out else ""), Span("⊘" if out else " ", "warn"), *cells]
+    return [
+        Span(name, "warn" if out else ""), Span("⊘" if out else " ", "warn"),
+        *(devices(node, show) or [Span("–", "dim")]),
+    ]  # fmt: skip
+
+
+def devices(node: NodeDoc, show: str) -> list[Span]:
+    """Its devices by themselves; nothing of a node that tells nothing."""
+    if node["state"] not in ("ready", "observed"):
+        return []
+    return [cell(gpu, show) for gpu in node["gpus"]]
+
+
+def rows(first: str) -> tuple[str, ...]:
+    """What the lines of a tile show where it has three."""
+    return (first, *(it for it in SHOWS[:3] if it != first))[:3]
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:
@@ -80,17 +95,19 @@ def _parts(name: str, at: int) -> bool:
 
 
 def about(node: NodeDoc) -> str:
-    """One line on the node under the cursor."""
+    """One line on the node under the cursor, what is wrong with it before what runs there."""
     models: dict[str, int] = {}
     for gpu in node["gpus"]:
         model = fmt.short_model(gpu["model"])
         models[model] = models.get(model, 0) + 1
+    busy = [it for gpu in node["gpus"] if (it := gpu["utilization"]) is not None]
     parts = [
         node["name"],
         fmt.plain(fmt.state_cell(node["state"])),
+        fmt.plain(fmt.node_note(node)).strip(),
+        " · ".join(node["jobs"]),
         " + ".join(f"{count}× {model}" for model, count in models.items()) or "no GPUs",
         f"{sum(1 for gpu in node['gpus'] if gpu['state'] == 'free')} free",
-        " · ".join(node["jobs"]),
-        fmt.plain(fmt.node_note(node)).strip(),
+        f"busy {sum(busy) / len(busy):.0f}%" if busy else "",
     ]
     return "  ".join(part for part in parts if part)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flextui.core.model.docs import NodeDoc
 from flextui.screens import format as fmt
-from flextui.screens.format import Cell, cell
+from flextui.screens.format import Cell, Span, cell
 from flextui.screens.listing import Column, Field
 
 
@@ -17,6 +17,13 @@ def word(node: NodeDoc) -> str:
     return node["state"]
 
 
+def _state(node: NodeDoc, _now: float) -> Cell:
+    said = word(node)
+    if said in ("drained", "cordoned"):
+        return (Span("⊘ ", "warn"), Span(said, "warn"))
+    return fmt.state_cell(node["state"], said)
+
+
 def _cpu(node: NodeDoc, _now: float) -> Cell:
     if node["cpu"] is None:
         return cell("–", "dim")
@@ -24,8 +31,8 @@ def _cpu(node: NodeDoc, _now: float) -> Cell:
 
 
 def _memory(node: NodeDoc, _now: float) -> Cell:
-    if not node["memory_bytes"]:
-        return cell("–", "dim")  # it hasn't told yet
+    if not node["memory_bytes"] or node["state"] in ("lost", "unreachable", "connecting"):
+        return cell("–", "dim")
     return cell(f"{fmt.size(node['memory_used_bytes'])}/{fmt.size(node['memory_bytes'])}")
 
 
@@ -46,7 +53,7 @@ FIELDS: tuple[Field[NodeDoc], ...] = (
         lambda n: n["name"],
     ),
     Field(
-        Column("state", 8, 14), "s", lambda n, _: fmt.state_cell(n["state"], word(n)), word,
+        Column("state", 8, 14), "s", _state, word,
     ),
     Field(
         Column("gpus", 6, 40), "g", lambda n, _: fmt.gpus_cell(n), lambda n: len(n["gpus"]),
@@ -54,7 +61,7 @@ FIELDS: tuple[Field[NodeDoc], ...] = (
     ),
     Field(
         Column("free", 4, right=True, drop=4), "f", lambda n, _: cell(free_gpus(n) or "–"),
-        free_gpus, shown=False, large_first=True,
+        free_gpus, wide=140, large_first=True,
     ),
     Field(
         Column("mem", 9, right=True, drop=2), "m", _memory, lambda n: n["memory_used_bytes"],
@@ -63,18 +70,24 @@ FIELDS: tuple[Field[NodeDoc], ...] = (
     Field(Column("cpu", 6, right=True, drop=3), "c", _cpu, lambda n: n["cpu"], large_first=True),
     Field(
         Column("disk", 9, right=True, drop=5), "k",
-        lambda n, _: cell(f"{fmt.size(n['disk_free_bytes'])} free"),
-        lambda n: n["disk_free_bytes"], shown=False,
+        lambda n, _: cell(f"{fmt.size(n['disk_free_bytes'])} free" if n["disk_bytes"] else "–"),
+        lambda n: n["disk_free_bytes"], wide=140,
+    ),
+    Field(
+        Column("load", 5, right=True, drop=6), "l",
+        lambda n, _: cell(f"{n['load'][0]:.1f}" if n["load"] else "–"),
+        lambda n: n["load"][0] if n["load"] else None, wide=170, large_first=True,
     ),
     Field(
         Column("host", 8, 30, drop=6), "h", lambda n, _: cell(n["host"], "dim"),
         lambda n: n["host"], shown=False,
     ),
     Field(
-        Column("jobs", 8, 44, drop=1), "j", _jobs, lambda n: len(n["jobs"]), large_first=True,
+        Column("jobs", 8, 60, drop=1, yields=20), "j", _jobs, lambda n: len(n["jobs"]),
+        large_first=True,
     ),
     Field(
-        Column("note", 16, 120), "e", lambda n, _: fmt.node_note(n),
+        Column("note", 24, 120), "e", lambda n, _: fmt.node_note(n),
         lambda n: fmt.plain(fmt.node_note(n)) or None,
     ),
 )  # fmt: skip

@@ -182,6 +182,8 @@ class Grid(ScrollView, can_focus=True):
         self.virtual_size = Size(self.size.width, len(self.keys) + 1)
 
     def on_resize(self, _event: events.Resize) -> None:
+        if self.table is not None and self.table.fit(self.size.width):
+            self.post_message(self.Rearranged())
         self.paint.forget()
         self._measure()
 
@@ -244,7 +246,10 @@ class Grid(ScrollView, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         index = int(self.scroll_offset.y) + event.y - 1
-        if event.y >= 1 and 0 <= index < len(self.keys):
+        if event.y == 0:
+            if name := self.paint.column_at(event.x):
+                self.action_sort(name)
+        elif 0 <= index < len(self.keys):
             self._go(index)
             if event.ctrl:
                 self.selection.toggle(self.cursor_key)

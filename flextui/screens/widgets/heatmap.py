@@ -1,13 +1,14 @@
 """The fleet as a map: each node a few cells, so that two hundred of them are one page.
 
-It shows what its table lists, in its order and groups, and shares the list's selection.
+Where the page has room for it, a node has three lines: memory, utilisation and who is there. It
+shows what its table lists, in its order and groups, and shares the list's selection.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -18,7 +19,7 @@ from textual.strip import Strip
 
 from flextui.core.model.docs import NodeDoc
 from flextui.screens.fields import heat
-from flextui.screens.format import safe
+from flextui.screens.format import Span, safe
 from flextui.screens.keys import Key
 from flextui.screens.listing import HEADING
 from flextui.screens.selection import Selection
@@ -40,6 +41,8 @@ MAP_KEYS = (
     Key("show", "m", "cells show memory, utilisation, owner, temperature", "focused.next_show",
         short="memory …"),
 )  # fmt: skip
+DEEP = 4
+"""Lines of a tile, the blank one among them, where there is room."""
 ROLES = ("ok", "busy", "idle", "warn", "bad", "dim", "accent", "bold", "cursor", "head")
 
 
@@ -85,6 +88,8 @@ class HeatMap(ScrollView, can_focus=True):
         self._keys: list[str] = []
         self._lines: list[list[str]] = []
         self._wide = 1
+        self._deep = 1
+        """Lines of a tile."""
         self._names: dict[str, str] = {}
         self._styles: dict[str, Style] = {}
 
@@ -138,10 +143,14 @@ class HeatMap(ScrollView, can_focus=True):
                     self._lines.append([key])
             else:
                 run.append(key)
-        self.virtual_size = Size(self.size.width, len(self._lines))
+        fits = len(self._lines) * DEEP - 1 <= self.size.height
+        self._deep = DEEP if fits and len(self._keys) == len(self._table.keys) else 1
+        self.virtual_size = Size(self.size.width, len(self._lines) * self._deep)
 
     def _fit(self, names: dict[str, str]) -> int:
         """Call the nodes so; how many tiles are a line."""
+        longest = max((cell_len(name) for name in names.values()), default=0)
+        names = {key: set_cell_size(name, longest) for key, name in names.items()}
         self._names = names
         tiles = (heat.tile(self._doc(key), self.showing, names[key]) for key in self._keys)
         self._wide = 3 + max((sum(cell_len(s.text) for s in tile) for tile in tiles), default=1)
@@ -162,29 +171,40 @@ class HeatMap(ScrollView, can_focus=True):
         return self._styles[role]
 
     def render_line(self, y: int) -> Strip:
-        width, index = self.size.width, int(self.scroll_offset.y) + y
+        width = self.size.width
+        index, part = divmod(int(self.scroll_offset.y) + y, self._deep)
         base = self.rich_style
         segments: list[Segment] = []
-        for key in self._lines[index] if index < len(self._lines) else ():
+        for place, key in enumerate(self._lines[index] if index < len(self._lines) else ()):
             if (heading := self._table.heading(key)) is not None:
                 segments += [Segment(safe(s.text), self._style(s.role)) for s in heading]
-            else:
-                segments += self._tile(key, base)
+            elif part < DEEP - 1:
+                segments += self._tile(key, base, part, named=not place)
         return Strip(segments).adjust_cell_length(width, base).apply_style(base)
 
-    def _tile(self, key: str, base: Style) -> list[Segment]:
-        marked = key in self.selection.of(self._keys, self._at)
+    def _tile(self, key: str, base: Style, part: int, *, named: bool) -> list[Segment]:
+        """A line of a tile; `named` says what the lower ones show."""
+        marked = not part and key in self.selection.of(self._keys, self._at)
         here = key == self._key and self.has_focus
         over = self._style("cursor") if here else Style()
         plain = here and self.app.native_ansi_color
         parts = [Segment("*" if marked else " ", self._style("accent"))]
         used = 1
-        for span in heat.tile(self._doc(key), self.showing, self._names[key]):
+        for span in self._spans(key, part, named):
             style = Style() if plain else self._style(span.role)
             parts.append(Segment(safe(span.text), style + over))
             used += cell_len(span.text)
         parts.append(Segment(" " * (self._wide - used)))
         return parts
+
+    def _spans(self, key: str, part: int, named: bool) -> list[Span]:
+        node, name = self._doc(key), self._names[key]
+        if not part:
+            return heat.tile(node, self.showing, name)
+        show = heat.rows(self.showing)[part]
+        word = heat.SHORT[show] if named else ""
+        before = Span(f"{set_cell_size(word.rjust(len(name)), len(name))} ", "dim")
+        return [before, *heat.devices(node, show)]
 
     # ── movement ──
 
@@ -194,7 +214,7 @@ class HeatMap(ScrollView, can_focus=True):
         self._at = max(0, min(index, len(self._keys) - 1))
         self._key = self._keys[self._at]
         line, _ = self._place()
-        self.scroll_to_region(Region(0, line, 1, 1), animate=False)
+        self.scroll_to_region(Region(0, line * self._deep, 1, self._deep), animate=False)
         self.refresh()
         self.post_message(self.Moved())
 
@@ -220,7 +240,7 @@ class HeatMap(ScrollView, can_focus=True):
             self._go(0 if by < 0 else len(self._keys) - 1)
 
     def action_half(self, by: int) -> None:
-        self.action_move(by * max(1, self.size.height // 2))
+        self.action_move(by * max(1, self.size.height // 2 // self._deep))
 
     def action_open(self) -> None:
         if self._key is not None:
@@ -241,7 +261,7 @@ class HeatMap(ScrollView, can_focus=True):
         self.post_message(self.Moved())
 
     def on_click(self, event: events.Click) -> None:
-        index = int(self.scroll_offset.y) + event.y
+        index = (int(self.scroll_offset.y) + event.y) // self._deep
         column = event.x // self._wide
         if index < len(self._lines) and column < len(self._lines[index]):
             key = self._lines[index][column]

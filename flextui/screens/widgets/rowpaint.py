@@ -62,12 +62,14 @@ class RowPaint:
             self._strips.clear()
 
     def _fitting(self, room: int) -> tuple[int, ...]:
+        """A width for each column, 0 for those that leave."""
         columns = self._listing.columns
-        widths = [
+        wished = [
             max(it.least, len(self._title(it)), min(it.most, self._natural.get(it.title, 0)))
             for it in columns
         ]
         last = len(columns) - 1
+        widths = [min(it, column.yields or it) for it, column in zip(wished, columns, strict=True)]
         widths[last] = columns[last].least
         shown = list(range(len(columns)))
         while sum(widths[i] + 2 for i in shown) > room:
@@ -75,10 +77,23 @@ class RowPaint:
             if not droppable:
                 break
             shown.remove(max(droppable, key=lambda i: columns[i].drop))
+        left = room - sum(widths[i] + 2 for i in shown)
+        for i in [last, *shown] if last in shown else shown:  # what is left, to those that gave up
+            more = max(0, min(left, wished[i] - widths[i]))
+            widths[i] += more
+            left -= more
         if last in shown:
-            used = sum(widths[i] + 2 for i in shown if i != last) + 2
-            widths[last] = max(widths[last], room - used)
+            widths[last] += max(0, left)
         return tuple(widths[i] if i in shown else 0 for i in range(len(columns)))
+
+    def column_at(self, x: int) -> str:
+        """The title of the column in that cell of a row; empty beside them."""
+        at = 1
+        for column, width in zip(self._listing.columns, self._widths, strict=False):
+            if width and at <= x < at + width:
+                return column.title
+            at += width + 2 if width else 0
+        return ""
 
     # ── strips ──
 
