@@ -12,6 +12,7 @@ from flextui.cli.table import Cell, Column
 from flextui.core.model.docs import JobDoc
 from flextui.screens import format as fmt
 
+SERVICES = ("id", "name", "owner", "state", "tasks", "revision", "node", "gpus", "age", "reason")
 DEFAULT = ("id", "name", "owner", "type", "state", "tasks", "node", "gpus", "age", "reason")
 
 
@@ -88,6 +89,6 @@ def job_cells(
 ) -> tuple[list[Column], list[list[Cell | str]]]:
     """Headings and rows of a table of jobs; columns that were asked for all stay."""
     headings = [_COLUMNS[name][0] for name in names]
-    if tuple(names) != DEFAULT:
+    if tuple(names) not in (DEFAULT, SERVICES):
         headings = [replace(it, drop=0) for it in headings]
     return headings, [[_COLUMNS[name][1](job, look) for name in names] for job in jobs]

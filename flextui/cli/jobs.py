@@ -10,7 +10,7 @@ from typing import Any, cast
 import click
 
 from flextui.cli import output, page
-from flextui.cli.columns import DEFAULT, NAMES, chosen_columns, job_cells
+from flextui.cli.columns import DEFAULT, NAMES, SERVICES, chosen_columns, job_cells
 from flextui.cli.complete import job_names, listed, node_names, user_names
 from flextui.cli.output import Failure
 from flextui.cli.table import render
@@ -106,6 +106,30 @@ def jobs(
         output.say("flextui: more jobs ended before these: --all shows them")
 
 
+@verb(
+    "services",
+    "flextui services",
+    "flextui services --json | jq '.[] | select(.state != \"running\") | .name'",
+    short_help="List services.",
+)
+@click.option("--mine", is_flag=True, help="One's own.")
+@json_option
+def services(place: Place, mine: bool, as_json: bool) -> None:
+    """List the services that are to be up. `jobs --type service` has those that ended as well."""
+
+    async def act(client: Client) -> tuple[list[JobDoc], str]:
+        answer = await client.call(ListJobs(ended=False))
+        return cast(list[JobDoc], answer["jobs"]), client.info.user
+
+    found, me = place.run(act, Need.STORE)
+    up = [it for it in found if it["type"] == "service" and it["ended_at"] is None]
+    kept = [it for it in up if not mine or it["owner"] == me]
+    if as_json:
+        output.document(kept)
+    else:
+        _print_table(kept, SERVICES)
+
+
 def _wanted(
     job: JobDoc,
     owner: str | None,
@@ -134,7 +158,7 @@ def _print_table(found: list[JobDoc], names: tuple[str, ...]) -> None:
     look = page.look()
     headings, rows = job_cells(found, names, look)
     if not found and look.glyph:
-        output.say("flextui: no jobs")
+        output.say("flextui: none" if names == SERVICES else "flextui: no jobs")
         return
     output.lines(render(headings, rows, width=look.width, colour=look.colour))
 

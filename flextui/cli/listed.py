@@ -20,7 +20,9 @@ COMMANDS = {
     "run": Listed("run", "Run a command as a batch job and follow it."),
     "edit": Listed("edit", "Change a job."),
     "rollback": Listed("edit", "Bring an earlier revision of a job back."),
+    "rerun": Listed("submit", "Run a batch job again."),
     "jobs": Listed("jobs", "List jobs."),
+    "services": Listed("jobs", "List services."),
     "show": Listed("jobs", "Show a job, its tasks and attempts."),
     "why": Listed("jobs", "Tell why a job isn't running."),
     "wait": Listed("jobs", "Wait until jobs end."),
@@ -60,3 +62,14 @@ COMMANDS = {
     "web": Listed("web", "Serve the terminal to a browser."),
     "bridge": Listed("bridge", ""),
 }
+
+LATER = {
+    "forward": "`ssh -L` to its node reaches a port of it",
+    "fetch": "`flextui exec JOB -- cat FILE` prints a file of what runs",
+    "secret": "keep them in a file on the nodes that `run:` reads",
+    "import": "write a job spec: docs/spec.md",
+    "backup": "copy the state directory while no core runs",
+    "restore": "copy the state directory while no core runs",
+    "service": "let your service manager run `flextui --headless`",
+}
+"""Commands that there will be, and what does it meanwhile."""

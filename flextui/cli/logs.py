@@ -13,11 +13,12 @@ from flextui.cli.merged import Wanted, tell
 from flextui.cli.stream import copy_logs, copy_merged
 from flextui.cli.verb import Place, verb
 from flextui.core.client import Client
-from flextui.core.commands import ListJobs, LogRequest, Show
+from flextui.core.commands import ListJobs, ListNodes, LogRequest, Show
 from flextui.core.logbook import times
 from flextui.core.logbook.levels import ERRORS
 from flextui.core.model.docs import JobDoc
 from flextui.core.model.ids import TaskKey, attempt_id
+from flextui.core.model.problems import nearest
 
 
 @verb(
@@ -96,6 +97,7 @@ def logs(
     async def act(client: Client) -> None:
         docs, words = await _find(client, jobs, tasks, attempt)
         if nodes:
+            await _check_nodes(client, nodes)
             live = (await client.call(ListJobs(ended=False)))["jobs"]
             docs.update({doc["id"]: doc for doc in live})
             words += [f"@{node}" for node in nodes]
@@ -119,6 +121,16 @@ def logs(
             await copy_merged(each, lines)
 
     place.run(act)
+
+
+async def _check_nodes(client: Client, names: tuple[str, ...]) -> None:
+    """Raises UsageError for a name that no node has."""
+    known = [node["name"] for node in (await client.call(ListNodes()))["nodes"]]
+    for name in names:
+        if name not in known:
+            like = nearest(name, known)
+            hint = f"; did you mean '{like}'?" if like else f"; there are {', '.join(known)}"
+            raise click.UsageError(f"--node: there is no node '{name}'{hint}")
 
 
 def _since(text: str | None) -> float | None:

@@ -17,7 +17,7 @@ import click
 
 from flextui import __version__
 from flextui.cli import output
-from flextui.cli.listed import COMMANDS
+from flextui.cli.listed import COMMANDS, LATER
 from flextui.cli.output import Failure
 from flextui.cli.verb import Connector, Need, Options, Place, Sound, Verb, so_many
 from flextui.core.model.problems import BadInput
@@ -53,6 +53,8 @@ class Root(click.Group):
         name = args[0]
         if name in COMMANDS or name.startswith("-"):
             return super().resolve_command(ctx, args)
+        if name in LATER:
+            raise click.UsageError(f"'{name}' is not supported yet; {LATER[name]}", ctx)
         from flextui.core.model.problems import nearest
 
         like = nearest(name, [name for name, it in COMMANDS.items() if it.summary])

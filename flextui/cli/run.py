@@ -25,6 +25,7 @@ from flextui.cli.verb import Need, Place, json_option, verb
 from flextui.core.client import Client
 from flextui.core.commands import Source, Submit
 
+_PLACE = re.compile(r"\Arun:\d+:\d+: ")
 _OPTIONS: tuple[Callable[..., Any], ...] = (
     click.option("--name", help="The job's name; made of the command's if left out."),
     click.option("--gpus", type=click.IntRange(0), metavar="N", help="Whole GPUs."),
@@ -108,7 +109,18 @@ def run(
             output.say(f"flextui: {job['id']} {job['name']}")
         return await attach(client, job["id"], job["name"], quiet=quiet)
 
-    return place.run(act, Need.START, sound((source,)))
+    try:
+        return place.run(act, Need.START, sound((source,)))
+    except Failure as failure:
+        raise _without_places(failure) from failure
+
+
+def _without_places(failure: Failure) -> Failure:
+    """What is wrong with a line has no place in a file that nobody wrote."""
+    wrong = [_PLACE.sub("", line) for line in failure.details]
+    if failure.status == output.INPUT and len(wrong) == 1 and wrong[0] != failure.details[0]:
+        return Failure(failure.status, f"{wrong[0]}; nothing was changed")
+    return Failure(failure.status, failure.text, wrong)
 
 
 def spec_text(command: tuple[str, ...], options: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from flextui.cli import output, page, text
+from flextui.cli.complete import job_names
 from flextui.cli.output import Failure
 from flextui.cli.table import Cell, Column, render
 from flextui.cli.verb import Need, Place, Sound, json_option, so_many, verb
@@ -21,6 +22,9 @@ from flextui.screens import format as fmt
 _PLAN = (Column("TASK", right=True), Column("NODE"), Column("GPUS"), Column("REASON", shrink=1))
 _ACTIONS = {"create": "new job", "revise": "new revision", "unchanged": "unchanged"}
 _files = click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path())
+_wait = click.option(
+    "--wait", is_flag=True, help="Wait until they end; exit with the job's status."
+)
 
 
 @verb(
@@ -31,7 +35,7 @@ _files = click.argument("files", metavar="FILE...", nargs=-1, required=True, typ
     short_help="Hand in jobs.",
 )
 @_files
-@click.option("--wait", is_flag=True, help="Wait until they end; exit with the job's status.")
+@_wait
 @json_option
 def submit(place: Place, files: tuple[str, ...], wait: bool, as_json: bool) -> int:
     """Hand in the jobs of spec files, all or none. `-` reads stdin.
@@ -40,20 +44,26 @@ def submit(place: Place, files: tuple[str, ...], wait: bool, as_json: bool) -> i
     a service, and a new run of a batch job.
     """
     sources = read_sources(files)
+    return place.run(
+        lambda client: _hand_in(client, sources, wait=wait, as_json=as_json),
+        Need.START,
+        sound(sources),
+    )
 
-    async def act(client: Client) -> int:
-        jobs = (await client.call(Submit(sources)))["jobs"]
-        if as_json:
-            output.document([{key: job[key] for key in ("id", "name", "revision")} for job in jobs])
-        else:
-            output.lines(_submitted(job) for job in jobs)
-        if not wait:
-            return output.DONE
-        from flextui.cli.follow import until_ended, worst_status
 
-        return worst_status(await until_ended(client, [job["id"] for job in jobs], tell=True))
+async def _hand_in(
+    client: Client, sources: tuple[Source, ...], *, wait: bool, as_json: bool
+) -> int:
+    jobs = (await client.call(Submit(sources)))["jobs"]
+    if as_json:
+        output.document([{key: job[key] for key in ("id", "name", "revision")} for job in jobs])
+    else:
+        output.lines(_submitted(job) for job in jobs)
+    if not wait:
+        return output.DONE
+    from flextui.cli.follow import until_ended, worst_status
 
-    return place.run(act, Need.START, sound(sources))
+    return worst_status(await until_ended(client, [job["id"] for job in jobs], tell=True))
 
 
 def _submitted(job: Mapping[str, Any]) -> str:
@@ -62,6 +72,32 @@ def _submitted(job: Mapping[str, Any]) -> str:
     revision = f" rev {job['revision']}" if job["revision"] > 1 else ""
     line = f"{job['id']} {job['owner']}/{job['name']}{revision} {word}"
     return text.clean(f"{line}: {fmt.local_times(job['reason'])}" if job["reason"] else line)
+
+
+@verb(
+    "rerun",
+    "flextui rerun train-resnet",
+    "flextui rerun j17 --wait",
+    short_help="Run a batch job again.",
+)
+@click.argument("job", shell_complete=job_names)
+@_wait
+@json_option
+def rerun(place: Place, job: str, wait: bool, as_json: bool) -> int:
+    """Hand in a batch job's spec once more: a new run with an id of its own, whether or not the
+    earlier one has ended. Somebody else's job becomes a run of one's own.
+    """
+
+    async def act(client: Client) -> int:
+        from flextui.cli.edit import spec_of
+
+        written, doc = await spec_of(client, job, None)
+        if doc["type"] != "batch":
+            mend = f"`flextui restart {job}` starts it anew"
+            raise Failure(output.INPUT, f"{doc['name']} is a {doc['type']} job: {mend}")
+        return await _hand_in(client, (Source(job, written),), wait=wait, as_json=as_json)
+
+    return place.run(act)
 
 
 @verb(

@@ -378,6 +378,11 @@ def test_a_line_without_an_end_is_never_torn_by_the_other_stream(
     assert capfd.readouterr().out == f"{4 * long}end\nerr\nnext\n"
 
 
+def test_logs_of_a_node_that_there_isnt_name_the_nearest(core: FakeCore, capfd: Captured) -> None:
+    assert run(["logs", "--node", "gpu11"], core.connect) == 2
+    assert "--node: there is no node 'gpu11'; did you mean 'gpu1'?" in capfd.readouterr().err
+
+
 def test_a_gap_is_told_on_stderr(core: FakeCore, capfd: Captured) -> None:
     core.jobs = [RUNNING]
     core.log = [piece("", kind="gap", at=100, to=300), piece("tail\n")]
@@ -428,6 +433,27 @@ def test_acts_send_their_command(core: FakeCore, capfd: Captured) -> None:
         Cordon("gpu4", "3", True), Cordon("gpu4", None, False), TakeOver(("gpu1",)), Shutdown(),
     ]  # fmt: skip
     assert core.needs == [Need.CORE] * len(lines)
+
+
+def test_what_is_wrong_with_a_line_has_no_place_in_a_file(core: FakeCore, capfd: Captured) -> None:
+    where = {"file": "run", "line": 8, "column": 11, "expected": "gpus: 4 (gpu2)", "nearest": ""}
+    problem = {**where, "message": "needs 99 GPUs: no node could ever hold it"}
+    core.answers[Submit] = CommandError("input", "wrong", problems=(problem,))
+    assert run(["run", "--gpus", "99", "--", "true"], core.connect) == 2
+    told = "needs 99 GPUs: no node could ever hold it; expected gpus: 4 (gpu2); nothing was changed"
+    assert capfd.readouterr().err == f"flextui: error: {told}\n"
+    core.answers[Submit] = CommandError("input", "wrong", problems=(problem, problem))
+    assert run(["run", "--gpus", "99", "--", "true"], core.connect) == 2
+    assert "run:8" not in capfd.readouterr().err
+
+
+def test_services_are_those_that_are_to_be_up(core: FakeCore, capfd: Captured) -> None:
+    live = [it for it in core.jobs if it["type"] == "service" and not it["ended_at"]]
+    assert live
+    assert run(["services", "--json"], core.connect) == 0
+    assert [it["id"] for it in json.loads(capfd.readouterr().out)] == [it["id"] for it in live]
+    assert run(["services"], core.connect) == 0
+    assert len(capfd.readouterr().out.splitlines()) == 1 + len(live)
 
 
 def test_acts_tell_what_is_done(core: FakeCore, capfd: Captured) -> None:

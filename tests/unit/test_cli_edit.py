@@ -311,3 +311,29 @@ def test_an_editor_that_fails_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> 
             scratch.edit()
     finally:
         scratch.done()
+
+
+# ── rerun ──
+
+
+def test_rerun_hands_the_same_spec_in_once_more(
+    core: FakeCore, capfd: pytest.CaptureFixture[str]
+) -> None:
+    new = {"id": "j9", "name": "train", "owner": "alice", "revision": 1, "state": "pending",
+           "reason": "starting on gpu1"}  # fmt: skip
+    core.answers[Submit] = {"jobs": [new]}
+    assert run(["rerun", "j1"], core.connect) == 0
+    assert capfd.readouterr().out == "j9 alice/train pending: starting on gpu1\n"
+    (handed,) = [it for it in core.asked if isinstance(it, Submit)]
+    assert spec(handed.sources[0].text) == spec(OLD)
+    assert run(["rerun", "j1", "--json"], core.connect) == 0
+    told = json.loads(capfd.readouterr().out)
+    assert told == [{"id": "j9", "name": "train", "revision": 1}]
+
+
+def test_rerun_is_of_batch_jobs(core: FakeCore, capfd: pytest.CaptureFixture[str]) -> None:
+    service = spec(OLD) | {"name": "web", "type": "service"}
+    core.jobs = [job(1, "web", "alice", "running", [], spec=service, type="service")]
+    assert run(["rerun", "web"], core.connect) == 2
+    assert "web is a service job: `flextui restart web` starts it anew" in capfd.readouterr().err
+    assert not any(isinstance(it, Submit) for it in core.asked)

@@ -13,6 +13,7 @@ import click
 import pytest
 
 from flextui.cli import listed
+from flextui.cli.listed import LATER
 from flextui.cli.root import cli, run
 from flextui.cli.verb import Verb
 from flextui.core.commands import Stop
@@ -52,6 +53,12 @@ def test_every_help_has_an_example_that_the_parser_takes(name: str, capfd: Captu
     assert isinstance(command, Verb)
     for example in examples:
         assert name in example.split()
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_what_isnt_there_yet_says_so_and_what_does_it_meanwhile(name: str, capfd: Captured) -> None:
+    assert run([name, "x"]) == 2
+    assert f"flextui: error: '{name}' is not supported yet; {LATER[name]}" in capfd.readouterr().err
 
 
 def test_the_help_without_a_command_has_one_too(capfd: Captured) -> None:

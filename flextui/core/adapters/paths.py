@@ -198,7 +198,8 @@ def find_inventory(explicit: str | Path | None = None) -> Path | None:
         if chosen:
             path = Path(chosen).expanduser().resolve()
             if not path.is_file():
-                raise PathError(f"{said}: there is no inventory {path}")
+                what = "is a folder" if path.is_dir() else "there is no such file"
+                raise PathError(f"{said}: {path}: {what}; expected an inventory")
             return path
     places = (
         Path.cwd() / INVENTORY,
