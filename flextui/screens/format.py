@@ -7,13 +7,9 @@ Every state has its glyph and its word, so colour only repeats.
 from __future__ import annotations
 
 import re
-<<<<<<< HEAD
-from datetime import UTC, datetime
-=======
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from math import ceil
->>>>>>> 3d89bb3 (Fleet, nodes, GPUs and jobs use their room: more columns in wide windows, a map of three lines a node, what slows a GPU and what its processes take, how busy a job's GPUs are)
 from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
