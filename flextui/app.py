@@ -159,6 +159,7 @@ class FlextuiApp(Typed):
                 if widget is not None and widget.call_after_refresh(painted.set):
                     await painted.wait()
 
+    @work(exclusive=True, group="ready")
     async def _get_ready(self) -> None:
         """The fleet is on the screen: import what the next key may lead to, beside the loop."""
         await self.learn_all_places()

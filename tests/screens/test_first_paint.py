@@ -105,6 +105,25 @@ async def test_a_move_waits_for_no_import_and_no_other_key_is_lost(
         assert app.trail.walk(-1) == (("fleet",), ("jobs",)), "the 2 was done, too"
 
 
+async def test_once_the_core_is_there_a_key_waits_for_no_import_either(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, imported = asyncio.Event(), asyncio.Event()
+
+    async def slowly(app: FlextuiApp) -> None:
+        begun.set()
+        await imported.wait()
+        app.know_all_places()
+
+    monkeypatch.setattr(FlextuiApp, "learn_all_places", slowly)
+    async with starting() as (app, pilot, link):
+        link.opened.set()
+        await until(pilot, begun.is_set)
+        app.post_message(Key("j", "j"))
+        await until(pilot, lambda: app.screen.home_focus().cursor_key == "gpu2")  # type: ignore[attr-defined]
+        imported.set()
+
+
 async def test_what_acts_says_that_there_is_no_core_yet() -> None:
     async with starting() as (app, pilot, _):
         await pilot.press("d")
@@ -117,7 +136,8 @@ async def test_a_core_that_cant_be_opened_now_is_tried_again_under_the_picture()
         link.fails = ConnectionError("the state directory is in use")
         link.opened.set()
         await until(pilot, lambda: link.asked > 1)
-        assert "✗ the state directory is in use" in shown(app)
+        assert "✗  the state directory is in use" in shown(app)
+        assert "GPUs" not in shown(app).splitlines()[0]
         assert "gpu9" in shown(app)
         link.fails = None
         await until(pilot, lambda: app.view.live)
