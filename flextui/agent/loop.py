@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
     Callback = Callable[[], None]
 
-_READ = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR
-_WRITE = select.EPOLLOUT | select.EPOLLHUP | select.EPOLLERR
+# A head of any system reads its copies of logs by this, and epoll is Linux's alone.
+_READ = select.POLLIN | select.POLLHUP | select.POLLERR
+_WRITE = select.POLLOUT | select.POLLHUP | select.POLLERR
 
 
 class Timer:
@@ -42,7 +43,7 @@ class Loop:
     """Runs callbacks when descriptors are ready and when timers fall due."""
 
     def __init__(self) -> None:
-        self._poll = select.epoll()
+        self._poll = select.poll()
         self._timers: List[Tuple[float, int, Timer]] = []
         self._serial = 0
         self._calls: Dict[int, Dict[int, Callback]] = {}
@@ -90,9 +91,9 @@ class Loop:
     def run(self) -> None:
         """Serve until stop()."""
         while not self._stopped:
-            timeout = -1.0
+            timeout = None
             if self._timers:
-                timeout = max(0.0, self._timers[0][0] - time.monotonic())
+                timeout = max(0.0, 1000.0 * (self._timers[0][0] - time.monotonic()))
             for fd, events in self._poll.poll(timeout):
                 for mask, call in list(self._calls.get(fd, {}).items()):
                     if events & mask:

@@ -42,7 +42,8 @@ class Wish:
         self.most = int(request.get("most") or 0)
         """Lines that are told with their positions, the newest; the others are counted."""
         self.regex = re.compile(self.pattern, re.IGNORECASE if self.ignore_case else 0)
-        self.ere = ere.translated(self.pattern)
+        # Others' grep may tell the place of a match, where GNU's tells that of its line.
+        self.ere = ere.translated(self.pattern) if sys.platform.startswith("linux") else None
 
     def fits(self, line: str) -> bool:
         """Whether a line is one that is looked for."""

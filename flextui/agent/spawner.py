@@ -171,7 +171,8 @@ def close_all_but(*keep: int) -> None:
     null = os.open("/dev/null", os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(null, fd)
-    for name in os.listdir("/proc/self/fd"):
+    listed = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
+    for name in os.listdir(listed):
         fd = int(name)
         if fd > 2 and fd not in keep:
             try:

@@ -98,7 +98,9 @@ async def _attach(client: Client, request: ShellRequest) -> int:
     task = asyncio.current_task()
     assert task is not None
     try:
-        return await _shown(client.shell(request, keys.inputs()), keys, task.cancel)
+        said = client.shell(request, keys.inputs())
+        async with contextlib.aclosing(said) as events:  # type: ignore[type-var]
+            return await _shown(events, keys, task.cancel)
     except asyncio.CancelledError:
         if not keys.left:
             raise

@@ -186,8 +186,10 @@ class Copies:
         except (ConnectionError, TimeoutError):
             return  # what runs is tried again; of what ended the node still has it all
         except OSError as error:
-            self.trouble = error.strerror or str(error)
-            log.warning("no copy of the log of %s: %s", attempt.id, error.strerror)
+            why = error.strerror or str(error)
+            if why != self.trouble:  # a full disk is told once, not with every log
+                log.warning("no copy of the log of %s, nor of others: %s", attempt.id, why)
+            self.trouble = why
         except Exception:  # one log that can't be copied doesn't end the copying of the others
             log.exception("copying the log of %s", attempt.id)
 
@@ -217,9 +219,19 @@ class Copies:
         if ended:
             await asyncio.to_thread(copy.finish)
             self._whole.add(attempt.id)
-        self.trouble = ""
+        if self.trouble:
+            await asyncio.to_thread(self._try)
+            if self.trouble:  # two logs may have come here
+                log.info("logs are copied again")
+            self.trouble = ""
         self._sizes[attempt.id] = await asyncio.to_thread(copy.size)
         await self._keep_bound()
+
+    def _try(self) -> None:
+        """Whether the disk takes anything. Raises OSError."""
+        path = self._folder / ".try"
+        path.write_bytes(bytes(8192))
+        path.unlink()
 
     async def _keep_bound(self) -> None:
         """Drop the oldest copies over the bounds, and now and then those that are too old."""

@@ -95,6 +95,20 @@ def test_an_attempt_is_entered_from_a_script(place: Place) -> None:
     assert "isn't running now" in gone.stderr
 
 
+def test_a_shell_whose_line_breaks_says_so(place: Place, ssh_fleet: SshFleet) -> None:
+    said = subprocess.Popen(
+        place.line("exec", "train", "--", "sh", "-c", "echo up; exec sleep 99999"),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.PIPE, env=place.env,
+        text=True,
+    )  # fmt: skip
+    assert said.stdout is not None
+    assert said.stdout.readline() == "up\n"
+    ssh_fleet["gpu1"].sshd.kill_sessions()
+    _, why = said.communicate(timeout=60)
+    assert said.returncode == 3, "no node could be reached"
+    assert why.startswith("flextui: error: the connection to j1.0.1 broke")
+
+
 def test_shells_in_a_terminal_and_from_the_screens_and_back(place: Place) -> None:
     flextui = " ".join(place.line())
     with window(place, "ann") as ann:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import select
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -155,6 +158,36 @@ def test_a_pattern_that_would_take_for_ever_is_ended(
     told = Wakeable(tmp_path, attempts=["j1.0.1"], pattern=r"((a+)+)+\2$b").messages
     assert [it.get("text") for it in told if it["t"] == "notice"] == [SLOW]
     assert told[-1]["t"] == "eof"
+
+
+AGENT = """
+import os, sys
+from flextui.agent.loop import Loop
+from flextui.agent.searches import Search
+fd = os.open(sys.argv[1], os.O_RDONLY)
+search = Search(fd, {"sub": 1, "attempts": ["j1.0.1"], "pattern": "x"}, Loop(), lambda: None)
+print(search._pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_search_ends_with_an_agent_that_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "j1.0.1").mkdir()
+    os.mkfifo(tmp_path / "j1.0.1" / "out.marks")  # reading it never comes to an end
+    agent = subprocess.Popen(
+        [sys.executable, "-c", AGENT, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert agent.stdin is not None
+    assert agent.stdout is not None
+    with agent.stdin, agent.stdout:
+        child = os.pidfd_open(int(agent.stdout.readline()))
+        try:
+            assert not select.select([child], [], [], 0.1)[0], "it searches"
+            agent.kill()
+            agent.wait()
+            assert select.select([child], [], [], 20.0)[0], "it has ended"
+        finally:
+            os.close(child)
 
 
 def test_what_is_no_pattern_is_said(tmp_path: Path) -> None:

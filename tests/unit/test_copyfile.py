@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 
 from flextui.agent import logs, tail
+from flextui.core.adapters import shelf
 from flextui.core.adapters.copyfile import SEGMENT, CopyFile
 from flextui.core.adapters.logreader import LogReader
 from flextui.core.copies import Copies
 from flextui.core.logbook.times import stamp
 from flextui.core.model.docs import LogEvent
 from flextui.core.model.policy import Policy
-from flextui.core.ports import TailRequest
+from flextui.core.ports import SearchRequest, TailRequest
 from tests.unit.core_kit import bench
 from tests.unit.fake_fleet import FakeNode, inventory
 
@@ -153,6 +154,84 @@ async def test_one_log_that_cannot_be_copied_does_not_end_the_copying(
         async with asyncio.timeout(10):
             while not copies.has("j2.0.1"):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
+
+
+NO_LINUX = """
+import os, select, sys
+sys.platform = "darwin"
+for module, names in ((select, ("epoll", "EPOLLIN")), (os, ("O_PATH", "memfd_create"))):
+    for name in names:
+        vars(module).pop(name, None)
+def refuse(event, given):
+    if event in ("open", "os.listdir") and str(given[0]).startswith("/proc"):
+        raise FileNotFoundError(2, "there is no /proc")
+isdir = os.path.isdir
+os.path.isdir = lambda path: not str(path).startswith("/proc") and isdir(path)
+sys.addaudithook(refuse)
+"""
+"""What macOS lacks."""
+
+
+async def test_copies_are_read_and_searched_where_there_is_no_linux(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = shelf._RUN.replace(";", "\n").replace("\n ", "\n")
+    monkeypatch.setattr(shelf, "_RUN", NO_LINUX + run)
+    copy = CopyFile(tmp_path / "j1.0.1")
+    copy.prepare("n1")
+    put(copy, data(0, b"one\ntwo\nthree\n", (0, 5000)))
+    copy.finish()
+    copies = shelf.Shelf(tmp_path)
+    try:
+        async with asyncio.timeout(30):
+            read = [it async for it in copies.read(TailRequest("j1.0.1"))]
+            assert "".join(it["text"] for it in read if it["kind"] == "data") == "one\ntwo\nthree\n"
+            asked = SearchRequest(("j1.0.1",), ("out",), "^t", most=10)
+            found = [it async for it in copies.read(asked)]
+        assert sorted(at for it in found for at, _ in it.get("hits", ())) == [4, 8]
+    finally:
+        await copies.close()
+
+
+async def test_a_full_disk_is_told_once_and_so_is_its_end(
+    state_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "flextui.core.copies")
+    full = [True]
+
+    def append(*_: object, **__: object) -> None:
+        if full[0]:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(CopyFile, "append", append)
+    monkeypatch.setattr(Copies, "_try", append)
+    node = FakeNode("n1", logs={f"j{n}.0.1": "hello\n" for n in range(1, 9)})
+    async with bench(state_dir, inventory("n1"), node) as made:
+        tail = made.running.engine.sessions["n1"].tail
+
+        async def told(ask: TailRequest) -> AsyncIterator[LogEvent]:
+            size = 0 if ask.attempt in ("j3.0.1", "j5.0.1") else 6  # it printed nothing new
+            async for event in tail(ask):
+                yield event | {"told": {"out": [0, size]}}
+
+        monkeypatch.setattr(made.running.engine.sessions["n1"], "tail", told)
+        copies = made.running.desk.copies
+        assert copies is not None
+        for n in range(1, 9):
+            full[0] = n < 7
+            (job,) = await made.submit(f"name: a{n}\nrun: exit 0\nresources: {{cpus: 1}}\n")
+            await made.until(lambda s, job=job: job in s.recent)  # type: ignore[misc]
+            done = copies.has if n >= 7 else seen(copies)
+            async with asyncio.timeout(10):
+                while not done(f"{job}.0.1"):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+        assert [it.levelname for it in caplog.records] == ["WARNING", "INFO"]
+        assert not copies.trouble
+
+
+def seen(copies: Copies) -> Callable[[str], bool]:
+    """Whether an attempt's end was taken up and is done with."""
+    return lambda name: bool(copies.trouble) and name not in copies._due and not copies._locks
 
 
 @pytest.mark.parametrize(

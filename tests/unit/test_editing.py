@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -322,6 +323,19 @@ def test_a_job_of_another_fleet_has_another_draft(tmp_path: Path) -> None:
     other = Drafts(tmp_path)
     other.of_fleet("b")
     assert other.get("j1") is None
+
+
+def test_files_of_drafts_that_are_too_old_are_taken_away(tmp_path: Path) -> None:
+    for key, at in (("j1", 0.0), ("j2", 10 * 86_400.0)):
+        drafts = Drafts(tmp_path, lambda at=at: at)  # type: ignore[misc]
+        drafts.put(key, Draft("name: a\n", ""))
+        drafts.flush()
+        (path,) = tmp_path.glob(f"*{key}*")
+        os.utime(path, (at, at))
+    later = Drafts(tmp_path, lambda: 35 * 86_400.0)
+    later.flush()
+    assert [it.name[:8] for it in tmp_path.iterdir()] == ["fleet-j2"]
+    assert later.get("j2") is not None
 
 
 def test_old_and_broken_drafts_are_none(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ class Drafts:
         self._fleet = ""
         self._known: dict[str, Draft] = {}
         self._unwritten: set[str] = set()
+        self._tidied = False
         self.trouble = ""
         """Why they can't be kept in files; empty when all is well."""
 
@@ -77,6 +78,17 @@ class Drafts:
         for key in sorted(self._unwritten):
             self._write(key)
         self._unwritten.clear()
+        if not self._tidied:
+            self._tidied = True
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """Take files away that nobody has touched for too long."""
+        oldest = self._clock() - KEPT_S
+        for path in self._folder.glob("*.json") if self._folder is not None else ():
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
 
     def _path(self, key: str) -> Path | None:
         if self._folder is None:
