@@ -179,9 +179,11 @@ class TerminalLink:
         running = await running_core(self._options, inventory)
         if running is not None:
             return running
-        from flextui.cli.ahead import look_ahead
+        folder = paths.state_folder(self._options.state_dir)
+        if not paths.is_locked(folder):  # else nobody connects to the nodes from here
+            from flextui.cli.ahead import look_ahead
 
-        await look_ahead(inventory, paths.state_folder(self._options.state_dir), foresee)
+            await look_ahead(inventory, folder, foresee)
         return await self._hold(inventory)
 
     async def _hold(self, inventory: Path | None) -> Client:
