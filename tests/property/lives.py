@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+import re
 from collections import Counter
 from collections.abc import Generator
 from dataclasses import replace
@@ -26,6 +27,7 @@ from flextui.core.commands import CommandError
 from flextui.core.draft import Counters, Draft
 from flextui.core.events import NodeConnecting, NodeEvent, NodeReady
 from flextui.core.forget import forget_old_jobs
+from flextui.core.model.ids import TaskKey
 from flextui.core.model.inventory import Inventory
 from flextui.core.model.spec import JobSpec
 from flextui.core.model.state import (
@@ -51,6 +53,7 @@ from flextui.core.scheduler.decision import Decision
 from flextui.core.scheduler.explain import explain
 from flextui.core.scheduler.memo import Memo
 from flextui.core.scheduler.plan import plan
+from tests.property.test_why import changed
 from tests.unit.fake_fleet import GIB, FakeNode, FakeSession, gpu
 from tests.unit.world import process
 
@@ -140,6 +143,8 @@ class Life:
         """By attempt that runs: when it ends by itself, and with which code."""
         self.seen_jobs: set[str] = set()
         self.owed_plan = False
+        self.promises: dict[TaskKey, tuple[float, float]] = {}
+        """Tasks that certainly start by a time, and since when that is known."""
         self._nonces = itertools.count(1)
         self.open()
 
@@ -301,6 +306,7 @@ class Life:
             self._nothing_is_due_before(at)
             self._pass_to(at)
             self._catch_up()
+            self._promises_hold()
             if at >= until:
                 self.settle()
                 return
@@ -495,6 +501,54 @@ class Life:
             back = after.nodes[name]
             assert (back.drain, back.cordon) == (node.drain, node.cordon)
             assert back.cordoned_gpus == node.cordoned_gpus
+
+    # ── what is told ───────────────────────────────────────────────────────────────────────────
+
+    def ask_why(self) -> None:
+        """One that waits is asked why: what would help helps, and what is certain comes true."""
+        snapshot = self.snapshot
+        waits = [it.task for it in self.memo.queue if it.job.type == "batch"]
+        if not waits:
+            return
+        task = snapshot.tasks[self.rng.choice(sorted(it.key for it in waits))]
+        told = explain(snapshot, task.key, self.now)
+        assert told.summary, task
+        assert told.position is not None, task
+        assert told.blocks or told.code in ("order", "quota"), told
+        for text in told.would_help[:2]:
+            self._helps(snapshot.jobs[task.key.job], text)
+        if told.expected is not None and told.expected.latest is not None:
+            self.promises[task.key] = (told.expected.latest, self.now.wall)
+
+    def _helps(self, job: Job, text: str) -> None:
+        """The job is taken away, handed in anew with the change, and starts."""
+        if re.search(r"undrained|uncordoned|project|where\.", text):
+            return
+        request = job.spec.model_dump(exclude_unset=True, by_alias=True)
+        request.pop("begin", None)
+        request.pop("deadline", None)
+        spec = JobSpec.model_validate(changed(request, text))
+        draft = Draft(self.snapshot, self.now, replace(self.counters), lambda: "y")
+        apply_command(draft, c.Stop((job.id,)), who("root"), True, [])
+        try:
+            self._apply(draft, (c.Submit(()), spec), job.owner)
+        except CommandError:
+            return  # a job too many, or a deadline that has passed
+        new = max(draft.jobs.data.values(), key=lambda it: it.seq)
+        found = plan(draft.freeze(self.snapshot.revision + 1), self.now, Memo())
+        started = [it for it in found.placements if it.task.job == new.id]
+        assert started, f"{job.id} {job.full_name}: {text}"
+
+    def _promises_hold(self) -> None:
+        """Who was promised a start has started by then, if nobody has come since."""
+        for key, (latest, since) in list(self.promises.items()):
+            task = self.snapshot.tasks.get(key)
+            if task is None or task.state is not JobState.PENDING or self._lives(task):
+                del self.promises[key]
+            elif self.now.wall > latest + 1.0:
+                del self.promises[key]
+                others = [it.ready_at for it in self.snapshot.tasks.values() if it.key != key]
+                assert any(it > since for it in others), f"{task}: promised {latest - BEGAN}"
 
     # ── what may happen ────────────────────────────────────────────────────────────────────────
 
@@ -750,6 +804,10 @@ class Life:
     def _time(self) -> None:
         seconds = self.rng.choice((1.0, 10.0, 61.0, 400.0, 4000.0))
         self.say(f"{seconds:g} s pass")
+        self.promises.clear()
+        self.settle()
+        if self.rng.random() < 0.3:
+            self.ask_why()
         self.pass_time(seconds)
 
     # ── the end ────────────────────────────────────────────────────────────────────────────────

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from flextui.core.model.inventory import Reservation
-from flextui.core.model.state import Account, JobState, Mark, NodeStatus
+from flextui.core.model.state import Account, JobState, Mark, NodeStatus, Sample
 from flextui.core.model.times import iso
 from flextui.core.scheduler.memo import Memo
-from flextui.core.scheduler.plan import plan
-from flextui.core.scheduler.timeline import hard_end
+from flextui.core.scheduler.pace import Pace
+from flextui.core.scheduler.plan import drained, place_steps, plan
+from flextui.core.scheduler.timeline import Slot, hard_end
 from tests.unit.draft_kit import Book, shared
 from tests.unit.world import GIB, World, node, process
 
@@ -219,3 +220,83 @@ def test_a_share_by_its_memory_holds_what_it_has_of_the_device_when_others_want_
     world.run()
     assert world.where("first") == "n1"
     assert world.task("first").attempts == 1
+
+
+def test_a_start_is_foreseen_where_somebody_without_a_limit_is_made_to_go_for_it() -> None:
+    world = World(node("n1", cpus=4), node("n2", cpus=4), policy={"preemption": True})
+    world.submit("endless", resources={"cpus": 4}, priority=10, preempt="restart")
+    world.run()
+    other = "n2" if world.where("endless") == "n1" else "n1"
+    world.change(other, cordon=Mark("ann", 0.0, ""))
+    world.submit("soon", resources={"cpus": 4}, priority=90, begin=600)
+    world.submit("last", resources={"cpus": 4}, priority=10)
+    world.settle()
+    expected = world.why("soon").expected
+    assert expected is not None
+    assert expected.at is not None
+    assert expected.sureness == "likely"
+
+
+def test_a_window_is_heeded_where_telemetry_alone_has_changed_a_node() -> None:
+    world = World(node("n1", gpus=1), node("n2", gpus=1))
+    world.change("n2", cordon=Mark("ann", 0.0, ""))
+    start = iso(world.now.wall - 60)
+    world.reservations["exam"] = Reservation.model_validate(
+        {"name": "exam", "for": ["eve"], "nodes": ["n1"], "from": start, "to": 3600}
+    )
+    memo = Memo()
+    world.submit("gang", "eve", nodes=2, resources={"gpus": 1})
+    plan(world.snapshot(), world.now, memo)  # tries the gang there, and finds no second node
+    world.step()
+    world.submit("new", resources={"gpus": 1})
+    before = world.snapshot()
+    told = replace(before.nodes["n1"], sample=Sample(load=(1.0,)))
+    snapshot = replace(before, nodes={**before.nodes, "n1": told})
+    assert not plan(snapshot, world.now, memo).placements
+
+
+def test_a_service_that_failed_with_its_node_has_its_chance_under_a_new_revision_at_once() -> None:
+    world = World(node("n1"), node("n2"), node("n3"))
+    loss = {"then": "fail", "after": "60s"}
+    world.submit("svc", type="service", on_node_loss=loss)
+    world.run()
+    here = world.where("svc")
+    assert here is not None
+    world.silence(here)
+    world.step()
+    world.submit("svc", type="service", on_node_loss=loss, env={"NEW": "1"})
+    world.step(100)
+    assert world.where("svc") not in (None, here)
+
+
+def test_what_is_given_up_counts_for_no_quota_in_the_same_pass() -> None:
+    boxes = [node(f"n{at}", gpus=1) for at in range(3)]
+    world = World(*boxes, users={"quota": {"gpus": 1}})
+    world.submit("svc", type="service", resources={"gpus": 1}, on_node_loss=SOON)
+    world.run()
+    here = world.where("svc")
+    assert here is not None
+    world.silence(here)
+    world.step()
+    world.step(100)
+    assert world.where("svc") not in (None, here)
+
+
+def test_a_place_that_is_kept_for_ever_isnt_kept_for_another_as_well() -> None:
+    """Conservative: whoever comes later looks for a start that can be promised elsewhere."""
+    boxes = node("box", gpus=3), node("full", gpus=1)
+    world = World(*boxes, policy={"backfill": "conservative"})
+    one = {"gpus": 1, "cpus": 1}
+    world.submit("endless", resources=one, where={"node": ["full"]})
+    world.submit("stays", resources=one, where={"node": ["box"]})
+    world.run()
+    for name in ("gang", "strong", "late"):
+        world.submit(name, resources=one, nodes=2)
+    placing = drained(place_steps(world.snapshot(), world.now, Memo(), Pace()))
+    room, keeper = placing.fleet.room("box"), placing.keeper
+    waiting = {it.job.name: it for it in placing.front}
+    assert [it.job for it in keeper.holds["box"]] == ["alice/gang"]
+    keeper.keep_at(waiting["strong"], [(room, Slot(world.now.wall + 30, ("box-1",), 0, 0))])
+    late = waiting["late"]._replace(kind=replace(waiting["late"].kind, nodes=1))
+    list(keeper.keep(late, Pace()))
+    assert [it.job for it in keeper.holds["box"]] == ["alice/gang", "alice/strong"]

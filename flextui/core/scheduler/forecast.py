@@ -94,6 +94,8 @@ class _Ends:
         self._heap: list[tuple[float, str]] = []
         self.sureness: dict[str, str] = {}
         """Of each attempt's end."""
+        self._begun: dict[str, str] = {}
+        """Of its start."""
         self.nodes: dict[str, str] = {}
         """Of the least sure end on each node so far."""
         self.ended: dict[str, tuple[str, ...]] = {}
@@ -101,12 +103,14 @@ class _Ends:
 
     def add(self, attempt: Attempt, start: str) -> None:
         end = expected_end(self._future.snapshot, attempt, self._future.now.wall)
+        self._begun[attempt.id] = start
         self.sureness[attempt.id] = max(start, end.sureness, key=_ORDER.index)
         if end.at < inf:
             heappush(self._heap, (end.at, attempt.id))
 
     def stop(self, attempt: str) -> None:
-        """It was told to end."""
+        """It was told to end, however long it would have run."""
+        self.sureness[attempt] = max(self._begun[attempt], LIKELY, key=_ORDER.index)
         heappush(self._heap, (self._future.now.wall, attempt))
 
     @property

@@ -155,7 +155,7 @@ class Keeper:
         self._left -= 1
         if self._preemption:  # nobody else asks
             self._kept += [(kind, self._rank(room, kind) or _FAR) for room, _ in slots]
-        at = max(slot.at for _, slot in slots)
+        at = max(self._wall, *(slot.at for _, slot in slots))
         for room, slot in slots:
             self._hold(room, it, at, slot)
 
@@ -199,7 +199,7 @@ class Keeper:
 
     def keep_at(self, it: Waiting, places: list[tuple[Room, Slot]]) -> None:
         """Keep what others give way from."""
-        at = max(slot.at for _, slot in places)
+        at = max(self._wall, *(slot.at for _, slot in places))
         for room, slot in places:
             self._hold(room, it, at, slot, firm=True)
 
@@ -212,7 +212,7 @@ class Keeper:
             job=it.job.full_name,
             key=it.job.id,
             at=at,
-            until=kind.until(max(at, self._wall)),
+            until=kind.until(at),
             gpus=frozenset(slot.gpus),
             spare_cpus=slot.spare_cpus,
             spare_memory=slot.spare_memory,
@@ -282,7 +282,9 @@ class Keeper:
     def _slot(self, room: Room, kind: Kind, rank: Rank, floor: float) -> Slot | None:
         """The first place there, not before `floor`, that nothing else is promised in."""
         holds = self.holds.get(room.name, ())
-        if holds and (self._mode != "conservative" or kind.nodes > 1 or holds[-1].at == inf):
+        if holds and (self._mode != "conservative" or kind.nodes > 1):
+            return None
+        if any(it.at == inf for it in holds):
             return None
         timeline = self._timeline(room)
         if rank[0] == inf:  # nothing to wait for where nothing is missing

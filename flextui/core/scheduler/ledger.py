@@ -126,6 +126,11 @@ class Ledger:
         """Attempts that this pass has made end."""
         return [self.snapshot.attempts[key] for key in self._kills]
 
+    @property
+    def given_up(self) -> list[Attempt]:
+        """Attempts that hold nothing any more, since this pass has given them up."""
+        return [self.snapshot.attempts[key] for key in self._give_ups]
+
     def give_up(self, attempt: Attempt, reason: str) -> None:
         self._give_ups[attempt.id] = (GiveUp(attempt.id, reason), attempt.task.job)
 

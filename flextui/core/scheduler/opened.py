@@ -77,11 +77,12 @@ def calendar_of(ledger: Ledger, memo: Memo) -> tuple[Calendar, bool]:
 
 
 def changed_rooms(memo: Memo, fleet: Fleet) -> list[Room]:
-    """Of the nodes that the journal names, and of those that the last pass placed somebody on."""
+    """Of the nodes that the journal names, and of those that the last pass placed somebody on; and
+    all that were made anew, for those have no gates yet."""
     if memo.touched is None:
         return list(fleet.rooms)
-    names = sorted({*memo.touched.nodes, *memo.taken})
-    return [fleet.room(name) for name in names if fleet.has(name)]
+    names = {*memo.touched.nodes, *memo.taken, *(room.name for room in fleet.fresh)}
+    return [fleet.room(name) for name in sorted(names) if fleet.has(name)]
 
 
 def open_gates(

@@ -160,6 +160,10 @@ class Quotas:
             for (project, user), account in self._snapshot.accounts.items():
                 for payer in (Payer("project", project), Payer("user", user)):
                     self._held[payer] = self._held.get(payer, 0) + account.gpus
+            for attempt in self._ledger.given_up:
+                job = job_of(self._snapshot, attempt)
+                for payer, _ in self._payers((job.project, job.owner)) if job is not None else ():
+                    self._held[payer] = self._held.get(payer, 0) - held_milli(attempt)
         return self._held
 
     @property

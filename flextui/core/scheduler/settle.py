@@ -79,7 +79,10 @@ def settle(look: Look, task: Task) -> bool:
     if attempt is not None:
         if task.restart is not None:
             ledger.kill(attempt, task.restart.why or "restarted", task.restart.by)
-        return _live(look, task, attempt) and _waits(look, ledger.task(task.key))
+        wanted = _live(look, task, attempt)
+        task = ledger.task(task.key)
+        if not wanted and not task.state.ended:
+            return False
     if task.restart is not None or (task.state.ended and _superseded(ledger, job, task)):
         task = fresh(task, ledger.now.wall)
         ledger.put(task)
