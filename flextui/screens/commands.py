@@ -60,6 +60,9 @@ class Commands(Place):
         self._table = Table(FIELDS, order=lambda it: -it.number, layout=layout)
         self._grid = Grid(self._table, empty="nothing was done yet", id="commands")
 
+    waiting = ""
+    """What it lists is known without a core."""
+
     def content(self) -> ComposeResult:
         yield self._grid
 

@@ -122,6 +122,9 @@ class FirstRun(Place):
         self._grid = Grid(self._table, empty="reading ~/.ssh/config …", id="machines")
         self._asking = asyncio.Lock()
 
+    waiting = ""
+    """What it lists is known without a core."""
+
     def content(self) -> ComposeResult:
         yield Static("Which machines are in the fleet?", classes="question", markup=False)
         yield Static(

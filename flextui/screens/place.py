@@ -78,6 +78,11 @@ class Place(Keyed):
         """Draw from the newest picture; called at each change and when the screen returns."""
 
     @property
+    def waiting(self) -> str:
+        """What a list without rows says while nobody can know whether there are any."""
+        return "" if self.app.view.seen else "waiting for the core …"
+
+    @property
     def grid(self) -> Grid | None:
         """The list that has the focus, else the first one."""
         if isinstance(self.focused, Grid):

@@ -23,6 +23,11 @@ class View:
         """Since when the core is out of reach, in Unix seconds; None: it never was, or it has
         been told that it is back."""
 
+    @property
+    def seen(self) -> bool:
+        """Whether a core has ever told anything."""
+        return self.fleet is not None and self.fleet["core"] != ""
+
     def lose(self, why: str, now: float) -> None:
         """The core is out of reach; what is known stays."""
         if self.live:

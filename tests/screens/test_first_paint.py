@@ -69,6 +69,18 @@ async def test_the_nodes_are_painted_before_the_core_is_opened() -> None:
         assert "gpu9" not in shown(app), "the core's own picture takes its place"
 
 
+@pytest.mark.parametrize("key", ["2", "4", "6", "7"])
+async def test_no_list_says_that_there_is_nothing_before_the_core_does(key: str) -> None:
+    async with starting() as (app, pilot, link):
+        await pilot.press(key)
+        await until(pilot, lambda: "waiting for the core" in shown(app))
+        for claim in ("no jobs", "no GPUs here", "nothing is wrong", "holds or wants"):
+            assert claim not in shown(app)
+        link.opened.set()
+        await until(pilot, lambda: app.view.live)
+        assert "waiting for the core" not in shown(app)
+
+
 async def test_keys_work_meanwhile_and_the_cursor_stays() -> None:
     async with starting() as (app, pilot, link):
         await pilot.press("j")

@@ -101,13 +101,14 @@ def about(node: NodeDoc) -> str:
         model = fmt.short_model(gpu["model"])
         models[model] = models.get(model, 0) + 1
     busy = [it for gpu in node["gpus"] if (it := gpu["utilization"]) is not None]
+    none = "no GPUs" if node["memory_bytes"] else ""  # without, it hasn't told of itself yet
     parts = [
         node["name"],
         fmt.plain(fmt.state_cell(node["state"])),
         fmt.plain(fmt.node_note(node)).strip(),
         " · ".join(node["jobs"]),
-        " + ".join(f"{count}× {model}" for model, count in models.items()) or "no GPUs",
-        f"{sum(1 for gpu in node['gpus'] if gpu['state'] == 'free')} free",
+        " + ".join(f"{count}× {model}" for model, count in models.items()) or none,
+        f"{sum(1 for gpu in node['gpus'] if gpu['state'] == 'free')} free" if models else "",
         f"busy {sum(busy) / len(busy):.0f}%" if busy else "",
     ]
     return "  ".join(part for part in parts if part)

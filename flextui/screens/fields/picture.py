@@ -212,7 +212,7 @@ def words(node: NodeDoc, scene: Scene) -> list[Span]:
 def about(node: NodeDoc, gpu: GpuDoc | None, scene: Scene, left: Mapping[str, str]) -> str:
     """One line on the device under the cursor. `left`: attempt → how long it still runs."""
     if gpu is None:
-        return f"{node['name']}  no GPUs"
+        return f"{node['name']}  {'no GPUs' if node['memory_bytes'] else 'nothing is known yet'}"
     model = fmt.short_model(gpu["model"]) + (f" {gpu['mig']}" if gpu["mig"] else "")
     parts = [f"{node['name']}:{gpu['index']}", model, gpu["state"]]
     parts.append(f"{fmt.size(gpu['memory_used_bytes'])} of {fmt.size(gpu['memory_bytes'])}")

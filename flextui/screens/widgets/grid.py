@@ -202,7 +202,8 @@ class Grid(ScrollView, can_focus=True):
         index = int(self.scroll_offset.y) + y - 1
         keys = self.keys
         if index >= len(keys):
-            words = self._empty if not keys and y == 2 else ""
+            waiting = getattr(self.screen, "waiting", "")
+            words = (waiting or self._empty) if not keys and y == 2 else ""
             return self.paint.words("  " + words if words else "", width)
         key = keys[index]
         marked = self.selection.has(key, index, self._at, keys)

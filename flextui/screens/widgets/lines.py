@@ -136,7 +136,7 @@ class TopLine(_Line):
         paused = fleet["replacement_paused"]
         spans = [*mine, *([Span(f"{paused} ", "warn")] if paused and fullness > 2 else [])]
         dot = Span(" · " if fullness > 1 else " ", "dim")
-        if fullness and fleet["core"]:  # before one was seen, nobody knows
+        if fullness and view.seen:
             spans += [Span(f"{fleet['gpus_used']}/{fleet['gpus_total']} GPUs"), dot]
         if fullness > 1:
             spans += [Span(f"{fleet['running']} running"), dot, Span(f"{fleet['pending']} pending")]
