@@ -10,6 +10,7 @@ import click
 import pytest
 
 from flextui.cli.root import cli
+from flextui.core.model import docs
 
 PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
 SECTIONS = dict(re.findall(r"^### ([a-z-]+)\n(.*?)(?=^##|\Z)", PAGE.read_text(), re.M | re.S))
@@ -61,3 +62,33 @@ def test_the_options_before_a_command_are_told() -> None:
     for param in cli.params:
         if isinstance(param, click.Option) and not param.hidden:
             assert any(f"`{it}" in text for it in param.opts), param.opts
+
+
+JSON = (PAGE.parent / "json.md").read_text()
+SHAPES = {
+    "Job": docs.JobDoc, "Task": docs.TaskDoc, "Attempt": docs.AttemptDoc, "Node": docs.NodeDoc,
+    "GPU": docs.GpuDoc, "Process": docs.ProcessDoc, "Event": docs.EventDoc,
+    "Problem": docs.ProblemDoc, "Revision": docs.RevisionDoc, "Check": docs.CheckDoc,
+    "Reservation": docs.WindowDoc,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_every_key_of_a_document_is_told_and_no_other(name: str) -> None:
+    found = re.search(rf"^## {name}\n(.*?)(?=^## |\Z)", JSON, re.M | re.S)
+    assert found
+    fields = " ".join(re.findall(r"^\|([^|]*)\|", found[1], re.M)[2:])
+    assert set(re.findall(r"`(\w+)`", fields)) == set(SHAPES[name].__annotations__)
+    maybe = set(re.findall(r"`(\w+)`¹", fields))
+    assert maybe == {
+        key for key, kind in SHAPES[name].__annotations__.items() if "NotRequired[" in str(kind)
+    }
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_what_prints_json_says_what(name: str) -> None:
+    if any("--json" in param.opts for param in COMMANDS[name].params):
+        acts = {"scale", "priority", "drain", "undrain", "cordon", "uncordon", "takeover",
+                "declare-lost", "unreserve", "shutdown"}  # fmt: skip
+        table = re.findall(r"^\|([^|]*)\|", JSON.split("## Job")[0], re.M)
+        assert name in acts or f"`{name}`" in " ".join(table)
