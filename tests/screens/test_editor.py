@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import events
 from textual.geometry import Region
 from textual.pilot import Pilot
 
@@ -338,3 +339,44 @@ async def test_a_megabyte_is_pasted_and_written_in(tmp_path: Path) -> None:
         assert len(core.did(Plan)) == planned
         await pilot.press("pagedown", "enter")
         assert len(editor(app)._text.lines) == 45_002
+
+
+STEPS: tuple[tuple[str, ...], ...] = (
+    ("ctrl+home",), ("down",), ("end",), ("home",), ("end", "shift+left", "shift+left"),
+    ("down", "end"), ("left", "shift+up"), ("ctrl+end", "shift+ctrl+home"),
+)  # fmt: skip
+
+
+async def test_the_part_of_a_long_line_is_drawn_as_all_of_it_would_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with editing() as (app, pilot, _):
+        await written(app, pilot, "name: a\nrun: " + "x y " * 100 + "\ncount: [\nworkdir: /\n")
+        await until(pilot, lambda: editor(app)._text._marks)
+        area = editor(app)._text
+
+        def drawn(long: int) -> list[list[tuple[str, bool, object]]]:
+            monkeypatch.setattr("flextui.screens.widgets.yamlarea.LONG", long)
+            area._line_cache.clear()
+            lines = [area.render_line(y).crop(0, area.size.width) for y in range(5)]
+            return [
+                [(char, bool(style and style.reverse), style and style.bgcolor)
+                 for text, style, _ in line for char in text]
+                for line in lines
+            ]  # fmt: skip
+
+        for keys in STEPS:
+            await pilot.press(*keys)
+            assert drawn(20) == drawn(10**6), keys
+
+
+async def test_a_megabyte_in_one_line_is_drawn_only_where_it_shows() -> None:
+    async with editing() as (app, pilot, _):
+        area = editor(app)._text
+        area.text = ""
+        area.post_message(events.Paste("name: a\nrun: " + "x y " * 260_000))
+        await until(pilot, lambda: len(area.text) > 1_000_000)
+        strips = [area.render_line(y) for y in range(area.size.height)]
+        assert max(it.cell_length for it in strips) <= area.size.width
+        await pilot.press("end", "z")
+        assert "x y z" in shown(app)

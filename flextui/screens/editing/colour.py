@@ -53,7 +53,12 @@ def after(line: str, state: int) -> int:
     body = line.lstrip(" ")
     while body.startswith("- "):  # a field in a list is as deep as it stands
         body = body[2:].lstrip(" ")
-    if _BLOCK.search(_without_quotes(line)) and not line.lstrip().startswith("#"):
+    end = line[-MOST:]
+    if (
+        _BLOCK.search(end)
+        and _BLOCK.search(_without_quotes(line))
+        and not line.lstrip().startswith("#")
+    ):
         return len(line) - len(body) if ":" in body else indent
     return OUTSIDE
 

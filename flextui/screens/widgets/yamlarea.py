@@ -16,7 +16,7 @@ from rich.text import Text
 from textual import events
 from textual.document._document_navigator import DocumentNavigator
 from textual.document._wrapped_document import WrappedDocument
-from textual.geometry import Size
+from textual.geometry import Offset, Size
 from textual.strip import Strip
 from textual.widgets import TextArea
 from textual.widgets.text_area import Edit, EditResult
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 ROLES = ("comment", "key", "text", "mark", "alias", "number", "word")
 _OPENS = re.compile(r":\s*(?:[|>][-+0-9]*)?\s*$|[{\[]\s*$")
+LONG = 2_000
+"""Characters of a line of which no more is drawn than what shows, without its colours."""
 Mark = tuple[int, int]
 """Line and column of a mistake, from 0."""
 
@@ -39,6 +41,13 @@ class Unwrapped(WrappedDocument):
     @property
     def height(self) -> int:
         return self.document.line_count
+
+    def location_to_offset(self, location: tuple[int, int]) -> Offset:
+        """Where a place is drawn. As TextArea has it, this measures all of the line before it."""
+        row, column = location
+        if row < self.document.line_count and is_plain(self.document[row]):
+            return Offset(min(column, len(self.document[row])), row)
+        return super().location_to_offset(location)
 
 
 class YamlArea(TextArea):
@@ -113,6 +122,50 @@ class YamlArea(TextArea):
         self.virtual_size = Size(width + self.gutter_width + 1, len(lines))
         self._refresh_scrollbars()
 
+    def get_column_width(self, row: int, column: int) -> int:
+        """Cells before a column."""
+        if row < len(self.lines) and is_plain(self.lines[row]):
+            return min(column, len(self.lines[row]))
+        return super().get_column_width(row, column)
+
+    def _part_of_line(self, row: int) -> Strip:
+        """What shows of a line. TextArea draws each as long as the longest, and cuts that."""
+        line, left = self.lines[row], self.scroll_offset.x
+        width = max(0, self.size.width - self.gutter_width)
+        theme = self._theme
+        whole = len(line) <= LONG
+        text = self.get_line(row)[left : left + width] if whole else Text(line[left : left + width])
+        text.end = ""
+        text.pad_right(width - len(text))
+        here, column = self.selection.end
+        lit = here == row and self.highlight_cursor_line and self._has_cursor
+        gutter_style = None
+        if theme is not None:
+            gutter_style = theme.cursor_line_gutter_style if lit else theme.gutter_style
+            marked = [(theme.cursor_line_style, 0, len(line) + width)] if lit else []
+            if not self.selection.is_empty:
+                marked.append((theme.selection_style, *self._selected_columns(row)))
+            if here == row and self._draw_cursor:
+                marked.append((theme.cursor_style, column, column + 1))
+            for style, begin, end in marked:
+                if style is not None and end > left:
+                    text.stylize(style, max(0, begin - left), max(0, end - left))
+        for mistake in self._marks.get(row, ()):
+            begin, end = wrong_part(line, mistake)
+            if end > left and not whole:
+                text.stylize(Style(underline=True), max(0, begin - left), end - left)
+        number = f"{row + self.line_number_start:>{self.gutter_width - 2}}  "
+        base = theme.base_style if theme is not None else None
+        parts = [Segment(number, gutter_style), *text.render(self.app.console)]
+        return Strip(parts, self.gutter_width + width).apply_style(base or self.rich_style)
+
+    def _selected_columns(self, row: int) -> tuple[int, int]:
+        """What of a line is selected; nothing: an empty range."""
+        (top, first), (bottom, last) = sorted(self.selection)
+        if not top <= row <= bottom:
+            return 0, 0
+        return first if row == top else 0, last if row == bottom else len(self.lines[row])
+
     # ── mistakes ──
 
     def mark(self, places: Iterable[Mark]) -> None:
@@ -138,8 +191,10 @@ class YamlArea(TextArea):
 
     def render_line(self, y: int) -> Strip:
         """The line, with a sign in its margin where it has a mistake."""
-        strip = super().render_line(y)
         row = y + self.scroll_offset.y
+        line = self.lines[row] if row < len(self.lines) else ""
+        long = self.virtual_size.width > LONG and row < len(self.lines) and is_plain(line)
+        strip = self._part_of_line(row) if long else super().render_line(y)
         if row not in self._marks or self.gutter_width < 3:
             return strip
         width = self.gutter_width
@@ -194,6 +249,11 @@ class YamlArea(TextArea):
     def redo(self) -> None:
         super().redo()
         self.refresh()
+
+
+def is_plain(line: str) -> bool:
+    """Whether each character of it takes one cell."""
+    return line.isascii() and "\t" not in line
 
 
 def _width(line: str, tab: int) -> int:
