@@ -140,6 +140,8 @@ async def test_only_admins_reserve(tmp_path: Path) -> None:
         ({"name": "class"}, "there is 'class' already: give another name, or end it first with"),
         ({"name": "patch"}, "there is 'patch' already"),
         ({"name": "De mo"}, "name is 'De mo'; expected 1 to 63 of a-z"),
+        ({"name": "demo😀"}, "name is 'demo😀'; expected 1 to 63 of a-z"),
+        ({"who": ("a\x9bb",)}, "the character U+009B can't stand here"),
         ({"nodes": ("n3",)}, "there is no node 'n3'"),
         ({"nodes": ()}, "nodes is a list; expected all, or a list of nodes"),
         ({"gpus": (2,)}, "n1 has no GPU 2 (it has 0, 1)"),

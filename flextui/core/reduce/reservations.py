@@ -75,8 +75,10 @@ def _reservation(command: Reserve, wall: float) -> Reservation:
         "until": command.until,
         "timezone": command.timezone,
     }
-    (document,), _ = load(json.dumps(given), "the command")
-    found, problems = read(document, _GRAMMAR)
+    documents, problems = load(json.dumps(given, ensure_ascii=False), "the command")
+    found = None
+    if documents:
+        found, problems = read(documents[0], _GRAMMAR)
     if found is None:
         told = [
             it.message
