@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -197,6 +198,15 @@ def test_a_laptop_s_sleep_is_a_stall_whoever_watches() -> None:
     times.pass_(4.0, asleep=True)
     clock.now()
     assert not clock.stalled()
+
+
+def test_a_copied_state_directory_doesnt_lead_to_the_core_of_the_first(tmp_path: Path) -> None:
+    first, copy = tmp_path / "first", tmp_path / "copy"
+    first.mkdir()
+    paths.record_socket(first, tmp_path / "shared.sock")
+    assert paths.recorded_socket(first) == tmp_path / "shared.sock"
+    shutil.copytree(first, copy)
+    assert paths.recorded_socket(copy) == copy / "core.sock"
 
 
 def test_a_folder_in_any_letters_is_found_in_any_locale(tmp_path: Path) -> None:

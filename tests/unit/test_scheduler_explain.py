@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flextui.core.model.ids import TaskKey
 from flextui.core.model.spec import JobSpec
-from flextui.core.model.state import Identity, Snapshot
+from flextui.core.model.state import Identity, NodeStatus, Snapshot
 from flextui.core.reduce.admission import Terms
 from flextui.core.reduce.jobs import new_job
 from flextui.core.scheduler.decision import Trial
@@ -102,6 +102,16 @@ def test_a_node_that_was_never_seen_might_hold_anything() -> None:
     world.settle()
     assert world.why("job").feasible_ever
     assert world.task("job").reason == "needs 1 GPU: b unreachable, a has no GPU"
+
+
+def test_who_drives_a_node_is_told_once() -> None:
+    world = World(node("a"))
+    reason = "a is driven by ann@head: use `flextui --connect head`"
+    world.change("a", status=NodeStatus.OBSERVED, driver="ann@head", reason=reason)
+    world.submit("job")
+    world.settle()
+    (block,) = world.why("job").blocks
+    assert block.text == "driven by ann@head: use `flextui --connect head`"
 
 
 def test_smallest_changes_to_the_request() -> None:

@@ -151,19 +151,27 @@ def default_socket(folder: Path) -> Path:
 
 
 def record_socket(folder: Path, path: Path) -> None:
-    """Write down in the state directory where its core listens."""
+    """Write down in the state directory where its core listens, and which directory that is: a
+    copy of it isn't that core's."""
     record = folder / "core.socket"
     fresh = record.with_name("core.socket.new")
-    fresh.write_bytes(os.fsencode(path))
+    fresh.write_bytes(os.fsencode(path) + b"\n" + _mark(folder))
     fresh.rename(record)
 
 
 def recorded_socket(folder: Path) -> Path:
     """Where the core of a state directory listens, or would."""
     with contextlib.suppress(OSError):
-        if text := (folder / "core.socket").read_bytes().strip():
+        text, _, mark = (folder / "core.socket").read_bytes().rpartition(b"\n")
+        if text and mark == _mark(folder):
             return Path(os.fsdecode(text))
     return default_socket(folder)
+
+
+def _mark(folder: Path) -> bytes:
+    """What no copy of a folder has in common with it."""
+    found = folder.stat()
+    return b"%d:%d" % (found.st_dev, found.st_ino)
 
 
 def _runtime_folder() -> Path:

@@ -60,7 +60,8 @@ def _closed(room: Room) -> Iterator[Obstacle]:
         status = "no answer" if node.status is NodeStatus.LOST else str(node.status)
         if node.status is NodeStatus.OBSERVED and node.driver:
             status = f"driven by {node.driver}"
-        text = f"{status}: {node.reason}" if node.reason else status
+        reason = node.reason.removeprefix(f"{node.name} is ")
+        text = reason if status in reason else f"{status}: {reason}" if reason else status
         yield Obstacle("node_down", status, text)
     for code, word, mark in (
         ("node_drained", "drained", node.drain),
