@@ -37,7 +37,8 @@ def web(place: Place, port: int, address: str, i_know: bool, read_only: bool, de
     try:
         from flextui.cli.webserver import WebTerminal, is_loopback, serve
     except ImportError as error:
-        missing = "flextui web needs textual-serve: `pip install 'flextui[web]'`"
+        mend = f"`{shlex.quote(sys.executable)} -m pip install textual-serve`"
+        missing = f"flextui web needs textual-serve: {mend}"
         raise Failure(FAILED, f"{missing} ({error})") from error
     if not is_loopback(address) and not i_know:
         raise Failure(INPUT, (
