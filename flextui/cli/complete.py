@@ -9,8 +9,8 @@ from typing import Any, cast
 import click
 
 from flextui.core.client import Client
-from flextui.core.commands import ListJobs, ListNodes, ListReservations, WhoAmI
-from flextui.core.model.docs import JobDoc, NodeDoc, WindowDoc
+from flextui.core.commands import ListJobs, ListNodes, ListProblems, ListReservations, WhoAmI
+from flextui.core.model.docs import JobDoc, NodeDoc, ProblemDoc, WindowDoc
 from flextui.screens.format import short_model
 
 _PATIENCE_S = 0.8
@@ -99,6 +99,18 @@ async def _reservation_names(client: Client) -> list[str]:
     return [it["name"] for it in found if it["source"] == "command"]
 
 
+async def _problems(client: Client) -> list[ProblemDoc]:
+    return cast(list[ProblemDoc], (await client.call(ListProblems()))["problems"])
+
+
+async def _problem_ids(client: Client) -> list[str]:
+    return [it["id"] for it in await _problems(client)]
+
+
+async def _silenced_ids(client: Client) -> list[str]:
+    return [it["id"] for it in await _problems(client) if it["silenced"] is not None]
+
+
 async def _project_names(client: Client) -> list[str]:
     return cast(list[str], (await client.call(WhoAmI()))["projects"])
 
@@ -116,3 +128,5 @@ node_names = _live(_node_names)
 device_names = _live(_device_names)
 user_names = _live(_user_names)
 reservation_names = _live(_reservation_names)
+problem_ids = _live(_problem_ids)
+silenced_ids = _live(_silenced_ids)

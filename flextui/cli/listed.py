@@ -29,6 +29,8 @@ COMMANDS = {
     "queue": Listed("queue", "List what waits, in order."),
     "placement": Listed("placement", "Show which job holds which GPU."),
     "problems": Listed("problems", "List everything that is wrong now."),
+    "silence": Listed("silence", "Hear no more of problems that are known."),
+    "unsilence": Listed("silence", "Hear of silenced problems again."),
     "logs": Listed("logs", "Show what jobs print."),
     "stop": Listed("act", "Stop jobs."),
     "restart": Listed("act", "Stop and start jobs anew."),

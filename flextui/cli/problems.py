@@ -19,6 +19,7 @@ _COLUMNS = (
     Column("WHAT", shrink=2, least=28),
     Column("TOUCHES", shrink=3, least=14, drop=1),
     Column("NEXT", shrink=1, least=26),
+    Column("ID", shrink=4, least=12, drop=2),
 )
 _COLOURS = {"critical": "red", "warning": "yellow", "notice": ""}
 
@@ -30,7 +31,9 @@ _COLOURS = {"critical": "red", "warning": "yellow", "notice": ""}
     "flextui problems --json | jq -r '.[] | select(.severity == \"critical\") | .what'",
     short_help="List everything that is wrong now.",
 )
-@click.option("--bad", is_flag=True, help="No notices; exit status 1 if anything is left.")
+@click.option(
+    "--bad", is_flag=True, help="No notices, none silenced; exit status 1 if anything is left."
+)
 @json_option
 def problems(place: Place, bad: bool, as_json: bool) -> int:
     """List everything that is wrong now, the worst first: since when, what it touches, and the
@@ -38,7 +41,7 @@ def problems(place: Place, bad: bool, as_json: bool) -> int:
     """
     found: list[ProblemDoc] = place.ask(ListProblems())["problems"]
     if bad:
-        found = [it for it in found if it["severity"] != "notice"]
+        found = [it for it in found if it["severity"] != "notice" and it["silenced"] is None]
     if as_json:
         output.document(found)
     elif found:
@@ -53,10 +56,12 @@ def problems(place: Place, bad: bool, as_json: bool) -> int:
 
 def _cells(problem: ProblemDoc, now: float) -> list[Cell | str]:
     command = f"flextui {problem['command']}" if problem["command"] else ""
+    bad = Cell(problem["severity"], _COLOURS[problem["severity"]])
     return [
         text.ran(problem["since"], None, now),
-        Cell(problem["severity"], _COLOURS[problem["severity"]]),
+        bad if problem["silenced"] is None else Cell("silenced"),
         text.clean(problem["what"]),
         text.clean(problem["touches"]) or text.NOTHING,
         text.clean(command or problem["next"]),
+        text.clean(problem["id"]),
     ]

@@ -32,6 +32,7 @@ class Backlog:
         self._accounts: set[tuple[str, str]] = set()
         self._runtimes: set[str] = set()
         self._reservations: set[str] = set()
+        self._silenced = False
         self._meters: set[str] = set()
         self._usage: dict[UsageKey, Used] = {}
         self._events: list[EventDoc] = []
@@ -47,6 +48,7 @@ class Backlog:
         self._accounts |= draft.accounts.changed
         self._runtimes |= draft.lessons.runtimes.changed
         self._reservations |= draft.reservations.changed
+        self._silenced |= bool(draft.silences.changed)
         self._meters |= draft.books.durable_meters
         for key, used in draft.books.usage.items():
             self._usage[key] = self._usage.get(key, NOTHING).plus(used)
@@ -69,6 +71,7 @@ class Backlog:
                 key: snapshot.runtimes[key] for key in self._runtimes if key in snapshot.runtimes
             },
             reservations={key: snapshot.reservations.get(key) for key in self._reservations},
+            silences=tuple(snapshot.silences.values()) if self._silenced else None,
             meters={key: snapshot.meters.get(key) for key in self._meters},
             usage=self._usage,
         )

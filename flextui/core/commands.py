@@ -153,6 +153,24 @@ class ListProblems:
 
 
 @dataclass(frozen=True, slots=True)
+class Silence:
+    """Hear no more of problems that are known, for a while: they are shown, but not counted.
+    → {"problems": [id], "until"}."""
+
+    problems: tuple[str, ...]
+    """Ids, or what only one id begins with."""
+    for_s: float
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unsilence:
+    """Hear of them again. → {"problems": [id]}."""
+
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
     """No new work and let what runs end elsewhere: batch finishes, services move. → {"node"}."""
 
@@ -298,6 +316,8 @@ Command = (
     | ListPlacement
     | ListNodes
     | ListProblems
+    | Silence
+    | Unsilence
     | Drain
     | Cordon
     | DeclareLost

@@ -31,6 +31,7 @@ from flextui.core.commands import (
     Revisions,
     Show,
     Shutdown,
+    Silence,
     Source,
     Submit,
     Usage,
@@ -50,7 +51,7 @@ from flextui.core.ports import EventQuery, StoreError
 from flextui.core.preview import preview
 from flextui.core.problems.board import Board
 from flextui.core.problems.problem import Scene
-from flextui.core.reduce import admission
+from flextui.core.reduce import admission, silences
 from flextui.core.reduce.commands import apply_command, changes_state
 from flextui.core.reduce.fleet import no_such_node
 from flextui.core.reduce.select import find_job, not_found
@@ -113,6 +114,8 @@ class Desk:
             raise CommandError("failed", str(error)) from error
 
     async def _change(self, command: Command, who: Identity) -> dict[str, Any]:
+        if isinstance(command, Silence):
+            return await self._silence(command, who)
         sources = _sources(command)
         written = await parse(sources) if sources is not None else ()
         specs = tuple(it.spec for it in written)
@@ -223,6 +226,12 @@ class Desk:
 
     async def _list_problems(self, command: ListProblems, who: Identity) -> dict[str, Any]:
         return {"problems": self.board.fresh()}
+
+    async def _silence(self, command: Silence, who: Identity) -> dict[str, Any]:
+        found, admin = self.board.fresh(), self.admin(who)
+        return await self.engine.ask(
+            lambda draft: silences.silence(draft, who, admin, command, found)
+        )
 
     async def _list_nodes(self, command: ListNodes, who: Identity) -> dict[str, Any]:
         snapshot = self.engine.snapshot

@@ -18,6 +18,7 @@ from flextui.core.model.ids import TaskKey
 from flextui.core.model.inventory import Reservation
 from flextui.core.model.journal import Journal, Kind
 from flextui.core.model.revisions import Revision
+from flextui.core.model.silences import Silence
 from flextui.core.model.state import (
     Account,
     Attempt,
@@ -94,6 +95,7 @@ class Draft:
         self.by_node: Table[str, frozenset[str]] = Table(base.by_node, own=own)
         self.lease_mono: Table[str, float] = Table(base.lease_mono, own=own)
         self.reservations: Table[str, Reservation] = Table(base.reservations, own=own)
+        self.silences: Table[str, Silence] = Table(base.silences, own=own)
         self._live_jobs = LiveJobs(base.named, base.live_counts, own=own)
         self.suspended = base.suspended_until_answer
         self.journal = base.journal or Journal()
@@ -137,6 +139,7 @@ class Draft:
             self.by_node,
             self.lease_mono,
             self.reservations,
+            self.silences,
             self.books.accounts,
             self.books.meters,
             self.lessons.runtimes,
@@ -344,6 +347,7 @@ class Draft:
             runtimes=self.lessons.runtimes.share(),
             demand=self.lessons.demand.share(),
             reservations=self.reservations.share(),
+            silences=self.silences.share(),
             meters=self.books.meters.share(),
             named=self.named.share(),
             live_counts=self.live_counts.share(),
@@ -364,6 +368,7 @@ class Draft:
             accounts=[self.accounts[key] for key in self.accounts.changed],
             runtimes=self.lessons.due(self.counters.learned, self.now),
             reservations={key: self.reservations.get(key) for key in self.reservations.changed},
+            silences=tuple(self.silences.values()) if self.silences.changed else None,
             meters={key: self.meters.get(key) for key in self.books.durable_meters},
             usage=self.books.usage,
         )

@@ -327,7 +327,7 @@ class Engine:
 
     def _publish(self, draft: Draft) -> None:
         paused = draft.suspended != self.snapshot.suspended_until_answer
-        kept = bool(draft.reservations.changed)
+        kept = bool(draft.reservations.changed or draft.silences.changed)
         self._stalled = False
         if draft.touched_jobs or draft.touched_nodes or paused or kept:
             self.snapshot = draft.freeze(self.snapshot.revision + 1)

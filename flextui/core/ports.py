@@ -14,6 +14,7 @@ from flextui.core.model.docs import CheckDoc, EventDoc, JobDoc, LogEvent, Revisi
 from flextui.core.model.inventory import NodeSpec, Reservation
 from flextui.core.model.records import quick
 from flextui.core.model.revisions import Revision
+from flextui.core.model.silences import Silence
 from flextui.core.model.state import Account, Attempt, Job, Meter, Node, Now, RunTimes, Task
 from flextui.core.model.usage import UsageKey, UsageQuery, UsageRow, Used
 
@@ -232,13 +233,15 @@ class Changes:
     runtimes: Mapping[str, RunTimes] = field(default_factory=dict)
     reservations: Mapping[str, Reservation | None] = field(default_factory=dict)
     """None: dropped."""
+    silences: Sequence[Silence] | None = None
+    """All of them; None: as they were."""
     meters: Mapping[str, Meter | None] = field(default_factory=dict)
     """Their durable half, by attempt; None: dropped."""
     usage: Mapping[UsageKey, Used] = field(default_factory=dict)
     """To be added to what the rows hold."""
 
     def __bool__(self) -> bool:
-        return any(getattr(self, it.name) for it in fields(self))
+        return self.silences is not None or any(getattr(self, it.name) for it in fields(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +263,7 @@ class Loaded:
     """(project, user) → hour → GPU-seconds in the rows of usage, as far back as was asked."""
     runtimes: Mapping[str, RunTimes] = field(default_factory=dict)
     reservations: Mapping[str, Reservation] = field(default_factory=dict)
+    silences: Mapping[str, Silence] = field(default_factory=dict)
     meters: Mapping[str, Meter] = field(default_factory=dict)
 
 

@@ -49,6 +49,7 @@ def restored(loaded: Loaded, inventory: Inventory, now: Now) -> Snapshot:
         runtimes=dict(loaded.runtimes),
         demand=demand,
         reservations=dict(loaded.reservations),
+        silences=dict(loaded.silences),
         meters=meters,
         named=index.named.share(),
         live_counts=index.counts.share(),

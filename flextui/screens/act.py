@@ -14,11 +14,15 @@ from flextui.core.commands import (
     Restart,
     Scale,
     SetPriority,
+    Silence,
     Stop,
     TakeOver,
+    Unsilence,
     Unstop,
 )
-from flextui.core.model.docs import JobDoc, NodeDoc
+from flextui.core.model.docs import JobDoc, NodeDoc, ProblemDoc
+from flextui.core.model.units import parse_duration
+from flextui.screens.ask import Ask
 from flextui.screens.door import Deed, Door
 from flextui.screens.effects import END, full, live, of_drain, of_jobs, of_loss, of_others
 from flextui.screens.line import Line
@@ -129,6 +133,28 @@ class Actions(Door):
         others = len(jobs) > 1 and any(job["owner"] != me for job in jobs)
         return str(len(jobs)) if others or len(jobs) > MANY else ""
 
+    # ── problems ──
+
+    def silence(self, problems: Sequence[ProblemDoc]) -> None:
+        """Ask for how long and why, then hear no more of these; where all of them are silenced,
+        hear of them again."""
+        loud = tuple(it["id"] for it in problems if it["silenced"] is None)
+        which = problems[0]["what"] if len(problems) == 1 else f"{len(problems)} problems"
+        if not problems or self._app.refuses(f"silencing {which}"):
+            return
+        if not loud:
+            ids = tuple(it["id"] for it in problems)
+            self._start(Deed("hear of it again", [Unsilence(ids)]))
+            return
+
+        def taken(text: str | None) -> None:
+            if text is not None:
+                seconds, why = silence_of(text)
+                self._start(Deed("silenced", [Silence(loud, seconds, why)], done="silenced"))
+
+        detail = "so long, and why: 3d new board on Thursday. It is heard of again if it gets worse"
+        self._app.push_screen(Ask(f"Silence {which}?", detail, "8h ", wrong_silence), taken)
+
     # ── nodes ──
 
     def drain(self, names: Sequence[str], on: bool | None = None) -> None:
@@ -236,6 +262,21 @@ class Actions(Door):
             self._app.tell(f"{word}: no core is in reach; nothing was done", bad=True)
         else:
             self._app.outside(said)
+
+
+def silence_of(text: str) -> tuple[float, str]:
+    """`8h known` → the seconds and the reason. Raises ValueError."""
+    span, _, why = text.strip().partition(" ")
+    return parse_duration(span), why.strip()
+
+
+def wrong_silence(text: str) -> str:
+    """What is the matter with it; "" if nothing."""
+    try:
+        silence_of(text)
+    except ValueError as error:
+        return f"{error}: a duration first, then why"
+    return ""
 
 
 def _ids(jobs: Sequence[JobDoc]) -> tuple[str, ...]:

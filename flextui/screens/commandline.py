@@ -30,15 +30,18 @@ from flextui.core.commands import (
     SetPriority,
     Show,
     Shutdown,
+    Silence,
     Stop,
     Submit,
     TakeOver,
     Unreserve,
+    Unsilence,
     Unstop,
     Usage,
     WhoAmI,
     Why,
 )
+from flextui.core.model.units import format_duration, parse_duration
 from flextui.screens.line import Line
 
 
@@ -62,6 +65,10 @@ def line(command: Command | LogRequest) -> Line | None:
         case Drain(node, on, why, after):
             how = (*_in(after), *_why(why)) if on else ()
             return Line(("drain" if on else "undrain", *how, node))
+        case Silence(problems, for_s, why):
+            return Line(("silence", "--for", span(for_s), *_why(why), *problems))
+        case Unsilence(problems):
+            return Line(("unsilence", *problems))
         case Cordon(node, gpu, on, why):
             device = f"{node}:{gpu}" if gpu else node
             return Line(("cordon" if on else "uncordon", *_why(why if on else ""), device))
@@ -141,6 +148,12 @@ def _events(query: ListEvents) -> tuple[str, ...]:
     asked = (("--job", query.job), ("--node", query.node), ("--user", query.actor))
     words = [word for option, value in asked if value is not None for word in (option, value)]
     return (*words, *(("--audit",) if query.audit else ()))
+
+
+def span(seconds: float) -> str:
+    """A duration as it is typed: short where that is exact."""
+    short = format_duration(seconds)
+    return short if parse_duration(short) == seconds else f"{seconds:g}s"
 
 
 def _why(text: str) -> tuple[str, ...]:

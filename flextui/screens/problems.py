@@ -14,6 +14,7 @@ from flextui.core.model.docs import ProblemDoc
 from flextui.screens import format as fmt
 from flextui.screens.fields import problems
 from flextui.screens.keys import Key
+from flextui.screens.line import Line
 from flextui.screens.place import Place
 from flextui.screens.table import Table
 from flextui.screens.trail import Location
@@ -40,6 +41,8 @@ class Problems(Place):
             acts=True),
         Key("cordon", "c", "cordon the GPU, or the node, or uncordon", short="cordon",
             command="cordon NODE", acts=True),
+        Key("silence", "S", "silence it for a while, or hear of it again", short="silence",
+            command="silence PROBLEM", acts=True),
         Key("group", "t", "group by how bad, kind, node"),
         Key("yank", "y", "yank the commands of the next steps", short="yank"),
         *sort_keys(problems.FIELDS),
@@ -47,7 +50,8 @@ class Problems(Place):
     OPENS = "open it"
     HELP = (
         "Everything that is wrong now: since when, whom it touches, the next step. x does that "
-        "step. Notices (·) are to be known, not to be mended; the top line doesn't count them."
+        "step. Notices (·) are to be known, not to be mended; the top line doesn't count them, nor "
+        "what somebody has silenced because it is known."
     )
     LEGEND = (
         "✗ work is lost or stands still   ! it soon will, or GPUs are wasted   · to be known",
@@ -146,6 +150,10 @@ class Problems(Place):
     def action_cordon(self) -> None:
         self.app.act.cordon(_devices(self._chosen))
 
+    def action_silence(self) -> None:
+        """Ask for how long and why; where all that is chosen is silenced, end that."""
+        self.app.act.silence(self._chosen)
+
     def action_yank(self) -> None:
         lines = [f"flextui {it['command']}" for it in self._chosen if it["command"]]
         self.app.yank("\n".join(lines))
@@ -183,6 +191,8 @@ class Problems(Place):
                 self.action_shell()
             case "node" if node := self._node():
                 self.app.open_node(node)
+            case "usage":
+                self.app.outside(Line(tuple(first["command"].split())), stay=True)
             case "jobs" | "queue":
                 self.app.action_go(first["action"])
             case _:
@@ -198,6 +208,9 @@ def _devices(chosen: Sequence[ProblemDoc]) -> list[str]:
 def about(problem: ProblemDoc, key: str) -> str:
     """All that is known of one problem, with the whole of what a line may have cut."""
     lines = [problem["what"]]
+    if (quiet := problem["silenced"]) is not None:
+        why = f": {quiet['why']}" if quiet["why"] else ""
+        lines.append(f"silenced by {quiet['by']} until {fmt.both_times(quiet['until'])}{why}")
     touches = f"   touches {problem['touches']}" if problem["touches"] else ""
     lines.append(f"since {fmt.both_times(problem['since'])}{touches}")
     step = problem["next"]

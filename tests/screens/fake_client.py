@@ -107,7 +107,7 @@ def problem(key: str, bad: str, what: str, command: str, action: str, **more: An
     base = {
         "id": key, "kind": key.partition(":")[0], "severity": bad, "since": START, "what": what,
         "touches": "", "next": "", "action": action, "command": command, "node": None, "gpu": None,
-        "job": None, "attempt": None,
+        "job": None, "attempt": None, "silenced": None,
     }  # fmt: skip
     return cast(ProblemDoc, {**base, **more})
 

@@ -33,17 +33,20 @@ from flextui.core.commands import (
     SetPriority,
     Show,
     Shutdown,
+    Silence,
     Source,
     Stop,
     Submit,
     TakeOver,
     Unreserve,
+    Unsilence,
     Unstop,
     Usage,
     WhoAmI,
     Why,
 )  # fmt: skip
 from flextui.screens import places
+from flextui.screens.ask import Ask
 from flextui.screens.commandline import Line, line
 from flextui.screens.confirm import Confirm
 from flextui.screens.keys import Key, Keymap, chords
@@ -119,6 +122,8 @@ async def test_a_key_acts_only_if_it_says_so_and_then_leaves_its_command(
         if isinstance(app.screen, Number):
             assert key.acts
             await pilot.press("3", "enter")
+        if isinstance(app.screen, Ask) and key.acts:
+            await pilot.press("enter")
         did = [it for it in client.asked if type(it).__name__ not in LOOKS]
         if not key.acts:
             assert did == []
@@ -169,7 +174,9 @@ def test_what_help_tells_as_a_command_parses(key: Key) -> None:
         Reserve("class", ("bob",), ("gpu1", "gpu2"), "4h", "2030-01-31T09:30", (0, 1)),
         Reserve("all", ("group:ml",), ("all",), "4h", every="day", until="2030-07-01T00:00",
                 timezone="Europe/Berlin"),
-        Unreserve("class"), ListReservations(), ListProblems(), ListQueue(), ListJobs(),
+        Silence(("node:gpu5",), 28_800.0, "known"), Silence(("a:b", "c:d"), 90_061.5),
+        Unsilence(("node:gpu5",)), Unreserve("class"), ListReservations(), ListProblems(),
+        ListQueue(), ListJobs(),
         ListJobs(limit=3), ListNodes(), Usage("project", "30d", "2030-01-31T09:30"), WhoAmI(),
         Shutdown(), Restart(("j1",)), Scale("web/api", 3),
         SetPriority("j1", 80), Drain("gpu1"), Drain("gpu1", False), Drain("gpu1", True, "new PSU"),

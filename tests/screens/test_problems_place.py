@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from textual.widgets import Input
 
-from flextui.core.commands import Cordon, DeclareLost, Drain, TakeOver
+from flextui.core.commands import Cordon, DeclareLost, Drain, Silence, TakeOver, Unsilence
 from flextui.screens.confirm import Confirm
 from flextui.screens.look import Look
 from tests.screens.fake_client import fleet_delta, problem
@@ -158,3 +159,30 @@ async def test_the_commands_of_the_next_steps_are_yanked() -> None:
             "flextui logs j3", "flextui declare-lost gpu5", "flextui uncordon gpu4:3",
             "flextui gpus gpu2",
         ]  # fmt: skip
+
+
+async def test_a_problem_is_silenced_for_a_while_and_heard_of_again() -> None:
+    async with running() as (app, pilot, client, _):
+        await pilot.press("6", "g", "S")
+        box = app.screen.query_one(Input)
+        box.value = "soon"
+        await pilot.press("enter")
+        assert "a duration first, then why" in shown(app)
+        box.value = "3d new board on Thursday"
+        await pilot.press("enter")
+        await until(pilot, lambda: client.asked)
+        assert client.asked == [Silence(("fallen:j3",), 3 * 86_400.0, "new board on Thursday")]
+        by = {"by": "bob", "until": "2026-11-27T12:00:00Z", "why": "new board"}
+        found = [{**it, "silenced": by if it["id"] == "fallen:j3" else None}
+                 for it in fleet_delta()["problems"]]  # fmt: skip
+        client.deltas.put_nowait({"revision": 2, "full": False, "jobs": {}, "nodes": {},
+                                  "problems": found})  # fmt: skip
+        await until(pilot, lambda: "silenced: web/chat-gw" in shown(app))
+        assert "silenced by bob until" in shown(app), "the cursor is on it still"
+        assert shown(app).splitlines()[2].lstrip().split()[1] == "✗", "what is heard of comes first"
+        await pilot.press("S")
+        await until(pilot, lambda: len(client.asked) == 2)
+        assert client.asked[1] == Unsilence(("fallen:j3",))
+        said = [it.line.shell() for it in app.journal.entries.values()]
+        assert "silence --for 3d --why 'new board on Thursday' fallen:j3" in "\n".join(said)
+        assert "unsilence fallen:j3" in "\n".join(said)

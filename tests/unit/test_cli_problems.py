@@ -24,10 +24,12 @@ def core() -> FakeCore:
 def test_each_has_the_command_that_is_its_next_step(core: FakeCore, capfd: Captured) -> None:
     assert run(["problems"], core.connect) == 0
     heading, *lines = capfd.readouterr().out.splitlines()
-    assert heading.split() == ["SINCE", "HOW", "BAD", "WHAT", "TOUCHES", "NEXT"]
+    assert heading.split() == ["SINCE", "HOW", "BAD", "WHAT", "TOUCHES", "NEXT", "ID"]
     assert [line.split()[1] for line in lines] == ["critical", "critical", "warning", "notice"]
     words = " ".join(lines[0].split()[2:])
-    assert words == "gpu5: no answer for 38s dan/train-vit unknown flextui declare-lost gpu5"
+    assert (
+        words == "gpu5: no answer for 38s dan/train-vit unknown flextui declare-lost gpu5 node:gpu5"
+    )
 
 
 def test_what_a_job_says_of_itself_drives_no_terminal(core: FakeCore, capfd: Captured) -> None:
@@ -35,7 +37,7 @@ def test_what_a_job_says_of_itself_drives_no_terminal(core: FakeCore, capfd: Cap
         "problems": [problem("one", "critical", "x\x1b]0;owned\x07y", "", "", next="mend\x9b2Jit")]
     }
     assert run(["problems"], core.connect) == 0
-    assert capfd.readouterr().out.splitlines()[1].endswith("critical  xy    -        mendit")
+    assert capfd.readouterr().out.splitlines()[1].endswith("critical  xy    -        mendit  one")
 
 
 def test_scripts_hear_by_the_status_whether_anything_is_bad(

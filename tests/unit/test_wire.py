@@ -42,6 +42,8 @@ SAMPLES: tuple[commands.Command, ...] = (
     commands.Reserve("class", ("bob", "project:vision"), ("n1",), "4h", "2026-01-31T09:30", (0, 1)),
     commands.Reserve("all", ("bob",), ("all",), "4h", every="day", until=None, timezone="UTC"),
     commands.Unreserve("class"),
+    commands.Silence(("node:gpu5",), 3600.0, "known"),
+    commands.Unsilence(("node:gpu5",)),
     commands.ListReservations(),
     commands.Check(("n1",)),
     commands.ListEvents(3, "j1", 10),

@@ -268,6 +268,7 @@ def _with_usage(db: sqlite3.Connection, loaded: Loaded, hours_since: int | None)
         hours={} if hours_since is None else store_usage.hours(db, hours_since),
         runtimes=store_usage.runtimes(db),
         reservations=store_usage.reservations(db),
+        silences=store_usage.silences(db),
         meters=store_usage.meters(db),
     )
 

@@ -14,6 +14,9 @@ from pydantic import ValidationError
 
 from flextui.core.adapters import store_rows as rows
 from flextui.core.model.inventory import Reservation
+from flextui.core.model.silences import Silence
+from flextui.core.model.silences import from_text as silences_from_text
+from flextui.core.model.silences import to_text as silences_to_text
 from flextui.core.model.state import KEPT_RUNTIMES, Account, Job, Meter, RunTimes
 from flextui.core.model.usage import (
     HOUR,
@@ -29,6 +32,7 @@ from flextui.core.ports import Changes, StoreError
 _PUT_ACCOUNT = rows.upsert("accounts", "project, user, used, at")
 _PUT_RUNTIMES = rows.upsert("runtimes", "kind, samples")
 _PUT_RESERVATION = rows.upsert("reservations", "name, body")
+_PUT_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 _DROP_RESERVATION = "DELETE FROM reservations WHERE name = ?"
 _PUT_METER = rows.upsert("meters", "attempt, since, models")
 _DROP_METER = "DELETE FROM meters WHERE attempt = ?"
@@ -61,6 +65,8 @@ def statements(changes: Changes) -> Iterator[tuple[str, Sequence[rows.Row]]]:
     held = {key: it for key, it in changes.reservations.items() if it is not None}
     yield _PUT_RESERVATION, [(key, it.model_dump_json(by_alias=True)) for key, it in held.items()]
     yield _DROP_RESERVATION, [(key,) for key in changes.reservations if key not in held]
+    if changes.silences is not None:
+        yield _PUT_META, [("silences", silences_to_text(changes.silences))]
     meters = {key: it for key, it in changes.meters.items() if it is not None}
     yield _PUT_METER, [(key, it.since, json.dumps(it.models)) for key, it in meters.items()]
     yield _DROP_METER, [(key,) for key in changes.meters if key not in meters]
@@ -109,6 +115,12 @@ def runtimes(db: sqlite3.Connection) -> dict[str, RunTimes]:
 
 def _lists(times: RunTimes) -> tuple[tuple[float, ...], ...]:
     return times.samples, times.reached, times.ended, times.chance
+
+
+def silences(db: sqlite3.Connection) -> Mapping[str, Silence]:
+    """Problems that somebody wants to hear no more of, by their ids."""
+    row = db.execute("SELECT value FROM meta WHERE key = 'silences'").fetchone()
+    return silences_from_text(row[0]) if row else {}
 
 
 def reservations(db: sqlite3.Connection) -> dict[str, Reservation]:

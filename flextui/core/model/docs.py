@@ -359,6 +359,14 @@ class UsageDoc(TypedDict):
     total: UsageRowDoc
 
 
+class SilenceDoc(TypedDict):
+    """Who wants to hear no more of a problem, until when, and why."""
+
+    by: str
+    until: str
+    why: str
+
+
 class ProblemDoc(TypedDict):
     """One thing that is wrong now. `id` stays for as long as it lasts."""
 
@@ -382,6 +390,8 @@ class ProblemDoc(TypedDict):
     job: str | None
     """its id"""
     attempt: str | None
+    silenced: SilenceDoc | None
+    """somebody knows of it: it isn't counted"""
 
 
 class ShellEvent(TypedDict):

@@ -71,3 +71,7 @@ class Policy(Frozen):
     """What happens to a job that uses more of a shared GPU's memory than its share."""
     interactive_limit: Seconds = Field(8 * 3600.0, gt=0)
     """The time limit of an interactive job that gives none."""
+    warn_wait: Seconds = Field(6 * 3600.0, gt=0)
+    """A job that has waited for a place for so long is a problem."""
+    warn_idle: Seconds = Field(3600.0, gt=0)
+    """GPUs held and idle for so long are a problem, unless their job says `idle.for`."""

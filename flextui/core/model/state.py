@@ -20,6 +20,7 @@ from flextui.core.model.records import quick
 if TYPE_CHECKING:
     from flextui.core.model.inventory import Inventory, NodeSpec, Reservation
     from flextui.core.model.journal import Journal
+    from flextui.core.model.silences import Silence
     from flextui.core.model.spec import JobSpec
 
 
@@ -518,6 +519,8 @@ class Snapshot:
     """What jobs have lately asked for: shape → how often. See `scheduler.demand`."""
     reservations: Mapping[str, Reservation] = field(default_factory=_empty)
     """Those made by command, by name; the inventory has more."""
+    silences: Mapping[str, Silence] = field(default_factory=_empty)
+    """By the problem's id."""
     meters: Mapping[str, Meter] = field(default_factory=_empty)
     """By live attempt that holds GPUs."""
     named: Mapping[tuple[str, str], tuple[tuple[int, ...], ...]] = field(default_factory=_empty)

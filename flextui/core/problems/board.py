@@ -4,13 +4,14 @@ was first seen, and quiet for as long as somebody asked for."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from flextui.core.model.docs import ProblemDoc
+from flextui.core.model.silences import Silence
 from flextui.core.model.times import iso
 from flextui.core.problems.find import find_steps, order
-from flextui.core.problems.problem import Problem, Scene
+from flextui.core.problems.problem import RANK, Problem, Scene
 
 EVERY_S = 1.0
 SLICE_S = 0.005
@@ -101,10 +102,12 @@ class Board:
         self._read_only = search.scene.read_only
         found = [self._since(it, search.scene.wall) for it in search.found]
         self._seen = {it.id: it.since or search.scene.wall for it in found}
-        docs = [problem_doc(it) for it in sorted(found, key=order)]
+        quiet = silenced(found, search.scene)
+        found.sort(key=lambda it: (it.id in quiet, *order(it)))
+        docs = [problem_doc(it, quiet.get(it.id)) for it in found]
         if docs != self._docs:
             self._docs = docs
-            self._wrong = sum(1 for it in docs if it["severity"] != "notice")
+            self._wrong = sum(1 for it in docs if is_wrong(it))
             self.revision += 1
         self._next = time.monotonic() + max(EVERY_S, search.took / SHARE)
 
@@ -114,7 +117,24 @@ class Board:
         return replace(problem, since=self._seen.get(problem.id, wall))
 
 
-def problem_doc(problem: Problem) -> ProblemDoc:
+def silenced(found: Iterable[Problem], scene: Scene) -> dict[str, Silence]:
+    """Those that somebody wants to hear no more of now: not of what has become worse."""
+    silences = scene.snapshot.silences
+    return {
+        it.id: silence
+        for it in found
+        if (silence := silences.get(it.id)) is not None
+        and silence.until > scene.wall
+        and RANK[it.severity] >= RANK.get(silence.severity, 0)  # type: ignore[call-overload]
+    }
+
+
+def is_wrong(problem: ProblemDoc) -> bool:
+    """Whether it wants somebody's hand: the top line counts it."""
+    return problem["severity"] != "notice" and problem["silenced"] is None
+
+
+def problem_doc(problem: Problem, silence: Silence | None = None) -> ProblemDoc:
     """A problem as it leaves the core."""
     return {
         "id": problem.id,
@@ -130,4 +150,7 @@ def problem_doc(problem: Problem) -> ProblemDoc:
         "gpu": problem.gpu or None,
         "job": problem.job or None,
         "attempt": problem.attempt or None,
+        "silenced": None
+        if silence is None
+        else {"by": silence.by, "until": iso(silence.until), "why": silence.why},
     }

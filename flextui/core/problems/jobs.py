@@ -16,12 +16,8 @@ FAILED_S = 24 * 3600.0
 """A batch job that failed is told for so long, unless it is handed in again before."""
 FLAPS = 2
 """A service that has failed so often lately is flapping."""
-WAITS_S = 6 * 3600.0
-"""Who waits longer than this for a place waits too long."""
 NEVER_S = 60.0
-"""The same for what no node could ever hold."""
-IDLE_S = 3600.0
-"""GPUs held and idle for so long are hoarded, unless the job says otherwise."""
+"""What no node could ever hold waits too long after this."""
 
 _NOT_WAITING = ("delay", "begin", "starting", "stopping", "restart", "held", "node_lost",
                 "unknown", "quota")  # fmt: skip
@@ -107,11 +103,12 @@ def flapping(scene: Scene) -> Iterator[Problem]:
 def waits(scene: Scene) -> Iterator[Problem]:
     """Jobs that wait for a place longer than anybody would think, or can't ever have one."""
     oldest: dict[str, Task] = {}
+    longest = scene.snapshot.inventory.policy.warn_wait
     for task in scene.pending:
         code = task.reason_code
         if code in _NOT_WAITING or not task.reason:
             continue
-        if scene.wall - task.ready_at > (NEVER_S if code in NEVER else WAITS_S):
+        if scene.wall - task.ready_at > (NEVER_S if code in NEVER else longest):
             known = oldest.get(task.key.job)
             if known is None or task.ready_at < known.ready_at:
                 oldest[task.key.job] = task
@@ -150,7 +147,7 @@ def quota(scene: Scene) -> Iterator[Problem]:
             id=f"quota:{name}",
             severity="notice",
             what=f"quota of {name} is used up: {first.reason}",
-            next=Step("see who used it", "", "usage --by user"),
+            next=Step("see who used it", "usage", "usage --by user"),
             since=first.ready_at,
             touches=f"{len(jobs)} job{'s' if len(jobs) > 1 else ''} wait",
             job=first.key.job if len(jobs) == 1 else "",
@@ -162,6 +159,7 @@ def quota(scene: Scene) -> Iterator[Problem]:
 
 def idle(scene: Scene) -> Iterator[Problem]:
     """Jobs that hold GPUs and don't use them."""
+    usual = scene.snapshot.inventory.policy.warn_idle
     held: dict[str, list[tuple[float, int, str]]] = {}
     busy: set[str] = set()
     for key, meter in scene.snapshot.meters.items():
@@ -178,7 +176,7 @@ def idle(scene: Scene) -> Iterator[Problem]:
         if job is None or job_id in busy:  # one rank of a gang may wait for the others
             continue
         since = max(at for at, _, _ in rows)
-        patience = job.spec.idle.for_ if job.spec.idle is not None else IDLE_S
+        patience = job.spec.idle.for_ if job.spec.idle is not None else usual
         if scene.wall - since >= patience:
             gpus = sum(number for _, number, _ in rows)
             nodes = sorted({node for _, _, node in rows})

@@ -17,16 +17,18 @@ from flextui.core.commands import (
     Revise,
     Scale,
     SetPriority,
+    Silence,
     Stop,
     Submit,
     TakeOver,
     Unreserve,
+    Unsilence,
     Unstop,
 )
 from flextui.core.draft import Draft
 from flextui.core.model.spec import JobSpec
 from flextui.core.model.state import Identity
-from flextui.core.reduce import fleet, holds, jobs, reservations
+from flextui.core.reduce import fleet, holds, jobs, reservations, silences
 from flextui.core.reduce.jobs import Answer
 from flextui.core.reduce.revise import revise
 
@@ -44,12 +46,13 @@ _HANDLERS: dict[type, Callable[..., Answer]] = {
     TakeOver: fleet.take_over,
     Reserve: reservations.reserve,
     Unreserve: reservations.unreserve,
+    Unsilence: silences.unsilence,
 }
 
 
 def changes_state(command: Command) -> bool:
     """Whether the command goes through a turn of the engine."""
-    return isinstance(command, Submit | Revise) or type(command) in _HANDLERS
+    return isinstance(command, Submit | Revise | Silence) or type(command) in _HANDLERS
 
 
 def apply_command(

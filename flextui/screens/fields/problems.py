@@ -11,18 +11,22 @@ _SIGNS = {"critical": ("✗ ", "bad"), "warning": ("! ", "warn"), "notice": ("·
 _RANK = {"critical": 0, "warning": 1, "notice": 2}
 
 
-def order(problem: ProblemDoc) -> tuple[int, str, str]:
-    """The worst first, then what has been there the longest."""
-    return _RANK[problem["severity"]], problem["since"], problem["id"]
+def order(problem: ProblemDoc) -> tuple[bool, int, str, str]:
+    """The worst first, then what has been there the longest; what is silenced last."""
+    quiet = problem["silenced"] is not None
+    return quiet, _RANK[problem["severity"]], problem["since"], problem["id"]
 
 
 def _what(problem: ProblemDoc, _now: float) -> Cell:
     sign, role = _SIGNS[problem["severity"]]
+    if problem["silenced"] is not None:
+        return (Span(sign, "dim"), Span("silenced: ", "dim"), Span(problem["what"], "dim"))
     return (Span(sign, role), Span(problem["what"], "" if role != "dim" else "dim"))
 
 
 def _next(problem: ProblemDoc, _now: float) -> Cell:
-    return cell(word(problem), "accent" if problem["action"] else "dim")
+    does = problem["action"] and problem["silenced"] is None
+    return cell(word(problem), "accent" if does else "dim")
 
 
 def word(problem: ProblemDoc) -> str:
@@ -52,7 +56,7 @@ FIELDS: tuple[Field[ProblemDoc], ...] = (
 )  # fmt: skip
 
 GROUPS = {
-    "how bad": lambda problem: problem["severity"],
+    "how bad": lambda problem: "silenced" if problem["silenced"] else problem["severity"],
     "kind": lambda problem: problem["kind"],
     "node": lambda problem: problem["node"] or "",
 }
