@@ -89,10 +89,7 @@ class FlextuiApp(Typed):
         self._show(TOP)
         self._follow()
         self.set_interval(CLOCK_S, self._tick)
-        if self.look.problems:
-            more = f" (and {len(self.look.problems) - 1} more, see help)"
-            first = self.look.problems[0]
-            self.tell(first + (more if len(self.look.problems) > 1 else ""), bad=True)
+        self.tell_mistakes()
 
     def _tick(self) -> None:
         self.changed()

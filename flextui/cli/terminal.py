@@ -19,14 +19,16 @@ from flextui.core.adapters import paths
 from flextui.core.client import Client
 from flextui.core.later import imported
 from flextui.core.refusal import CommandError
-from flextui.screens.config import Config, config_path, read_config
+from flextui.screens.config import config_path, read_config
 from flextui.screens.opening import Flags, look
 from flextui.screens.probe import Probe
 
 if TYPE_CHECKING:
     from flextui.app import FlextuiApp, Foresee, Link
-    from flextui.core.model.problems import BadInput, Problem
+    from flextui.core.model.problems import BadInput
     from flextui.core.start import Core
+    from flextui.screens.config import Known
+    from flextui.screens.look import Look
     from flextui.screens.pace import Pace
     from flextui.screens.setup import Setup
 
@@ -69,20 +71,21 @@ def _app(
     """The app as it is to look. The terminal is asked while the slow imports run."""
     with Probe.of(sys.stdin, sys.stdout) as probe:
         from flextui.app import FlextuiApp
+        from flextui.screens import early
     encoding = sys.stdout.encoding or "ascii"
-    config, problems = _config()
-    looks = look(config, problems, flags, os.environ, encoding, probe.said)
-    return FlextuiApp(link, replace(looks, drafts=drafts), pace)
+    path, said = config_path(), probe.said
 
+    def looks(known: Known) -> Look:
+        config, problems = read_config(path, known)
+        return look(config, problems, flags, os.environ, encoding, said)
 
-def _config() -> tuple[Config, tuple[Problem, ...]]:
-    """What the config file says. What it may say takes long to import: only where there is one."""
-    path = config_path()
-    if not path.exists():
-        return Config(), ()
-    from flextui.screens import places
+    def whole() -> Look:
+        from flextui.screens import places
 
-    return read_config(path, places.known())
+        return looks(places.known())
+
+    first = replace(looks(early.known()), problems=(), whole=whole if path.exists() else None)
+    return FlextuiApp(link, replace(first, drafts=drafts), pace)
 
 
 async def _shown(app: FlextuiApp) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +35,9 @@ class Look:
     """The folder in which texts are kept that aren't handed in yet; None: in memory alone."""
     problems: tuple[str, ...] = ()
     """Mistakes in the config, each with its place."""
+    whole: Callable[[], Look] | None = None
+    """The look by the whole config: what it says of other places than the fleet, and what is wrong
+    in it, is read once all places are imported. None: this is it."""
 
     @property
     def interval(self) -> float:

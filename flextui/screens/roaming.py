@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from importlib import import_module
 from time import monotonic
@@ -105,9 +106,24 @@ class Roaming(Outside):
 
     def know_all_places(self) -> None:
         """All places with their keys, for what leads away from the fleet."""
-        if not self._all_places:
-            self.keymap = Keymap(import_module(early.REST).keys(), self.look.keys)
-            self._all_places = True
+        if self._all_places:
+            return
+        self._all_places = True
+        if self.look.whole is not None:
+            whole = self.look.whole()
+            self.look = replace(
+                self.look, keys=whole.keys, layouts=whole.layouts, problems=whole.problems,
+                whole=None,
+            )  # fmt: skip
+            self._layouts = {**whole.layouts, **self._layouts}
+            self.tell_mistakes()
+        self.keymap = Keymap(import_module(early.REST).keys(), self.look.keys)
+
+    def tell_mistakes(self) -> None:
+        """What is wrong in the config, as far as it was read."""
+        if problems := self.look.problems:
+            more = f" (and {len(problems) - 1} more, see help)" if len(problems) > 1 else ""
+            self.tell(problems[0] + more, bad=True)
 
     @property
     def link_words(self) -> tuple[str, ...]:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from flextui.screens import places
+from flextui.app import FlextuiApp
+from flextui.core.model.problems import Problem
+from flextui.screens import early, places
 from flextui.screens.config import Config, config_path, parse, read_config
 from flextui.screens.keys import Keymap
+from flextui.screens.look import Look
+from flextui.screens.opening import Flags, look
+from flextui.screens.probe import Answer
+from tests.screens.fake_client import FakeClient, FakeLink
+from tests.screens.kit import until
 
 KNOWN = places.known()
 PAGE = Path(__file__).parents[2] / "docs" / "terminal.md"
@@ -106,3 +114,49 @@ def test_the_examples_of_the_page_are_right() -> None:
     assert examples
     for example in examples:
         assert told(example) == []
+
+
+# ── what is read before the first paint ────────────────────────────────────────────────────────
+
+WHOLE = """
+theme: nord
+updates: 2
+keys:
+  fleet: {drain: X}
+  everywhere: {jobs: f9}
+  jobs: {stop: Z, restrat: y}
+lists:
+  fleet: {columns: [node, jobs], sort: -node}
+  jobs: {sort: name}
+"""
+
+
+def test_what_the_fleet_needs_is_read_before_all_places_are_known() -> None:
+    first, _ = parse(WHOLE, "c", early.known())
+    whole, _ = parse(WHOLE, "c", KNOWN)
+    assert (first.theme, first.updates) == (whole.theme, whole.updates)
+    assert first.lists == {"fleet": whole.lists["fleet"]}
+    here = ("fleet", "everywhere")
+    assert first.keys == {it: chords for it, chords in whole.keys.items() if it[0] in here}
+
+
+async def test_the_rest_is_read_with_the_first_key_that_leads_away() -> None:
+    whole, problems = parse(WHOLE, "c", KNOWN)
+    first, _ = parse(WHOLE, "c", early.known())
+    flags, probe = Flags(), Answer()
+
+    def made(config: Config, told: tuple[Problem, ...]) -> Look:
+        return look(config, told, flags, {}, "utf-8", probe)
+
+    start = replace(made(first, ()), whole=lambda: made(whole, problems))
+    link = FakeLink(FakeClient(), holds_core=False)
+    app = FlextuiApp(link, start)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.look.whole is None)
+        await until(pilot, lambda: any("jobs has" in it.message for it in app._notifications))
+        assert app.chord("jobs", "stop") == "Z"
+        assert app.chord("fleet", "drain") == "X"
+        assert app.layout("jobs").sort == "name"
+        assert app.layout("fleet").columns == ("node", "jobs")
+        await pilot.press("f9")
+        await until(pilot, lambda: app.path[-1] == ("jobs",))
