@@ -49,10 +49,15 @@ from flextui.core.reduce.fold import fold
 from flextui.core.reduce.nodes import restart_loss_timers
 from flextui.core.restore import first_hour, restored
 from flextui.core.scheduler.accounts import held_milli, used_at
+from flextui.core.scheduler.ask import Ask
 from flextui.core.scheduler.decision import Decision
 from flextui.core.scheduler.explain import explain
+from flextui.core.scheduler.feasible import fit
+from flextui.core.scheduler.fleet import Fleet
+from flextui.core.scheduler.ledger import Ledger
 from flextui.core.scheduler.memo import Memo
 from flextui.core.scheduler.plan import plan
+from flextui.core.scheduler.quota import Quotas
 from tests.property.test_why import changed
 from tests.unit.fake_fleet import GIB, FakeNode, FakeSession, gpu
 from tests.unit.world import process
@@ -294,6 +299,7 @@ class Life:
         for _ in range(QUIET):
             self.turn()
             if not self.mail and not self.owed_plan and not self._due():
+                self._nobody_is_passed_over()
                 return
         raise AssertionError(f"no rest: {difference(self.decision, Decision())}")
 
@@ -501,6 +507,25 @@ class Life:
             back = after.nodes[name]
             assert (back.drain, back.cordon) == (node.drain, node.cordon)
             assert back.cordoned_gpus == node.cordoned_gpus
+
+    def _nobody_is_passed_over(self) -> None:
+        """Nobody waits who would fit beside what runs and what is kept: node by node, by hand."""
+        if self.rng.random() > 0.3 or self.memo.calendar is None:
+            return
+        fleet = Fleet(self.snapshot)
+        ledger = Ledger(self.snapshot, self.now, paused=False)
+        quotas = Quotas(ledger)
+        for room in fleet.rooms:
+            kept = self.memo.holds.get(room.name, ())
+            room.gates = (*self.memo.calendar.gates(room), *kept)
+        for it in self.memo.queue:
+            kind = it.kind
+            until = kind.until(self.now.wall)
+            name, whose = it.job.full_name, (kind.project, kind.user)
+            ask = Ask(it.need, name, *whose, until, kind.groups, key=it.job.id)
+            fits = [room for room in fleet.matching(it.need) if fit(room, ask) is not None]
+            passed = len(fits) >= kind.nodes and not quotas.refusal(kind)
+            assert not passed, f"{it.task} fits on {[room.name for room in fits]}"
 
     # ── what is told ───────────────────────────────────────────────────────────────────────────
 

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from flextui.core.model.inventory import Reservation
-from flextui.core.model.state import Account, JobState, Mark, NodeStatus, Sample
+from flextui.core.model.state import Account, JobState, Mark, NodeStatus, Sample, StopRequest
 from flextui.core.model.times import iso
+from flextui.core.scheduler.fleet import Fleet
 from flextui.core.scheduler.memo import Memo
 from flextui.core.scheduler.pace import Pace
+from flextui.core.scheduler.placing import FRONT
 from flextui.core.scheduler.plan import drained, place_steps, plan
 from flextui.core.scheduler.timeline import Slot, hard_end
 from tests.unit.draft_kit import Book, shared
@@ -300,3 +302,51 @@ def test_a_place_that_is_kept_for_ever_isnt_kept_for_another_as_well() -> None:
     late = waiting["late"]._replace(kind=replace(waiting["late"].kind, nodes=1))
     list(keeper.keep(late, Pace()))
     assert [it.job for it in keeper.holds["box"]] == ["alice/gang", "alice/strong"]
+
+
+def test_what_is_looked_for_in_vain_isnt_looked_for_again_by_who_asks_for_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(node("old", gpus=1, model="Tesla V100"), node("new", gpus=4))
+    v100 = {"gpus": 1, "gpu_model": ["v100"], "cpus": 1}
+    world.submit("first", resources=v100)
+    world.run()
+    for more in range(300):
+        world.submit(f"job{more}", resources={**v100, "memory": GIB + more})
+    looks, best = 0, Fleet.best
+
+    def counted(fleet: Fleet, *given: Any, **named: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        return best(fleet, *given, **named)
+
+    monkeypatch.setattr(Fleet, "best", counted)
+    assert not plan(world.snapshot(), world.now, told=False).placements
+    assert looks <= 2 * FRONT
+
+
+def test_a_window_is_heeded_when_a_stop_is_taken_back() -> None:
+    world = World(node("n1"), policy={"preemption": True})
+    world.submit("job", preempt="restart")
+    world.run()
+    job = world.job("job")
+    later = StopRequest("ann", world.now.wall + 600, "stopped by ann")
+    world.jobs[job.id] = replace(job, stop=later)
+    world.reservations["exam"] = Reservation.model_validate(
+        {
+            "name": "exam",
+            "for": ["eve"],
+            "nodes": ["n1"],
+            "from": iso(world.now.wall),
+            "to": 3600,
+        }
+    )
+    memo = Memo()
+    plan(world.snapshot(), world.now, memo)
+    world.step()
+    world.jobs[job.id] = replace(world.job("job"), stop=None)
+    snapshot = world.snapshot()
+    assert plan(snapshot, world.now, memo) == plan(snapshot, world.now)
+    attempt = world.live("job")
+    assert attempt is not None
+    assert attempt.stop is not None

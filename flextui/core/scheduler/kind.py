@@ -38,6 +38,9 @@ class Kind:
     """The job's name where its learned run time counts, else empty: see `hold`."""
     served: float
     """Seconds of its work that are done already, where that counts for the same."""
+    family: object | None
+    """The same for kinds that differ in nothing but CPUs, memory and how long they last: where one
+    of them can't start, nor can any that asks for no less. None: nothing is known from others."""
 
     @property
     def account(self) -> tuple[str, str]:
@@ -112,7 +115,16 @@ def _shared(
     learns: str,
     served: float,
 ) -> Kind:
-    return Kind(need, nodes, lasts, by, project, user, groups, learns, served)
+    family = None
+    if not learns and by == inf:
+        alike = need.of_any_size
+        family = _family(alike, nodes, project, user, groups)
+    return Kind(need, nodes, lasts, by, project, user, groups, learns, served, family)
+
+
+@lru_cache(maxsize=_KEPT)
+def _family(*alike: object) -> object:
+    return object()
 
 
 @lru_cache(maxsize=_KEPT)

@@ -106,6 +106,13 @@ class Need:
             (self.labels, self.not_labels, self.prefer, self.volumes),
         )
 
+    @property
+    def of_any_size(self) -> tuple[object, ...]:
+        """All of it that decides where it fits, but for CPUs and memory."""
+        where = (self.labels, self.names, self.not_labels, self.not_names, self.pin, self.volumes)
+        what = (self.gpus, self.models, self.gpu_memory, self.share, self.share_bytes)
+        return (*where, *what, self.apart)
+
     @cached_property
     def least(self) -> tuple[int, int, int]:
         """Thousandths of GPUs, thousandths of cores, bytes: no node with less of any can do."""

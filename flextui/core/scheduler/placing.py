@@ -26,12 +26,14 @@ from flextui.core.scheduler.ledger import Ledger
 from flextui.core.scheduler.memo import Memo
 from flextui.core.scheduler.need import MILLI
 from flextui.core.scheduler.opened import (
+    Least,
     Opening,
     calendar_of,
     changed_rooms,
     may_do,
     open_gates,
     openings_of,
+    within,
 )
 from flextui.core.scheduler.order import Ranking
 from flextui.core.scheduler.pace import Pace
@@ -87,6 +89,8 @@ class Placing:
             self._preempting = Preempting(ledger, fleet, ranking, self.keeper, queue, pace)
         self._blocked: set[Kind] = set()
         """Kinds that can't start any more in this pass."""
+        self._vain: dict[object, list[tuple[Least, float]]] = {}
+        """By family: the least of what was looked for in vain, and for how long."""
         self._refused: set[Kind] = set()
         """Those of them that quotas refused: nobody looked for room."""
         self._placed: set[Kind] = set()
@@ -230,7 +234,10 @@ class Placing:
             known = untried is not None and block.kinds.isdisjoint(untried)
             known = known and many <= self._memo.headroom.get(account, UNLIMITED)
             openings = self._open(known=known)
-            return not any(may_do(openings, least, wall + lasts) for least, lasts in block.asks)
+            return not any(
+                may_do(openings, least, wall + lasts) and not self._in_vain(family, least, lasts)
+                for least, lasts, family in block.asks
+            )
 
         return over
 
@@ -243,9 +250,25 @@ class Placing:
             if kind in self._blocked or kind.milli > self._left(account):
                 return True
             openings = self._open(known=self._known(kind))
-            return not may_do(openings, need.least, self.ledger.now.wall + kind.brief)
+            if not may_do(openings, need.least, self.ledger.now.wall + kind.brief):
+                return True
+            return self._in_vain(kind.family, need.least, kind.brief)
 
         return past
+
+    def _in_vain(self, family: object | None, least: Least, lasts: float) -> bool:
+        """Whether this pass looked in vain for room for one that asks for no more of anything."""
+        vain = self._vain.get(family) if family is not None else None
+        return vain is not None and any(within(it, least) and brief <= lasts for it, brief in vain)
+
+    def _block(self, kind: Kind) -> None:
+        """There is no room for this kind, nor for any of its family that asks for no less."""
+        self._blocked.add(kind)
+        if kind.family is not None:
+            least, lasts = kind.need.least, kind.brief
+            vain = self._vain.get(kind.family, ())
+            others = [it for it in vain if not (within(least, it[0]) and lasts <= it[1])]
+            self._vain[kind.family] = [*others, (least, lasts)]
 
     def _known(self, kind: Kind) -> bool:
         """Whether the last pass looked in vain for room for this kind."""
@@ -280,6 +303,9 @@ class Placing:
             self._blocked.add(kind)
             self._refused.add(kind)
             return False
+        if self._in_vain(kind.family, kind.need.least, kind.brief):
+            self._blocked.add(kind)
+            return False
         ask = self._ask(it)
         if self._pace.due(10 + 0.3 * len(self.grown)):
             yield
@@ -288,7 +314,7 @@ class Placing:
             ask = self.ask_of(it)
             places = yield from self._places(it, ask)
         if not places:
-            self._blocked.add(kind)
+            self._block(kind)
             return False
         self._start(it, ask, places)
         return True

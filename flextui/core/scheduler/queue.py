@@ -59,7 +59,7 @@ class Block:
         self._forget()
 
     def _forget(self) -> None:
-        self._asks: tuple[tuple[Least, float], ...] | None = None
+        self._asks: tuple[tuple[Least, float, object | None], ...] | None = None
         self._kinds: frozenset[Kind] | None = None
         self._milli: tuple[int, int] | None = None
 
@@ -75,15 +75,23 @@ class Block:
         return self._kinds
 
     @property
-    def asks(self) -> tuple[tuple[Least, float], ...]:
-        """What they ask of a node, and how many seconds it lasts at the fewest. Where another asks
-        no more of anything, a request isn't told: if it may do, so may the other."""
+    def asks(self) -> tuple[tuple[Least, float, object | None], ...]:
+        """What they ask of a node, how many seconds it lasts at the fewest, and of which family
+        each is. Where another of the family asks no more of anything, a request isn't told: if it
+        may do, so may the other."""
         if self._asks is None:
-            found: list[tuple[Least, float]] = []
-            for least, lasts in sorted((it.need.least, it.brief) for it in self.kinds):
-                if not any(within(it, least) and brief <= lasts for it, brief in found):
-                    found.append((least, lasts))
-            self._asks = tuple(found)
+            found: dict[object | None, list[tuple[Least, float]]] = {}
+            for it in self.kinds:
+                same = found.setdefault(it.family, [])
+                least, lasts = it.need.least, it.brief
+                if not any(within(one, least) and brief <= lasts for one, brief in same):
+                    same[:] = [
+                        (one, brief)
+                        for one, brief in same
+                        if not (within(least, one) and lasts <= brief)
+                    ]
+                    same.append((least, lasts))
+            self._asks = tuple((*ask, family) for family, same in found.items() for ask in same)
         return self._asks
 
     @property

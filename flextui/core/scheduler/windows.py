@@ -38,7 +38,7 @@ def clear_windows(
 
 def _heed(ledger: Ledger, attempt: Attempt, closed: list[Closed]) -> None:
     job = ledger.snapshot.jobs.get(attempt.task.job)
-    if job is None or job.stop is not None or attempt.replaced or ledger.stopping(attempt):
+    if job is None or job.stops(ledger.now.wall) or attempt.replaced or ledger.stopping(attempt):
         return
     task = ledger.task(attempt.task)
     window = next((it.window for it in closed if _crosses(job, attempt, it)), None)
