@@ -7,6 +7,7 @@ picture standing, says so on the top line and is tried again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -26,6 +27,8 @@ from flextui.screens.trail import TOP
 from flextui.screens.typed import Typed
 
 RETRY_S = (0.2, 0.5, 1.0, 2.0)
+PAINTED_S = 1.0
+"""A terminal that can't be painted by then isn't waited for: the core is opened."""
 Foresee = Callable[[Delta], Awaitable[None]]
 """Shows what is known of a fleet while its core isn't open yet; returns once that is painted."""
 
@@ -149,9 +152,15 @@ class FlextuiApp(Typed):
             return
         self.view.foresee(delta)
         self.draw()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PAINTED_S):
+                await self._painted()
+
+    async def _painted(self) -> None:
+        """Until what was drawn is on the screen: once it is laid out, and again with its rows."""
         if isinstance(screen := self.screen, Keyed):
             await screen.ready.wait()
-            for widget in (screen, screen.home_focus()):  # once laid out, and again with its rows
+            for widget in (screen, screen.home_focus()):
                 painted = asyncio.Event()
                 if widget is not None and widget.call_after_refresh(painted.set):
                     await painted.wait()
