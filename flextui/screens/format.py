@@ -16,6 +16,7 @@ from rich.cells import cell_len, set_cell_size
 
 from flextui.core.model.docs import GpuDoc, JobDoc, NodeDoc
 from flextui.core.model.terminal import neutralise
+from flextui.screens.characters import JOINING
 
 
 class Span(NamedTuple):
@@ -62,16 +63,15 @@ _ASCII = str.maketrans({
 
 _ISO = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
 """How the core's words tell a time."""
-_INVISIBLE = re.compile("[\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
 
 
 def safe(text: str) -> str:
     """`text` on one line, without what could move the cursor, turn the direction of a line, or
     join characters so that nobody knows how wide they are."""
-    if text.isprintable():
+    if text.isprintable() and (text.isascii() or JOINING.search(text) is None):
         return text
     text = neutralise(text.replace("\t", " ").replace("\n", " "), colours=False)
-    return _INVISIBLE.sub("", text)
+    return JOINING.sub("", text)
 
 
 def safe_lines(text: str) -> str:

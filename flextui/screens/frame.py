@@ -14,11 +14,12 @@ import logging
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from rich.cells import cell_len
 from rich.color import ColorSystem
 from rich.console import Console
 from rich.style import Style
 from textual.strip import Strip
+
+from flextui.screens import characters
 
 try:
     from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
@@ -142,11 +143,10 @@ def _cells(strip: Strip) -> list[CellStyle]:
     for text, style, control in strip:
         if control:
             continue
-        if text.isascii():
+        if text.isascii() and text.isprintable():
             cells.extend([(character, style) for character in text])
             continue
-        for character in text:
-            width = cell_len(character)
+        for character, width in characters.cells(text):
             if width == 0 and cells:  # combines with the one before
                 before = cells[-1][0] or (cells[-2][0] if len(cells) > 1 else "")
                 at = -1 if cells[-1][0] else -2

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
 
+from flextui.screens.characters import cells
 from flextui.screens.format import to_ascii
 
 
@@ -17,11 +17,8 @@ def plain(text: str) -> str:
     """The text in ASCII, as many cells wide; what has no likeness is `?`."""
     if text.isascii():
         return text
-    out = []
-    for character in to_ascii(text):
-        width = 1 if character.isascii() else cell_len(character)
-        out.append(character if character.isascii() else "?" * width)
-    return "".join(out)
+    found = cells(to_ascii(text))
+    return "".join(it if it.isascii() else "?" * width for it, width in found)
 
 
 class AsciiFilter(LineFilter):

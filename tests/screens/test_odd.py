@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from textual.events import Paste
 from textual.pilot import Pilot
 
 from flextui.app import FlextuiApp, Foresee
@@ -20,8 +21,12 @@ from flextui.core.client import Client
 from flextui.core.commands import SetPriority, Stop
 from flextui.core.demo.opened import Demo
 from flextui.core.model.docs import Delta
+from flextui.screens.characters import ODD as ODD_CHARACTERS
+from flextui.screens.characters import cells
 from flextui.screens.confirm import Confirm
 from flextui.screens.format import safe
+from flextui.screens.frame import _cells
+from flextui.screens.glyphs import plain
 from flextui.screens.job import Job
 from flextui.screens.jobs import Jobs
 from flextui.screens.widgets.grid import Grid
@@ -29,6 +34,7 @@ from tests.screens.fake_client import FakeClient, FakeLink, attempt, fleet_delta
 from tests.screens.kit import running, shown, until
 
 ODD = (
+    "flags 🇩🇪🇫🇷 and ❤️ 1️⃣ 👩🏽‍🚀", "עברית and عربى", "tag 🏴󠁧󠁿",
     "日本語の仕事", "emoji 🚀🔥👩\u200d🚀 job", "e\u0301e\u0301 combining", "\u202eright to left",
     "a\x1b[2Jb", "\x1b]52;c;aGk=\x07", "tab\there", "line\nbreak", "x" * 500, "",
 )  # fmt: skip
@@ -55,6 +61,35 @@ async def test_odd_texts_neither_break_lines_nor_reach_the_terminal() -> None:
 def test_no_control_character_is_safe(text: str) -> None:
     assert not any(ord(it) < 32 or 0x7F <= ord(it) < 0xA0 for it in safe(text))
     assert not set(safe(text)) & set("\u200d\u202a\u202b\u202d\u202e\u2066\u2067\u2068\u2069")
+    assert sum(map(cell_len, safe(text))) == cell_len(safe(text)), "as wide on any terminal"
+
+
+MIXED = st.text(
+    st.sampled_from("a❤1👩🚀🏽🇩日e\u0301\ufe0f\u200d\u20e3\x1b\x9b\x07\u202e\xad\u0915\u093f")
+)
+
+
+@given(st.text() | MIXED)
+def test_what_is_drawn_takes_as_many_cells_as_was_reckoned(text: str) -> None:
+    drawn = list(cells(text))
+    assert sum(width for _, width in drawn) == cell_len(text)
+    assert all(cell_len(it) == width for it, width in drawn)
+    assert ODD_CHARACTERS.search("".join(it for it, _ in drawn)) is None
+    assert sum(map(cell_len, plain(text))) == cell_len(text)
+
+
+async def test_what_is_written_or_pasted_cannot_drive_the_terminal() -> None:
+    async with running() as (app, pilot, _, _):
+        await pilot.press("n")
+        for keys in ((), ("escape", "2", "/"), ("escape", "escape", ":")):
+            await pilot.press(*keys)
+            app.screen.focused.post_message(Paste("X\x1b]0;t\x07\x9b2J👩\u200d🚀\u202eY"))  # type: ignore[union-attr]
+            await until(pilot, lambda: "X" in shown(app))
+            strips = app.screen._compositor.render_strips()
+            for strip in strips:
+                drawn = "".join(it for it, _ in _cells(strip))
+                assert ODD_CHARACTERS.search(drawn) is None
+                assert len(_cells(strip)) == strip.cell_length
 
 
 async def test_a_storm_of_resizes_leaves_the_screen_whole() -> None:

@@ -21,6 +21,7 @@ from textual.strip import Strip
 from flextui.core.logbook import levels, times
 from flextui.core.logbook.lines import Line
 from flextui.core.model.terminal import neutralise
+from flextui.screens.characters import JOINING
 
 WIDEST_ORIGIN = 24
 BREAK = "─"
@@ -28,7 +29,6 @@ ORIGINS = 6
 """Colours that tell origins apart."""
 QUICK_S = 0.05
 """Processor time that a pattern gets for the lines in view; over it they aren't marked."""
-_INVISIBLE = re.compile("[\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
 _SIGNS = {"error": "✗", "warning": "▴"}
 
 
@@ -86,7 +86,7 @@ class Manner:
 @lru_cache(maxsize=4096)
 def styled(text: str) -> Text:
     """The line with its own SGR colours, and nothing that could drive the terminal."""
-    text = _INVISIBLE.sub("", neutralise(text.expandtabs(8)))
+    text = JOINING.sub("", neutralise(text.expandtabs(8)))
     return Text.from_ansi(text) if "\x1b" in text else Text(text)
 
 
