@@ -261,9 +261,12 @@ def test_many_failures_are_told_in_one_line() -> None:
     book = Book()
     for number in range(20):
         failed(book, f"train-{number}")
+        book.later(60)
     found = seen(book)
     assert len(found) == 13
-    assert found["failed:more"].what == "8 more jobs failed lately"
+    assert found["failed:j20"].since == START + 19 * 60
+    more = found["failed:more"]
+    assert (more.what, more.since) == ("8 more jobs failed lately", START)
 
 
 def test_a_service_that_restarts_and_restarts() -> None:

@@ -58,7 +58,7 @@ def failed(scene: Scene) -> Iterator[Problem]:
     yield from found[:MOST]
     if rest := found[MOST:]:
         step = Step("see them all", "jobs", "jobs")
-        yield _more(len(rest), "failed", "failed lately", "notice", rest[0].since, step)
+        yield _more(len(rest), "failed", "failed lately", "notice", rest[-1].since, step)
 
 
 def _newest(scene: Scene, wanted: Callable[[Job], bool]) -> Iterable[Job]:
