@@ -12,7 +12,8 @@ from flextui.screens.view import View
 LISTED = 200
 END = "Their processes get SIGTERM, and after the grace time SIGKILL."
 NAMED = 4
-_LEAVING = (("service", "moves"), ("batch", "finishes"), ("system", "ends"))
+_LEAVING = {"service": "moves", "system": "ends"}
+"""What becomes of jobs on a drained node, by their type; all others finish."""
 _WORDS = re.compile(r"[\w.-]+")
 
 
@@ -76,10 +77,11 @@ def of_drain(view: View, nodes: Sequence[NodeDoc]) -> str:
     """What draining these nodes does, node by node."""
     lines = ["No new work goes there. Batch jobs finish, services move."]
     for node in nodes[:LISTED]:
-        kinds: dict[str, list[str]] = {"batch": [], "service": [], "system": []}
+        fates: dict[str, list[str]] = {"moves": [], "finishes": [], "ends": []}
         for job in _on(view, node["name"]):
-            kinds.setdefault(job["type"], []).append(f"{job['owner']}/{job['name']}")
-        told = [f"{word} {named(kinds[kind])}" for kind, word in _LEAVING if kinds[kind]]
+            fate = _LEAVING.get(job["type"], "finishes")
+            fates[fate].append(f"{job['owner']}/{job['name']}")
+        told = [f"{word} {named(jobs)}" for word, jobs in fates.items() if jobs]
         lines.append(f"{node['name']}: {'; '.join(told) or 'nothing runs'}")
     return "\n".join(lines)
 
