@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -38,6 +39,7 @@ def commands_in(line: str) -> list[list[str]]:
     """The calls of flextui in a line for the shell, each as its words."""
     lexer = shlex.shlex(line, posix=True, punctuation_chars="|&>")
     lexer.whitespace_split = True
+    lexer.commenters = "#"
     calls: list[list[str]] = [[]]
     for word in lexer:
         if set(word) <= set("|&>"):
@@ -55,6 +57,30 @@ def test_every_section_has_examples_that_parse(name: str) -> None:
     for call in calls:
         with COMMANDS[call[0]].make_context(call[0], call[1:]):
             pass
+
+
+def lines_for_the_shell() -> Iterator[tuple[str, str]]:
+    """(page, line) of all that the documentation shows to be typed."""
+    for page in (PAGE.parents[1] / "README.md", *sorted(PAGE.parent.rglob("*.md"))):
+        text = page.read_text("utf-8")
+        shown = re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S)
+        shown += re.findall(r"^    (.*flextui.*)$", re.sub(r"(?ms)^```.*?^```", "", text), re.M)
+        for line in "\n".join(shown).splitlines():
+            calls = line.replace(".venv/bin/flextui", "flextui")
+            if "[COMMAND]" not in calls and commands_in(calls):
+                yield page.name, calls
+
+
+@pytest.mark.parametrize(("page", "line"), list(lines_for_the_shell()))
+def test_what_is_shown_to_be_typed_parses(page: str, line: str) -> None:
+    for words in commands_in(line):
+        with cli.make_context("flextui", list(words)) as ctx:
+            rest = [*ctx._protected_args, *ctx.args]
+            if rest:
+                name, command, left = cli.resolve_command(ctx, rest)
+                assert command is not None
+                with command.make_context(name, left, parent=ctx):
+                    pass
 
 
 def test_the_options_before_a_command_are_told() -> None:
