@@ -145,14 +145,17 @@ class Job(Sectioned):
         if self.section == "use":
             self._asking.ask("use", History(job=self.job_id), self._take_use, every=5.0)
             live = {a["id"] for t in job["tasks"] for a in t["attempts"] if fmt.is_live(a["state"])}
-            lines = charts.job_lines(self._past, width, self.size.height - 10, live)
-        elif self.section == "spec":
+            fits, room = Filter(self.pattern).fits, self.size.height - 10
+            lines = charts.job_lines(self._past, width, room, live, fits)
+            self._sheet.show(len(lines), lambda at: lines[at])
+            return
+        if self.section == "spec":
             if self._spec[0] != _version(job):
                 self._asking.ask("spec", Show(self.job_id), self._take_spec, every=1.0)
             lines = self._spec[1] or [(Span(self.app.asking, "dim"),)]
         else:
             lines = self._why_lines(job, width, now)
-        self._sheet.show(len(lines), lambda at: lines[at])
+        self.show_lines(lines)
 
     def _why_lines(self, job: JobDoc, width: int, now: float) -> list[Cell]:
         if waits(job):

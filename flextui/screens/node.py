@@ -18,6 +18,7 @@ from flextui.screens.fields import charts, gpus, link, nodes
 from flextui.screens.fleet import SIGNS
 from flextui.screens.inquiry import Inquiry
 from flextui.screens.keys import Key
+from flextui.screens.listing import Filter
 from flextui.screens.sections import Sectioned
 from flextui.screens.table import Table
 from flextui.screens.trail import Location
@@ -144,12 +145,15 @@ class Node(Sectioned):
             return
         if self.section == "charts":
             past = self.app.history.of(self.node_name)
-            lines = charts.node_lines(node, past, width, 2 if self.size.height < 50 else 3)
+            fits = Filter(self.pattern).fits
+            height = 2 if self.size.height < 50 else 3
+            lines = charts.node_lines(node, past, width, height, fits=fits)
+            self._sheet.show(len(lines), lambda at: lines[at])
         else:
             query = ListEvents(node=self.node_name, limit=EVENTS)
             self._asking.ask("events", query, self._take_events, every=ASK_S)
-            lines = link.lines(node, self._events, width, self.app.now(), view.jobs)
-        self._sheet.show(len(lines), lambda at: lines[at])
+            now = self.app.now()
+            self.show_lines(link.lines(node, self._events, width, now, view.jobs))
 
     def _take_events(self, answer: dict[str, Any]) -> None:
         self._events = answer["events"]

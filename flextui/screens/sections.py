@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.widget import Widget
 
+from flextui.screens.format import Cell, plain
+from flextui.screens.listing import Filter
 from flextui.screens.place import Place
 from flextui.screens.trail import Location
 from flextui.screens.view import View
@@ -28,6 +31,8 @@ class Sectioned(Place):
         super().__init__(location, title)
         remembered = app.memory.get(location, {}).get("section", "")
         self.section = section or remembered or self.SECTIONS[0]
+        self._told = ""
+        """What the filter has found on a page."""
         self._tabs = Tabs()
         self._sheet = Sheet(id="sheet")
 
@@ -94,6 +99,18 @@ class Sectioned(Place):
     def draw_page(self, view: View) -> None:
         """Fill the sheet for the part that shows."""
         raise NotImplementedError
+
+    def show_lines(self, lines: Sequence[Cell]) -> None:
+        """The page, or those of its lines that the filter lets through."""
+        fits = Filter(self.pattern)
+        found = lines if fits.empty else [it for it in lines if fits.fits(plain(it))]
+        self._told = f"{len(found):,} of {len(lines):,} lines"
+        self._sheet.show(len(found), lambda at: found[at])
+
+    def found(self) -> str:
+        if self.listed or not self.pattern:
+            return super().found()
+        return self._told
 
     @property
     def page_width(self) -> int:

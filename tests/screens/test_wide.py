@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from flextui.screens.fields import link
 from flextui.screens.fields.jobs import about, gpus
 from flextui.screens.fields.use import Use, indices
-from flextui.screens.format import cell, job_reason, parse_time
+from flextui.screens.format import cell, job_reason, parse_time, plain
 from flextui.screens.listing import Column, Field, Layout
+from flextui.screens.problems import Problems
 from flextui.screens.table import Table
 from flextui.screens.widgets.grid import Grid
+from flextui.screens.widgets.lines import KeyLine, TopLine
 from tests.screens.fake_client import GIB, START, attempt, gpu, job, node, task, uuids
 from tests.screens.kit import running, shown, until
 
@@ -84,6 +87,43 @@ async def test_the_line_below_tells_all_of_what_a_row_cuts() -> None:
         assert "carol: jupyter 31 GiB, no job" in shown(app).splitlines()[-2]
         await pilot.press("2", "G")
         assert "crash loop: 4 failures in 10m, last exit 137" in shown(app).splitlines()[-2]
+
+
+async def test_a_window_of_few_lines_is_the_list_s() -> None:
+    async with running(size=(80, 9)) as (app, pilot, _, _):
+        assert "gpu1  ● ready" not in shown(app).splitlines()[-2]
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: "gpu1  ● ready" in shown(app).splitlines()[-2])
+
+
+async def test_a_click_on_a_key_of_the_bottom_line_is_that_key() -> None:
+    async with running(size=(120, 40)) as (app, pilot, _, _):
+        last = shown(app).splitlines()[-1]
+        await pilot.click(KeyLine, offset=(last.index("z map"), 0))
+        await until(pilot, lambda: "z list" in shown(app))
+        await pilot.click(TopLine, offset=(shown(app).splitlines()[0].index("3 problems"), 0))
+        await until(pilot, lambda: isinstance(app.screen, Problems))
+
+
+async def test_pages_are_filtered_too() -> None:
+    async with running(size=(120, 40)) as (app, pilot, _, _):
+        await pilot.press("2", "j", "enter", "i")
+        await until(pilot, lambda: "python train.py" in shown(app))
+        await pilot.press("/", *"^name", "enter")
+        text = shown(app)
+        assert "name: train" in text
+        assert "python train.py" not in text
+        assert "1 of " in text.splitlines()[-2]
+        await pilot.press("escape")
+        assert "python train.py" in shown(app)
+
+
+async def test_the_events_of_a_node_name_the_job() -> None:
+    event: Any = {"at": START, "kind": "attempt.ended", "actor": "flextui", "job": "j1",
+                  "node": "gpu1", "text": "succeeded on gpu1"}  # fmt: skip
+    train = job(1, "train", "bob", "running", [])
+    lines = link.lines(node("gpu1", []), [event], 100, 0.0, {"j1": train})
+    assert "bob/train: succeeded on gpu1" in plain(lines[-1])
 
 
 # ── what jobs use ──────────────────────────────────────────────────────────────────────────────

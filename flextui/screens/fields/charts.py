@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from rich.cells import cell_len
 
@@ -107,9 +107,15 @@ _NOTHING_YET = "nothing is known yet: a sample is taken every 5 s"
 
 
 def node_lines(
-    node: NodeDoc, past: PastDoc | None, width: int, height: int, only: str = ""
+    node: NodeDoc,
+    past: PastDoc | None,
+    width: int,
+    height: int,
+    only: str = "",
+    fits: Callable[[str], bool] = bool,
 ) -> list[Cell]:
-    """The charts of a node and of its devices; with `only` (a UUID) of that device alone."""
+    """The charts of a node and of its devices; with `only` (a UUID) of that device alone. `fits`
+    tells by a device's heading whether it shows."""
     if past is None or not _length(past):
         return [(Span(_NOTHING_YET, "dim"),)]
     across, wide = fitting(width, 4)
@@ -117,10 +123,11 @@ def node_lines(
     found: list[Cell] = [] if only else [*own_lines(node, past, width, height), ()]
     for gpu in node["gpus"]:
         series = past["gpus"].get(gpu["uuid"])
-        if series is None or only not in ("", gpu["uuid"]):
+        head = _gpu_head(gpu)
+        if series is None or only not in ("", gpu["uuid"]) or not fits(fmt.plain(head)):
             continue
         if not only:
-            found.append(_gpu_head(gpu))
+            found.append(head)
         charts = [
             chart(_SHORT.get(name, name), kind, series.get(name, ()), wide, height,
                   past["until"], _gpu_now(gpu, name))
@@ -180,11 +187,17 @@ _TRACK = (("busy", "busy", "GPUs busy"), ("gpu_memory", "bytes", "GPU memory"),
 
 
 def job_lines(
-    history: HistoryDoc | None, width: int, room: int, live: Collection[str] = ()
+    history: HistoryDoc | None,
+    width: int,
+    room: int,
+    live: Collection[str] = (),
+    fits: Callable[[str], bool] = bool,
 ) -> list[Cell]:
     """What each attempt used over all its life, the newest attempt first; charts grow with the
-    `room` in lines. `live` are those attempts that run."""
-    tracks = (history or {}).get("tracks") or ()
+    `room` in lines. `live` are those attempts that run; `fits` tells by attempt and node which
+    show."""
+    known = (history or {}).get("tracks") or ()
+    tracks = [it for it in known if fits(f"{it['attempt']} on {it['node']}")]
     found: list[Cell] = []
     for track in tracks:
         found += [*_track_lines(track, width, room // len(tracks), track["attempt"] in live), ()]

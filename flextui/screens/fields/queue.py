@@ -83,23 +83,24 @@ FIELDS: tuple[Field[Row], ...] = (
         lambda r: r["position"],
     ),
     Field(Column("id", 4, 8, drop=9), "i", lambda r, _: cell(r["id"], "dim"),
-          lambda r: (len(r["id"]), r["id"])),
+          lambda r: (len(r["id"]), r["id"]), wide=150),
     Field(Column("job", 10, 26), "n", lambda r, _: cell(_name(r)), _name),
     Field(
         Column("project", 5, 14, drop=8), "j", lambda r, _: cell(r["project"] or "–", "dim"),
-        lambda r: r["project"],
+        lambda r: r["project"], wide=150,
     ),
-    Field(Column("asks", 8, 26, drop=3), "k", lambda r, _: cell(r["asks"]), lambda r: r["asks"]),
+    Field(Column("asks", 8, 26, drop=3, yields=14), "k", lambda r, _: cell(r["asks"]),
+          lambda r: r["asks"]),
     Field(
         Column("waits", 5, right=True, drop=2), "w",
         lambda r, now: cell(fmt.age(r["waits_since"], now), "dim"), lambda r: r["waits_since"],
         live=True,
     ),
     Field(
-        Column("points", 6, right=True, drop=4), "p", _total, total, large_first=True,
+        Column("points", 6, right=True, drop=4), "p", _total, total, large_first=True, wide=125,
     ),
     Field(
-        Column("order", 12, 64, drop=7), "o", _order, lambda r: r["position"],
+        Column("order", 12, 64, drop=7), "o", _order, lambda r: r["position"], wide=150,
     ),
     *(
         Field(Column(name, 4, right=True, drop=5), letter, *_factor(name), shown=False,
@@ -109,7 +110,7 @@ FIELDS: tuple[Field[Row], ...] = (
     Field(Column("starts", 20, 32), "t", _expected, _start),
     Field(
         Column("latest", 6, 16, drop=6), "x", _latest,
-        lambda r: r["expected"] and r["expected"]["latest"],
+        lambda r: r["expected"] and r["expected"]["latest"], wide=125,
     ),
     Field(
         Column("sure", 7, 8, drop=9), "u",
@@ -117,7 +118,7 @@ FIELDS: tuple[Field[Row], ...] = (
         lambda r: _SURE.get((r["expected"] or {}).get("sureness", ""), 9), shown=False,
     ),
     Field(
-        Column("reason", 10, 200, drop=1), "e",
+        Column("reason", 16, 200, drop=1), "e",
         lambda r, _: cell(fmt.local_times(r["reason"]), "dim"), lambda r: r["reason"],
     ),
 )  # fmt: skip

@@ -8,6 +8,9 @@ from textual.widgets import Static
 
 from flextui.screens.format import safe
 
+LOW = 12
+"""In a window of fewer lines each of them is the list's."""
+
 
 class Footnote(Static):
     """One line; it is there always, so that nothing jumps."""
@@ -24,6 +27,7 @@ class Footnote(Static):
 
     def say(self, text: str) -> None:
         """Show this; drawn only where it is new."""
+        self.display = self.app.size.height >= LOW
         text = safe(text)
         if text != self.content:
             self.update(text)

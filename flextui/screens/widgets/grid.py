@@ -69,7 +69,9 @@ class Grid(ScrollView, can_focus=True):
         & .grid--cursor { background: $panel; }
         &:focus .grid--cursor { background: $primary-muted; text-style: bold; }
         &:light .grid--cursor { background: $surface; }
-        &:light:focus .grid--cursor { background: $surface-lighten-2; text-style: bold; }
+        &:light:focus .grid--cursor {
+            background: $primary; color: $background-lighten-2; text-style: bold;
+        }
         &:ansi .grid--cursor { background: ansi_default; text-style: underline; }
         &:ansi:focus .grid--cursor { background: ansi_default; text-style: reverse; }
     }

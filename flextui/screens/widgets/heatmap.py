@@ -63,7 +63,9 @@ class HeatMap(ScrollView, can_focus=True):
         & .map--bold { text-style: bold; }
         & .map--head { color: $foreground-muted; text-style: bold; }
         & .map--cursor { background: $primary-muted; text-style: bold; }
-        &:light .map--cursor { background: $surface-lighten-2; text-style: bold; }
+        &:light .map--cursor {
+            background: $primary; color: $background-lighten-2; text-style: bold;
+        }
         &:ansi .map--cursor { background: ansi_default; text-style: reverse; }
     }
     """
@@ -187,7 +189,7 @@ class HeatMap(ScrollView, can_focus=True):
         marked = not part and key in self.selection.of(self._keys, self._at)
         here = key == self._key and self.has_focus
         over = self._style("cursor") if here else Style()
-        plain = here and self.app.native_ansi_color
+        plain = here and (self.app.native_ansi_color or not self.app.current_theme.dark)
         parts = [Segment("*" if marked else " ", self._style("accent"))]
         used = 1
         for span in self._spans(key, part, named):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
+from textual import events
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -95,6 +96,16 @@ class TopLine(_Line):
         since = "" if view.lost_at is None else fmt.span_of(self.app.now() - view.lost_at)
         return f"  gone {since}: {view.trouble}" if since else f"  {view.trouble}"
 
+    async def on_click(self, event: events.Click) -> None:
+        """On the count of what is wrong: what that is."""
+        at = 0
+        for span in self.spans(self.size.width):
+            at += cell_len(span.text)
+            if event.x < at:
+                if span.role == "bad" and ("problem" in span.text or span.text.startswith("!")):
+                    await self.run_action("app.go('problems')")
+                return
+
     def _left(self, fullness: int) -> list[Span]:
         view = self.app.view
         fleet = view.fleet
@@ -165,27 +176,41 @@ def _cut(spans: list[Span], room: int) -> list[Span]:
 
 class KeyLine(_Line):
     """The keys of this place, as they are bound; the last of them, help, even where others don't
-    fit."""
+    fit. A click on one is that key."""
 
     DEFAULT_CSS = "KeyLine { dock: bottom; }"
 
     def spans(self, width: int) -> list[Span]:
+        return [Span(" "), *(span for _, told in self._kept(width) for span in told)]
+
+    def _kept(self, width: int) -> list[tuple[str, list[Span]]]:
+        """Chords and what is told of them, as many as there is room for."""
         from flextui.screens.place import Place
 
         screen = self.screen
-        told = [self._told(*it) for it in (screen.hints() if isinstance(screen, Place) else [])]
-        last = [told.pop()] if len(told) > 1 and told[-1][-1].text.strip() == "help" else []
-        room = width - 1 - sum(map(_length, last))
-        kept: list[Span] = []
-        for it in told:
+        hints = screen.hints() if isinstance(screen, Place) else []
+        told = [(chord, self._told(chord, word)) for chord, word in hints]
+        last = [told.pop()] if len(told) > 1 and hints[-1][1] == "help" else []
+        room = width - 1 - sum(_length(it) for _, it in last)
+        kept: list[tuple[str, list[Span]]] = []
+        for chord, it in told:
             room -= _length(it)
             if room < 0:
                 break
-            kept += it
-        return [Span(" "), *kept, *(last[0] if last else [])]
+            kept.append((chord, it))
+        return kept + last
 
     def _told(self, chord: str, word: str) -> list[Span]:
         if not chord:
             return [Span(f"{word}  ", "bold")]
         key = keys.shown(chord, brief=True, ascii_only=self.app.ascii_only)
         return [Span(key, "accent"), Span(f" {word}  ", "dim")]
+
+    def on_click(self, event: events.Click) -> None:
+        at = 1
+        for chord, told in self._kept(self.size.width):
+            if at <= event.x < at + _length(told) - 2:
+                for stroke in chord.split():
+                    letter = stroke if len(stroke) == 1 else None
+                    self.app.post_message(events.Key(stroke, letter))
+            at += _length(told)

@@ -135,15 +135,22 @@ class RowPaint:
         return strip
 
     def _under_cursor(self, cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
-        """In 16 colours the cursor is the row in reverse, where no colour of a word is legible."""
-        if not self._widget.app.native_ansi_color:
+        """Where the row under the cursor has another ground, no colour of a word is legible."""
+        if not self._turned:
             return cells
         return tuple(tuple(Span(span.text) for span in cell) for cell in cells)
+
+    @property
+    def _turned(self) -> bool:
+        """Whether letters are light on dark under the cursor and dark on light elsewhere, or the
+        other way: in 16 colours, and in light themes, on whose ground no tint stands out."""
+        app = self._widget.app
+        return app.native_ansi_color or (self._widget.has_focus and not app.current_theme.dark)
 
     def _line(
         self, cells: Sequence[Cell], width: int, mark: str, base: Style, *, plain: bool = False
     ) -> Strip:
-        plain = plain and self._widget.app.native_ansi_color
+        plain = plain and self._turned
         segments = [Segment(mark, self._style("" if plain else "accent"))]
         columns = self._listing.columns
         for number, (cell, room) in enumerate(zip(cells, self._widths, strict=False)):
