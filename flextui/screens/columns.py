@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from flextui.screens.keys import Key
@@ -28,10 +28,10 @@ class Columns(Prompt[tuple[str, ...] | None]):
         Key("cancel", "escape, q", "leave them as they were"),
     )
     DEFAULT_CSS = """
-    Columns > Vertical {
+    Columns > VerticalScroll {
         width: 44; max-width: 96%; height: auto; max-height: 96%; background: $panel; padding: 1 2;
     }
-    Columns:ansi > Vertical { border: solid $foreground-muted; }
+    Columns:ansi > VerticalScroll { border: solid $foreground-muted; }
     """
 
     def __init__(self, table: Table[Any]) -> None:
@@ -44,7 +44,7 @@ class Columns(Prompt[tuple[str, ...] | None]):
         self._list = Static(id="names", markup=False)
 
     def compose(self) -> ComposeResult:
-        with Vertical():
+        with VerticalScroll(can_focus=False):
             yield self._list
 
     def on_mount(self) -> None:
@@ -57,6 +57,7 @@ class Columns(Prompt[tuple[str, ...] | None]):
             cursor = "▸" if index == self._at else " "
             lines.append(f"{cursor} [{'x' if name in self._on else ' '}] {name}")
         self._list.update("\n".join([*lines, "", "Enter takes them, u the usual ones, Esc leaves"]))
+        self.call_after_refresh(self.reveal, 2 + self._at if self._at else 0)
 
     def action_move(self, by: int) -> None:
         self._at = (self._at + by) % len(self._names)

@@ -25,6 +25,8 @@ class Confirm(Prompt[bool]):
         Key("no", "n, N, q", "no", "answer(False)"),
         Key("cancel", "escape", "no", "answer(False)", typing=True),
         Key("take", "enter", "yes, where a word has to be typed", "take", typing=True),
+        Key("down", "down, pagedown", "down", "scroll(1)", typing=True),
+        Key("up", "up, pageup", "up", "scroll(-1)", typing=True),
     )
     DEFAULT_CSS = """
     Confirm > Vertical {
@@ -89,6 +91,12 @@ class Confirm(Prompt[bool]):
         """Enter is a yes only after the word."""
         if self._typed and self._box.value.strip() == self._typed:
             self.dismiss(True)
+
+    def action_scroll(self, pages: int) -> None:
+        """Half a page further, where what will happen is longer than there is room."""
+        for box in self.query(VerticalScroll):
+            half = max(1, box.scrollable_content_region.height // 2)
+            box.scroll_relative(y=pages * half, animate=False)
 
     def action_answer(self, yes: bool) -> None:
         self.dismiss(yes)

@@ -37,6 +37,7 @@ class Painted(App[None], inherit_bindings=False):
     CSS = """
     Toast { padding: 0 1; margin-top: 0; width: auto; max-width: 75%; }
     ToastRack { margin-bottom: 0; }
+    .-low Toast { width: 100%; max-width: 100%; max-height: 2; }
     TextArea .text-area--gutter { color: $foreground 65%; }
     * { scrollbar-size-vertical: 1; }
     """

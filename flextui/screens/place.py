@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from flextui.screens.view import View
 
 
+LOW = 10
+"""Lines of a terminal in which a place shows its list alone."""
 STEP = 250
 """Rows that are read for a filter at once."""
 
@@ -41,7 +43,15 @@ class Place(Keyed):
     """Lines that explain its glyphs."""
     DEFAULT_CSS = """
     Place { background: $background; layout: vertical; overflow: hidden; }
+    Place.-low #tabs, Place.-low #strip, Place.-low #charts, Place.-low #about,
+    Place.-low #diff, Place.-low #beside { display: none; }
+    Place.-low #processes { height: 0; min-height: 0; margin: 0; }
+    Place.-low #facts { max-height: 1; }
+    Place.-low Grid { height: 1fr; min-height: 2; max-height: 100%; margin: 0; }
+    Place.-low #gpus, Place.-low #attempts { max-height: 100%; }
+    Place.-low #slash { display: none; }
     """
+    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-low"), (LOW, "-high")]
 
     @classmethod
     def chains(cls) -> list[tuple[str, ...]]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import ClassVar, Generic, TypeVar
 
+from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 
 from flextui.screens.keyed import Keyed
 from flextui.screens.keys import Key
 
 R = TypeVar("R")
+LOW = 10
+"""Lines of a terminal in which nothing is drawn around a question."""
 
 
 class Prompt(Keyed, ModalScreen[R], Generic[R]):
@@ -20,12 +23,29 @@ class Prompt(Keyed, ModalScreen[R], Generic[R]):
     DEFAULT_CSS = """
     Prompt { align: center middle; background: $background 60%; }
     Prompt:ansi { background: transparent; }
+    Prompt.-low > * { width: 100%; max-width: 100%; max-height: 100%; padding: 0 1; border: none; }
+    Prompt.-low > Vertical { height: 100%; }
+    Prompt.-low .question { height: auto; max-height: 2; }
+    Prompt.-low .detail, Prompt.-low VerticalScroll { margin: 0; height: 1fr; min-height: 0; }
+    Prompt.-low VerticalScroll .detail { height: auto; }
+    Prompt.-low .keys, Prompt.-low Input { margin: 0; height: 1; }
+    Prompt.-low .warning { margin: 0; max-height: 1; }
+    Prompt.-low .title { display: none; }
+    Prompt.-low #matches { height: 1fr; }
     """
+    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-low"), (LOW, "-high")]
 
     def on_mount(self) -> None:
         """Keys are taken from now on."""
         self.take_focus()
         self.ready.set()
+
+    def reveal(self, row: int) -> None:
+        """Bring a row of a list of choices into view, where not all of them are."""
+        for box in self.query(VerticalScroll):
+            top, height = box.scroll_offset.y, max(1, box.scrollable_content_region.height)
+            if not top <= row < top + height:
+                box.scroll_to(y=row - height // 2, animate=False)
 
     @property
     def chain(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from flextui.screens.editing.templates import TEMPLATES
@@ -25,11 +25,11 @@ class Templates(Prompt[str | None]):
         Key("cancel", "escape, q", "back to the text", "cancel"),
     )
     DEFAULT_CSS = """
-    Templates > Vertical {
+    Templates > VerticalScroll {
         width: 64; max-width: 96%; height: auto; max-height: 90%; padding: 1 2; background: $panel;
         border-left: thick $primary;
     }
-    Templates:ansi > Vertical { border: solid $foreground-muted; }
+    Templates:ansi > VerticalScroll { border: solid $foreground-muted; }
     Templates .title { text-style: bold; margin-bottom: 1; }
     Templates #list { height: auto; }
     """
@@ -40,7 +40,7 @@ class Templates(Prompt[str | None]):
         self._list = Static(id="list")
 
     def compose(self) -> ComposeResult:
-        with Vertical():
+        with VerticalScroll(can_focus=False):
             yield Static("Begin with", classes="title", markup=False)
             yield self._list
 
@@ -55,6 +55,7 @@ class Templates(Prompt[str | None]):
             text.append(f" {it.name:<12} {it.word:<44} ", style)
             text.append("\n" if index + 1 < len(TEMPLATES) else "")
         self._list.update(text)
+        self.call_after_refresh(self.reveal, 2 + self._at)
 
     def action_pick(self, by: int) -> None:
         self._at = (self._at + by) % len(TEMPLATES)
