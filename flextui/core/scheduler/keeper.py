@@ -9,7 +9,7 @@ what becomes free there goes to nobody who comes later; what is missing only fal
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import insort
 from collections.abc import Generator, Iterable, Iterator
 from heapq import merge
 from math import inf
@@ -23,6 +23,7 @@ from flextui.core.scheduler.fleet import Fleet
 from flextui.core.scheduler.hold import Hold
 from flextui.core.scheduler.kind import Kind, Waiting
 from flextui.core.scheduler.ledger import Ledger
+from flextui.core.scheduler.nearness import FAR, Nearness, Rank, Whose
 from flextui.core.scheduler.need import Need
 from flextui.core.scheduler.pace import Pace
 from flextui.core.scheduler.timeline import (
@@ -43,34 +44,8 @@ CANDIDATES = 64
 """Of so many nodes, the first in the inventory that could hold a request, one is kept for it. It
 may start on any other before."""
 
-Whose = tuple[Need, int, str]
 _TRIES = 100
 """Instants that are looked at for one place; more than that is too far ahead to promise."""
-
-Rank = tuple[float, int, int, int, str]
-"""How near a node is to holding a request: when it certainly will, what it lacks, its name."""
-_FAR: Rank = (inf, 1 << 60, 0, 0, "")
-
-
-class Future:
-    """How near its candidates are to holding one request: kept from pass to pass."""
-
-    def __init__(self, seen: int) -> None:
-        self.seen = seen
-        """How much it has read of what tells which nodes changed."""
-        self.able: dict[str, bool] = {}
-        """The nodes that were looked at for it, and whether they could ever hold it."""
-        self._ranks: dict[str, Rank] = {}
-        self.order: list[Rank] = []
-
-    def set(self, name: str, rank: Rank | None) -> None:
-        """How near this node is now; None: it never will."""
-        old = self._ranks.pop(name, None)
-        if old is not None:
-            del self.order[bisect_left(self.order, old)]
-        if rank is not None:
-            self._ranks[name] = rank
-            insort(self.order, rank)
 
 
 class Keeper:
@@ -82,7 +57,7 @@ class Keeper:
         fleet: Fleet,
         calendar: Calendar,
         timelines: dict[str, Timeline],
-        futures: dict[Whose, Future],
+        futures: dict[Whose, Nearness],
         outdated: list[str],
     ) -> None:
         """`timelines`: by node, those that are known and still true. `futures`: those known;
@@ -154,7 +129,7 @@ class Keeper:
             return
         self._left -= 1
         if self._preemption:  # nobody else asks
-            self._kept += [(kind, self._rank(room, kind) or _FAR) for room, _ in slots]
+            self._kept += [(kind, self._rank(room, kind) or FAR) for room, _ in slots]
         at = max(self._wall, *(slot.at for _, slot in slots))
         for room, slot in slots:
             self._hold(room, it, at, slot)
@@ -169,9 +144,9 @@ class Keeper:
                 return True
         return False
 
-    def _foresee(self, kind: Kind, pace: Pace) -> Generator[None, None, Future]:
+    def _foresee(self, kind: Kind, pace: Pace) -> Generator[None, None, Nearness]:
         """How near the candidates for a request are to holding it."""
-        future, wanted = Future(len(self._outdated)), CANDIDATES + 4 * kind.nodes
+        future, wanted = Nearness(len(self._outdated)), CANDIDATES + 4 * kind.nodes
         for room in self._fleet.rooms:
             able = future.able[room.name] = _able(room, kind.need)
             if able:
@@ -183,7 +158,7 @@ class Keeper:
                 yield
         return future
 
-    def _follow(self, kind: Kind, future: Future) -> bool:
+    def _follow(self, kind: Kind, future: Nearness) -> bool:
         """Bring a future up to date. False: other nodes are candidates now."""
         stale = set(self._outdated[future.seen :])
         for name in stale & future.able.keys():
@@ -228,7 +203,7 @@ class Keeper:
         self.changes += 1
         room.gates = (*room.gates[:others], *holds)
 
-    def _nearest(self, kind: Kind, future: Future) -> list[tuple[Room, Slot]]:
+    def _nearest(self, kind: Kind, future: Nearness) -> list[tuple[Room, Slot]]:
         """The places that are certainly free for the request first, all at the same instant; fewer
         than it asks for where there are no more."""
         floor = NOW
@@ -242,7 +217,7 @@ class Keeper:
             floor = at
         return []
 
-    def _first(self, kind: Kind, future: Future, floor: float) -> list[tuple[Room, Slot]]:
+    def _first(self, kind: Kind, future: Nearness, floor: float) -> list[tuple[Room, Slot]]:
         found: list[tuple[Rank, Room, Slot]] = []
         dirty = [
             rank

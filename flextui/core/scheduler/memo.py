@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from flextui.core.model.journal import Changed, Journal
 from flextui.core.model.state import NodeStatus, Snapshot
-from flextui.core.scheduler.queue import Account, Queue
+from flextui.core.scheduler.lane import Account
+from flextui.core.scheduler.queue import Queue
 from flextui.core.scheduler.runtimes import Outlook
 
 if TYPE_CHECKING:
     from flextui.core.scheduler.calendar import Calendar
     from flextui.core.scheduler.hold import Hold
-    from flextui.core.scheduler.keeper import Future, Whose
     from flextui.core.scheduler.kind import Kind
+    from flextui.core.scheduler.nearness import Nearness, Whose
     from flextui.core.scheduler.tell import Told
     from flextui.core.scheduler.timeline import Timeline
 
@@ -65,7 +66,7 @@ class Memo:
         """What quotas left to an account at the end, in thousandths of GPUs."""
         self.holds: dict[str, tuple[Hold, ...]] = {}
         """By node: what was kept there for others."""
-        self.futures: dict[Whose, Future] = {}
+        self.futures: dict[Whose, Nearness] = {}
         self.outdated: list[str] = []
         """Nodes that changed, in turn: each future knows how far it has read."""
         self.timelines: dict[str, Timeline] = {}

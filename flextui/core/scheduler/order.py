@@ -18,19 +18,10 @@ from flextui.core.scheduler.accounts import held_milli
 from flextui.core.scheduler.fairness import Shares
 from flextui.core.scheduler.need import Need
 from flextui.core.scheduler.overdue import Turns, served_by
-from flextui.core.scheduler.policies import (
-    Factor,
-    FairShare,
-    Fifo,
-    Key,
-    Multifactor,
-    Policy,
-    Right,
-    Shortest,
-    account_of,
-    willing,
-)
+from flextui.core.scheduler.policies import FairShare, Fifo, Multifactor
+from flextui.core.scheduler.policy import Factor, Key, Policy, Right, account_of, willing
 from flextui.core.scheduler.runtimes import Outlook
+from flextui.core.scheduler.shortest import Shortest
 
 __all__ = ["Factor", "Key", "Ranking", "Right", "account_of", "willing"]
 

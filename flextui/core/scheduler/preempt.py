@@ -11,94 +11,30 @@ What was let in on learned run times (`hold`) makes room for anybody before it i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
 from math import inf
-from typing import NamedTuple
 
 from flextui.core.model.ids import attempt_id
-from flextui.core.model.state import Attempt, AttemptState, Job, Task
+from flextui.core.model.state import Attempt, AttemptState, Task
 from flextui.core.scheduler.ask import Ask
 from flextui.core.scheduler.capacity import FREE, Room, room_of
 from flextui.core.scheduler.decision import Placement
 from flextui.core.scheduler.feasible import Place, could_fit, fit
 from flextui.core.scheduler.fleet import Fleet
 from flextui.core.scheduler.keeper import Keeper
-from flextui.core.scheduler.kind import WHOLE, Waiting
+from flextui.core.scheduler.kind import Waiting
 from flextui.core.scheduler.ledger import Ledger
 from flextui.core.scheduler.need import MILLI, Need
-from flextui.core.scheduler.order import Key, Ranking, Right, account_of, willing
+from flextui.core.scheduler.order import Ranking, account_of
 from flextui.core.scheduler.pace import Pace
 from flextui.core.scheduler.queue import Queue
 from flextui.core.scheduler.restart import PREEMPTED
 from flextui.core.scheduler.timeline import Slot
+from flextui.core.scheduler.victims import Claim, Residents, Victim, attempts_of, gpus_of
 
 TRIES = 16
 """So many kinds of request may make others give way in one pass, the first in order."""
-LOOKS = 20_000
-"""So many running attempts are looked at for that."""
-
-
-@dataclass(slots=True, eq=False)
-class Victim:
-    """Attempts that would go together: one, or the ranks of a gang."""
-
-    job: Job
-    ranks: tuple[tuple[Task, Attempt], ...]
-    rights: tuple[Right, ...]
-    """Of each, to its place."""
-    loss: float
-    """GPU-seconds of work that would have to be done again."""
-    standing: float = field(init=False)
-    """How well it stands in the order: what has the most left goes first."""
-
-    def __post_init__(self) -> None:
-        self.standing = -self.rights[0].left
-
-    @property
-    def attempts(self) -> list[Attempt]:
-        return [attempt for _, attempt in self.ranks]
-
-    @property
-    def worth(self) -> tuple[int, float, float, str]:
-        """Who goes first is the least in this."""
-        return (self.job.priority, self.loss, self.standing, self.ranks[0][1].id)
-
-
-class Claim(NamedTuple):
-    """Who wants room."""
-
-    it: Waiting
-    ask: Ask
-    right: Right
-    key: Key
-
-
-@dataclass(slots=True)
-class Present:
-    """Who has something of a node."""
-
-    stays: list[Attempt] = field(default_factory=list)
-    victims: list[Victim] = field(default_factory=list)
-    """Who may be made to go, by some request."""
-    leaving: list[Attempt] = field(default_factory=list)
-    """On their way out already."""
-    gpus: int = 0
-    """The most that could be free."""
-    willing: Right | None = None
-    """As willing to go as any of them in each respect; None: nobody could."""
-    last: Key = ()
-    """The last of the order among those that have borrowed their place; empty: none has."""
-
-    def may_help(self, claim: Claim, yields: Callable[[Right, Right], bool]) -> bool:
-        """Whether it is worth looking at who could go for this request: a quick look."""
-        if claim.it.need.gpus > self.gpus:
-            return False
-        if self.leaving or claim.it.kind.nodes > 1 or claim.right.turn:
-            return True
-        if self.willing is not None and yields(self.willing, claim.right):
-            return True
-        return claim.key < self.last
 
 
 @dataclass(slots=True)
@@ -135,9 +71,6 @@ class Preempting:
     ) -> None:
         self._started: dict[str, list[Attempt]] = {}
         """By node: what this pass starts there."""
-        self._present: dict[str, Present] = {}
-        """By node, as far as anybody asked."""
-        self._keys: dict[Victim, tuple[Key, ...]] = {}
         self._ledger = ledger
         self._snapshot = ledger.snapshot
         self._fleet = fleet
@@ -146,7 +79,7 @@ class Preempting:
         self._queue = queue
         self._pace = pace
         self._tries = TRIES
-        self._looks = LOOKS
+        self._residents = Residents(ledger, ranking, pace)
 
     def starts(self, placement: Placement, task: Task) -> None:
         """This pass starts somebody."""
@@ -164,7 +97,7 @@ class Preempting:
         claim = Claim(it, ask, right, key)
         ways: list[Way] = []
         for room in self._fleet.rooms:
-            if self._looks <= 0:
+            if self._residents.done:
                 break
             if self._pace.due(1):
                 yield
@@ -182,48 +115,6 @@ class Preempting:
 
     # ── who may be made to go ──────────────────────────────────────────────────────────────────
 
-    def _here(self, room: Room) -> Present:
-        """Who has something of a node. Worked out once, until somebody there is made to go."""
-        known = self._present.get(room.name)
-        if known is not None:
-            return known
-        present = self._present[room.name] = Present()
-        for key in sorted(self._snapshot.by_node.get(room.name, ())):
-            self._looks -= 1
-            self._pace.due(1)
-            attempt = self._snapshot.attempts[key]
-            if self._ledger.stopping(attempt):
-                present.leaving.append(attempt)
-            elif (victim := self._victim(attempt)) is not None:
-                present.victims.append(victim)
-            else:
-                present.stays.append(attempt)
-        present.victims.sort(key=_worth)
-        freed = _gpus(room, [*_attempts(present.victims), *present.leaving])
-        present.gpus = sum(it.state == FREE or it.uuid in freed for it in room.devices)
-        present.willing = willing(right for one in present.victims for right in one.rights)
-        borrowed = [one for one in present.victims if any(it.borrowed for it in one.attempts)]
-        present.last = max((max(self._stopped(one)) for one in borrowed), default=())
-        return present
-
-    def _victim(self, attempt: Attempt) -> Victim | None:
-        """Whom it would take along if it had to go; None: nobody makes it go."""
-        snapshot, ranking = self._snapshot, self._ranking
-        job, task = snapshot.jobs.get(attempt.task.job), snapshot.tasks.get(attempt.task)
-        if job is None or job.stop is not None or task is None or task.active != attempt.id:
-            return None
-        ranks = [(task, attempt)]
-        if attempt.gang:
-            tasks = (snapshot.tasks[key] for key in snapshot.by_job[job.id])
-            pairs = ((it, snapshot.attempts.get(it.active or "")) for it in tasks)
-            ranks = [(it, at) for it, at in pairs if at is not None and at.gang == attempt.gang]
-            ranks = [(it, at) for it, at in ranks if at.state.live]
-        if not all(ranking.may_stop(job, at) for _, at in ranks):
-            return None
-        rights = tuple([ranking.right(job, it, at) for it, at in ranks])
-        loss = sum(self._loss(job, at) for _, at in ranks)
-        return Victim(job, tuple(ranks), rights, loss)
-
     def _may_take(self, claim: Claim, victim: Victim) -> bool:
         """Whether the request goes before the victim, also once that waits; and it is by right,
         or the victim has only borrowed its place."""
@@ -233,16 +124,7 @@ class Preempting:
                 return False
         if victim.job is claim.it.job:
             return False
-        return wants.turn or all(claim.key < key for key in self._stopped(victim))
-
-    def _stopped(self, victim: Victim) -> tuple[Key, ...]:
-        """Where its tasks stand once they wait."""
-        keys = self._keys.get(victim)
-        if keys is None:
-            ranks = victim.ranks
-            keys = tuple([self._ranking.if_stopped(victim.job, it, at) for it, at in ranks])
-            self._keys[victim] = keys
-        return keys
+        return wants.turn or all(claim.key < key for key in self._residents.stopped(victim))
 
     def _stays_ahead(self, claim: Claim, victims: list[Victim]) -> bool:
         """Whether the request still goes before the victims, and before all else that it goes
@@ -261,32 +143,26 @@ class Preempting:
             mine = key(claim.it.job, claim.it.task)
             return all(mine < other for other in others)
 
-    def _loss(self, job: Job, attempt: Attempt) -> float:
-        if job.spec.preempt == "resume" or attempt.started_at is None:
-            return 0.0
-        ran = max(0.0, self._ledger.now.wall - attempt.started_at)
-        return ran * max(1, attempt.share or WHOLE * len(attempt.gpus)) / WHOLE
-
     # ── on one node ────────────────────────────────────────────────────────────────────────────
 
     def _way(self, claim: Claim, room: Room) -> Way | None:
         """How the request could start there at the least cost; None: it couldn't."""
-        present, need, ask = self._here(room), claim.it.need, claim.ask
+        present, need, ask = self._residents.here(room), claim.it.need, claim.ask
         if not present.may_help(claim, self._ranking.yields):
             return None
         victims = [one for one in present.victims if self._may_take(claim, one)]
         if not victims and not present.leaving and claim.it.kind.nodes == 1:
             return None
-        if not _enough(room, need, [*_attempts(victims), *present.leaving]):
+        if not _enough(room, need, [*attempts_of(victims), *present.leaving]):
             return None
         if not could_fit(room, need) or not room.admits(need):
             return None
         others = [one for one in present.victims if one not in victims]
-        stays = [*present.stays, *_attempts(others), *self._started.get(room.name, ())]
+        stays = [*present.stays, *attempts_of(others), *self._started.get(room.name, ())]
         if self._tried(room, ask, stays) is None:
             return None
         chosen = self._chosen(room, ask, victims, stays, present.leaving)
-        remain = [*stays, *_attempts(one for one in victims if one not in chosen)]
+        remain = [*stays, *attempts_of(one for one in victims if one not in chosen)]
         place = self._tried(room, ask, remain)
         if place is None or (chosen and self._keeper.would_move(place.room, remain)):
             return None
@@ -304,10 +180,10 @@ class Preempting:
         need = ask.need
 
         def do(gone: list[Victim]) -> bool:
-            if not _enough(room, need, [*_attempts(gone), *leaving]):
+            if not _enough(room, need, [*attempts_of(gone), *leaving]):
                 return False
             back = [one for one in victims if one not in gone]
-            return self._tried(room, ask, [*stays, *_attempts(back)]) is not None
+            return self._tried(room, ask, [*stays, *attempts_of(back)]) is not None
 
         count = next(number for number in range(len(victims) + 1) if do(victims[:number]))
         chosen = victims[:count]
@@ -345,11 +221,7 @@ class Preempting:
         for attempt in victim.attempts:
             self._ledger.stop(attempt, why, PREEMPTED)
             self._keeper.leaves(attempt.node)
-            self._present.pop(attempt.node, None)
-
-
-def _gpus(room: Room, attempts: Iterable[Attempt]) -> set[str]:
-    return {uuid for it in attempts if it.node == room.name for uuid in it.gpus}
+            self._residents.changed(attempt.node)
 
 
 def _enough(room: Room, need: Need, gone: list[Attempt]) -> bool:
@@ -359,7 +231,7 @@ def _enough(room: Room, need: Need, gone: list[Attempt]) -> bool:
         return False
     if need.memory > room.free_memory + sum(it.memory_bytes for it in here):
         return False
-    freed = _gpus(room, here)
+    freed = gpus_of(room, here)
     return need.gpus <= sum(it.state == FREE or it.uuid in freed for it in room.devices)
 
 
@@ -383,14 +255,6 @@ def as_attempt(placement: Placement, task: Task, wall: float) -> Attempt:
         share=placement.share,
         gpu_memory_bytes=placement.gpu_memory_bytes,
     )
-
-
-def _attempts(victims: Iterable[Victim]) -> list[Attempt]:
-    return [it for victim in victims for it in victim.attempts]
-
-
-def _worth(victim: Victim) -> tuple[int, float, float, str]:
-    return victim.worth
 
 
 def _cost(way: Way) -> tuple[int, float, float, int, str]:

@@ -16,8 +16,8 @@ from flextui.core.model.state import Attempt, Job, Snapshot, StopRequest
 from flextui.core.model.units import format_duration
 from flextui.core.scheduler.accounts import held_milli
 from flextui.core.scheduler.kind import WHOLE, Kind
+from flextui.core.scheduler.lane import Account
 from flextui.core.scheduler.ledger import ACTOR, Ledger, changed
-from flextui.core.scheduler.queue import Account
 from flextui.core.scheduler.timeline import hard_end, job_of
 
 HOUR = 3600

@@ -17,11 +17,11 @@ from flextui.core.model.state import JobState
 from flextui.core.scheduler.alike import Alike
 from flextui.core.scheduler.capacity import FREE, HELD, Room
 from flextui.core.scheduler.kind import Kind, Waiting
+from flextui.core.scheduler.lane import Account
 from flextui.core.scheduler.ledger import Ledger
 from flextui.core.scheduler.memo import Memo
 from flextui.core.scheduler.pace import Pace
 from flextui.core.scheduler.placing import FRONT, Placing
-from flextui.core.scheduler.queue import Account
 from flextui.core.scheduler.reasons import (
     Reason,
     Sight,

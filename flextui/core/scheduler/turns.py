@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from heapq import heappop, heappush
 from typing import Any
 
+from flextui.core.scheduler.lane import Account, Cursor
 from flextui.core.scheduler.order import Ranking
-from flextui.core.scheduler.queue import Account, Cursor
 
 
 class Turns:
