@@ -39,9 +39,9 @@ FIELDS: tuple[Field[ProblemDoc], ...] = (
         Column("since", 4, 5, right=True), "t", lambda p, now: cell(fmt.age(p["since"], now)),
         lambda p: p["since"], live=True,
     ),
-    Field(Column("what", 24, 90), "w", _what, lambda p: p["what"]),
+    Field(Column("what", 24, 100, yields=40), "w", _what, lambda p: p["what"]),
     Field(
-        Column("touches", 8, 36, drop=2), "o", lambda p, _: cell(p["touches"], "dim"),
+        Column("touches", 8, 48, drop=2, yields=16), "o", lambda p, _: cell(p["touches"], "dim"),
         lambda p: p["touches"] or None,
     ),
     Field(Column("next", 18, 40), "n", _next, word),
