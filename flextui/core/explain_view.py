@@ -8,7 +8,8 @@ from typing import Any
 from flextui.core.model.spec import JobSpec
 from flextui.core.model.state import Attempt, Job, JobState, Now, Snapshot, Task
 from flextui.core.model.times import iso_or_none
-from flextui.core.scheduler.decision import Expected, Explanation, Trial
+from flextui.core.model.units import format_size, parse_size
+from flextui.core.scheduler.decision import Expected, Explanation, Taken, Trial
 from flextui.core.scheduler.explain import explain_steps
 from flextui.core.scheduler.order import Factor
 from flextui.core.view import job_view
@@ -108,11 +109,30 @@ def trial_view(
                 "gpu_share": it.share / 1000 if it.share else None,
                 "reason": it.reason,
                 "why": explanation_view(it.explanation) if it.explanation else None,
+                "takes": [takes_view(it) for it in it.explanation.takes] if it.explanation else [],
             }
             for it in trial.tasks
         ],
         "warnings": list(trial.warnings),
     }
+
+
+def takes_view(takes: Taken) -> list[dict[str, Any]]:
+    """Changes of a spec as they are written into it; `value` None: the field is left out."""
+    return [{"field": list(path), "value": _written(path[-1], value)} for path, value in takes]
+
+
+def _written(field: Any, value: Any) -> str | None:
+    if value is None:
+        return None
+    if field == "time_limit":
+        return f"{int(value) // 60}m"
+    if field in ("memory", "gpu_memory") or (field == "gpu_share" and value > 1):
+        text = format_size(value)
+        return text if parse_size(text) <= value else f"{value >> 20}MiB"
+    if isinstance(value, tuple):
+        return f"[{', '.join(value)}]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def held_view(snapshot: Snapshot, index: int, attempt: Attempt) -> dict[str, Any]:

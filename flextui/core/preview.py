@@ -24,6 +24,7 @@ from flextui.core.reduce.jobs import earlier, new_job
 from flextui.core.reduce.revise import Fate, check_revision, fates, in_force
 from flextui.core.scheduler.accounts import held_milli
 from flextui.core.scheduler.decision import Trial
+from flextui.core.scheduler.ever import never
 from flextui.core.scheduler.trial import Tried, trial_steps
 
 TRIAL_SEQ = 0
@@ -116,6 +117,8 @@ def _told(
         admission.check_ever(snapshot, spec)
     except SpecRefused as refused:
         told["warnings"].append(f"submitting it would be refused: {refused.text}")
+        lacks = never(snapshot, spec)
+        told["takes"] = explain_view.takes_view(lacks.takes) if lacks is not None else []
     if live is None:
         counts.add(owner, spec.project)
     return told

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on, work
@@ -18,9 +19,10 @@ from flextui.screens.apply import Painted
 from flextui.screens.atcursor import AtCursor
 from flextui.screens.editing.drafts import Draft
 from flextui.screens.editing.external import NoEditor, Scratch, editor_command
-from flextui.screens.editing.preview import plan_lines
+from flextui.screens.editing.preview import offered, plan_lines, refusals
 from flextui.screens.editing.problems import Mistake, mistakes, mistakes_of, problem_lines
 from flextui.screens.editing.review import unified
+from flextui.screens.editing.take import take
 from flextui.screens.editing.templates import EXAMPLE
 from flextui.screens.format import Span
 from flextui.screens.handin import HandIn
@@ -28,6 +30,7 @@ from flextui.screens.keys import Bound, Key
 from flextui.screens.place import Place
 from flextui.screens.templates import Templates
 from flextui.screens.trail import Location
+from flextui.screens.view import View
 from flextui.screens.widgets.yamlarea import YamlArea
 
 if TYPE_CHECKING:
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
 
 CHECK_S = 0.15
 """After the last letter, before the text is looked at."""
+ANEW_S = 5.0
+"""After a plan, before the same text is tried again in a fleet that has changed."""
 KEEP_S = 1.0
 """After the last letter, before a draft is written down."""
 IN_THREAD = 20_000
@@ -54,6 +59,8 @@ class Editor(Place):
         Key("complete", "ctrl+n", "what may be written here", "offer(1)", short="complete",
             typing=True),
         Key("next-mistake", "f8, alt+e", "to the next mistake", short="next mistake", typing=True),
+        Key("take-offer", "f6, alt+t", "take the smallest change with which it would start",
+            short="what fits", typing=True),
         Key("template", "ctrl+t", "begin with a template", short="templates", typing=True),
         Key("external", "ctrl+g, f4", "in your own editor ($VISUAL, $EDITOR)", short="$EDITOR",
             command="edit JOB", typing=True),
@@ -100,6 +107,8 @@ class Editor(Place):
         self._theirs: list[list[Span]] = []
         """What somebody else has changed in the job meanwhile."""
         self._plan: dict[str, Any] = {}
+        self._planned = 0.0, -1
+        """When, on the monotonic clock, and at which revision of the fleet."""
         self.thinking = True
         """What stands beside the text isn't of the text as it is now."""
         self._checking: Timer | None = None
@@ -186,6 +195,15 @@ class Editor(Place):
         """What is wrong with the text in itself."""
         return await asyncio.to_thread(mistakes, text) if len(text) > IN_THREAD else mistakes(text)
 
+    def show_view(self, view: View) -> None:
+        """The fleet has changed: what it would do now may be something else, after a while."""
+        at, revision = self._planned
+        if self.thinking or self._mistakes or not view.live or revision == view.revision:
+            return
+        if time.monotonic() >= at + ANEW_S:
+            self._planned = time.monotonic(), view.revision
+            self._check()
+
     async def _ask_plan(self, text: str) -> None:
         """Have the core tell what it would do."""
         self._plan = {}
@@ -203,7 +221,9 @@ class Editor(Place):
             self._side_shows([[Span(f"the core went away ({error}): your text is kept", "warn")]])
             return
         self._plan = answer
+        self._planned = time.monotonic(), self.app.view.revision
         self._show_plan()
+        self.key_done()
 
     @property
     def _live(self) -> bool:
@@ -235,6 +255,8 @@ class Editor(Place):
         if self._mistakes:
             count = len(self._mistakes)
             head = Span(f"✗ {count} mistake{'s' if count > 1 else ''}", "bad")
+        elif any(refusals(job) for job in self._plan.get("jobs") or ()):
+            head = Span("✗ would be refused", "bad")
         else:
             head = Span("● valid" if self._valid else "◌ reading …", "ok" if self._valid else "dim")
         if not self._draft.base or not self._live:
@@ -270,12 +292,13 @@ class Editor(Place):
         """There is no list here."""
 
     def offers(self, bound: Bound) -> bool:
-        quiet = ("filter", "goto", "help") if self.writing else ("filter",)
         if bound.key.name == "next-mistake" and not self._mistakes:
             return False
         if bound.key.name == "revert" and not self._draft.changed:
             return False
-        return super().offers(bound) and bound.key.name not in quiet
+        if bound.key.name == "take-offer" and not any(self._takes()):
+            return False
+        return super().offers(bound) and bound.key.name != "filter"
 
     def action_next_mistake(self) -> None:
         places = sorted((it.row, it.column) for it in self._mistakes)
@@ -286,6 +309,27 @@ class Editor(Place):
         to = next((it for it in places if it > here), places[0])
         self._text.move_cursor(to)
         self.set_focus(self._text)
+
+    def _takes(self) -> list[list[dict[str, Any]]]:
+        """By job of the plan: the smallest change with which it would start; nothing where there
+        is none, or none is needed."""
+        if self.thinking:
+            return []
+        return [offered(job) for job in self._plan.get("jobs") or ()]
+
+    def action_take_offer(self) -> None:
+        """Write what would let it start into the text. It can be undone."""
+        takes = self._takes()
+        if not any(takes):
+            self.app.tell("nothing smaller is known with which it would start")
+            return
+        text: str | None = self._text.text
+        for number, changes in enumerate(takes):
+            text = take(text, number, changes) if text is not None else None
+        if text is None:
+            self.app.tell("that can't be written into this text by a key", bad=True)
+        else:
+            self._text.replace_all(text, stay=True)
 
     def action_text_undo(self) -> None:
         self._text.undo()

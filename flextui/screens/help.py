@@ -26,7 +26,7 @@ class Help(Prompt[None]):
 
     NAME = "help"
     KEYS: ClassVar[tuple[Key, ...]] = (
-        Key("close", "?, q, escape", "close"),
+        Key("close", "?, f1, q, escape", "close"),
         Key("down", "j, down", "down", "by(1)"),
         Key("up", "k, up", "up", "by(-1)"),
         Key("half-down", "ctrl+d, pagedown, space", "half a page down", "half(1)"),

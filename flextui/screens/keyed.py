@@ -18,6 +18,8 @@ EVERYWHERE = (
     Key("filter", "/", "filter by a regex; !regex shows all but these", short="filter"),
     Key("goto", ":", "go to a screen, job or node, or do a command", "app.goto", short="go to"),
     Key("help", "?", "the keys of this place", "app.help", short="help", typing=False),
+    Key("help-typing", "f1", "the same, also while a text is typed", "app.help", short="help",
+        typing=True),
     Key("up", "escape", "one level up; never quits", "back", typing=True),
     Key("history-back", "[, alt+left", "where you were before", "app.walk(-1)"),
     Key("history-forward", "], alt+right", "forward again", "app.walk(1)"),

@@ -167,7 +167,11 @@ class Place(Keyed):
 
     def offers(self, bound: Bound) -> bool:
         """Whether the bottom line should tell of this key now."""
-        return not (self.app.read_only and bound.key.acts)
+        if self.app.read_only and bound.key.acts:
+            return False
+        if self.writing:
+            return bound.key.typing
+        return bound.key.name != "help-typing"
 
     def key_done(self) -> None:
         self.query_one(KeyLine).redraw()

@@ -380,3 +380,56 @@ async def test_a_megabyte_in_one_line_is_drawn_only_where_it_shows() -> None:
         assert max(it.cell_length for it in strips) <= area.size.width
         await pilot.press("end", "z")
         assert "x y z" in shown(app)
+
+
+class Small(Core):
+    """A fleet that has two CPUs, and after a while four."""
+
+    cpus = 2
+
+    async def call(self, command: Command) -> dict[str, Any]:
+        if not isinstance(command, Plan) or command.job is not None:
+            return await super().call(command)
+        (spec,) = read_specs(command.sources[0].text, "core")
+        job: dict[str, Any] = {"name": "x", "action": "create", "tasks": [], "warnings": []}
+        if spec.resources.cpus > self.cpus:
+            job["warnings"] = ["submitting it would be refused: no node could ever hold it"]
+            job["takes"] = [{"field": ["resources", "cpus"], "value": str(self.cpus)}]
+        else:
+            job["tasks"] = [{"index": 0, "node": "gpu1", "gpus": []}]
+        return {"jobs": [job]}
+
+
+async def test_what_would_be_refused_says_so_and_a_key_takes_what_fits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("flextui.screens.editor.ANEW_S", 0.0)
+    core = Small()
+    app = FlextuiApp(FakeLink(core), Look(undo_s=0.0))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: bool(app.view.nodes))
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, Editor))
+        text = "name: x  # mine\nrun: a\nresources: {cpus: 8}\n"
+        await written(app, pilot, text)
+        await until(pilot, says(app, "✗ would be refused"))
+        await until(pilot, lambda: "F6 what fits" in shown(app))
+        await pilot.press("f6")
+        await until(pilot, says(app, "now would go"))
+        assert editor(app)._text.text == text.replace("8", "2")
+        assert "what fits" not in shown(app)
+        await pilot.press("ctrl+z")
+        await until(pilot, says(app, "✗ would be refused"))
+        core.cpus = 8
+        core.deltas.put_nowait({"revision": 9, "full": False, "jobs": {}, "nodes": {}})
+        await until(pilot, says(app, "now would go"))
+        assert editor(app)._text.text == text, "the fleet has changed, not the text"
+
+
+async def test_help_is_there_while_one_writes() -> None:
+    async with editing() as (app, pilot, _):
+        await until(pilot, lambda: "F1 help" in shown(app))
+        await pilot.press("f1")
+        assert app.screen.__class__.__name__ == "Help"
+        await pilot.press("f1")
+        assert isinstance(app.screen, Editor)

@@ -11,11 +11,12 @@ Entry points (all pure):
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flextui.core.model.ids import TaskKey
 from flextui.core.model.records import quick
 from flextui.core.model.state import Job, StopRequest, Task
+from flextui.core.model.tree import Steps
 
 if TYPE_CHECKING:
     from flextui.core.scheduler.order import Factor
@@ -124,6 +125,10 @@ class Expected:
     """on what that rests, or why nobody knows"""
 
 
+Taken = tuple[tuple[Steps, Any], ...]
+"""Fields of a spec and what they become; None: they are left out."""
+
+
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """Why a task isn't running now."""
@@ -134,6 +139,8 @@ class Explanation:
     blocks: tuple[Block, ...] = ()
     would_help: tuple[str, ...] = ()
     """smallest changes that would let it start, e.g. 'with 1 GPU instead of 2: now'"""
+    takes: tuple[Taken, ...] = ()
+    """what the first of these change in the spec, in their order"""
     feasible_ever: bool = True
     position: int | None = None
     """place in the queue, 1 is next"""

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from flextui.core.model.spec import JobSpec
 from flextui.core.model.state import Node, Snapshot
 from flextui.core.model.tree import Steps
 from flextui.core.model.units import format_size
 from flextui.core.scheduler.capacity import Room, allows, room_of
+from flextui.core.scheduler.decision import Taken
 from flextui.core.scheduler.device import Device
 from flextui.core.scheduler.feasible import is_meant, suits
 from flextui.core.scheduler.need import MILLI, Need, need_of_spec
@@ -34,6 +36,8 @@ class Never:
     text: str
     nearest: str
     """The smallest change after which some node could."""
+    takes: Taken = ()
+    """What that changes in the spec; nothing where it can't be said field by field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,8 @@ class _Change:
     text: str
     loss: float
     """How much of the request is given up, from 0 to 1."""
+    value: Any = None
+    """What the field becomes; None: it is left out."""
 
 
 def never(snapshot: Snapshot, spec: JobSpec) -> Never | None:
@@ -54,7 +60,7 @@ def never(snapshot: Snapshot, spec: JobSpec) -> Never | None:
         return None
     if able:
         text = f"needs {asked(need, wanted)}: no more than {able} could ever hold that"
-        return Never(("nodes",), text, f"nodes: {able} or less")
+        return Never(("nodes",), text, f"nodes: {able} or less", ((("nodes",), able),))
     changes = _nearest(snapshot, need)
     where = f" where {where_text(need)}" if not need.anywhere else ""
     text = f"needs {asked(need, 1)}{where}: no node could ever hold it"
@@ -62,7 +68,17 @@ def never(snapshot: Snapshot, spec: JobSpec) -> Never | None:
         return Never((), text, "less of everything")
     found, name = changes
     told = ", ".join(change.text for change in found)
-    return Never(found[0].path, text, f"{told} ({name})")
+    return Never(found[0].path, text, f"{told} ({name})", _takes(found))
+
+
+def _takes(found: list[_Change]) -> Taken:
+    """Field by field; nothing where one of several volumes would leave."""
+    if any(change.path == ("volumes",) for change in found):
+        return ()
+    takes = [(change.path, change.value) for change in found]
+    if any(change.text.startswith("gpus: 1 in place") for change in found):
+        takes.append((("resources", "gpus"), 1))
+    return tuple(takes)
 
 
 def _able(snapshot: Snapshot, need: Need, wanted: int) -> Iterator[str]:
@@ -132,12 +148,12 @@ def _clamped(room: Room, need: Need) -> tuple[Need, list[_Change]]:
         need = _clamped_gpus(room, need, changes)
     if need.cpus > room.cpus:
         text, loss = f"cpus: {room.cpus / MILLI:g}", 1 - room.cpus / need.cpus
-        changes.append(_Change(("resources", "cpus"), text, loss))
+        changes.append(_Change(("resources", "cpus"), text, loss, room.cpus / MILLI))
         need = replace(need, cpus=room.cpus)
     if need.memory > room.memory:
         memory = max(0, room.memory) // _STEP * _STEP
         text, loss = f"memory: {format_size(memory)}", 1 - memory / need.memory
-        changes.append(_Change(("resources", "memory"), text, loss))
+        changes.append(_Change(("resources", "memory"), text, loss, memory))
         need = replace(need, memory=memory)
     return need, changes
 
@@ -153,11 +169,12 @@ def _clamped_gpus(room: Room, need: Need, changes: list[_Change]) -> Need:
             return replace(need, models=(), gpu_memory=0)
     kind = _of_kind(room, need)
     if not kind and (profile := _largest_slice(room)) and not _whole(room):
-        changes.append(_Change(("resources", "gpu_model"), f"gpu_model: {profile}", 0.6))
+        text = f"gpu_model: {profile}"
+        changes.append(_Change(("resources", "gpu_model"), text, 0.6, (profile,)))
         need = replace(need, models=(profile,))
         kind = _of_kind(room, need)
         if need.gpus > 1:
-            changes.append(_Change(("resources", "gpus"), "gpus: 1", 1 - 1 / need.gpus))
+            changes.append(_Change(("resources", "gpus"), "gpus: 1", 1 - 1 / need.gpus, 1))
             need = replace(need, gpus=1)
     elif not kind and need.models and _of_kind(room, replace(need, models=())):
         changes.append(_Change(("resources", "gpu_model"), "another gpu_model", 0.5))
@@ -166,16 +183,16 @@ def _clamped_gpus(room: Room, need: Need, changes: list[_Change]) -> Need:
     most = max((device.memory for device in kind), default=0)
     if kind and most < need.gpu_memory:
         text, loss = f"gpu_memory: {format_size(most)}", 1 - most / need.gpu_memory
-        changes.append(_Change(("resources", "gpu_memory"), text, loss))
+        changes.append(_Change(("resources", "gpu_memory"), text, loss, most))
         need = replace(need, gpu_memory=most)
     if kind and most < need.share_bytes:
         text, loss = f"gpu_share: {format_size(most)}", 1 - most / need.share_bytes
-        changes.append(_Change(("resources", "gpu_share"), text, loss))
+        changes.append(_Change(("resources", "gpu_share"), text, loss, most))
         need = replace(need, share_bytes=most)
     has = sum(suits(need.wants, it) for it in room.devices)
     if not need.wants.shared and has < need.gpus:
         text, loss = f"gpus: {has}", 1 - has / need.gpus
-        changes.append(_Change(("resources", "gpus"), text, loss))
+        changes.append(_Change(("resources", "gpus"), text, loss, has))
         need = replace(need, gpus=has)
     return need
 

@@ -17,7 +17,7 @@ from flextui.core.model.state import Job, JobState, NodeStatus, Now, Snapshot, T
 from flextui.core.model.times import iso
 from flextui.core.model.units import format_duration
 from flextui.core.scheduler.blocks import blocks_of, quota_block, seen_by
-from flextui.core.scheduler.decision import Block, Expected, Explanation
+from flextui.core.scheduler.decision import Block, Expected, Explanation, Taken
 from flextui.core.scheduler.forecast import UNKNOWN, Forecast, endless, foresee
 from flextui.core.scheduler.future import Future
 from flextui.core.scheduler.kind import Kind, Waiting
@@ -42,6 +42,7 @@ class _Why(NamedTuple):
     attempts: frozenset[str]
     """Those that hold what it could have."""
     would_help: tuple[str, ...]
+    takes: tuple[Taken, ...] = ()
 
 
 def explain(snapshot: Snapshot, key: TaskKey, now: Now) -> Explanation:
@@ -124,7 +125,7 @@ def _why(snapshot: Snapshot, future: Future, it: Waiting, now: Now) -> Generator
     refusal = placing.quotas.refusal(it.kind)
     if refusal:
         blocks = (quota_block(snapshot, it.kind, refusal), *blocks)
-    helps: tuple[str, ...] = yield from would_help(future, rooms, it, ask)
+    helps, takes = yield from would_help(future, rooms, it, ask)
     return _Why(
         summary=refusal or reason.text,
         code="quota" if refusal else reason.code,
@@ -132,6 +133,7 @@ def _why(snapshot: Snapshot, future: Future, it: Waiting, now: Now) -> Generator
         blocks=blocks,
         attempts=frozenset(key for _, one in seen for key in one.attempts),
         would_help=helps,
+        takes=takes,
     )
 
 
@@ -143,6 +145,7 @@ def _in_line(key: TaskKey, task: Task, why: _Why, line: Line, it: Waiting) -> Ex
         code=why.code,
         blocks=why.blocks,
         would_help=why.would_help,
+        takes=why.takes,
         feasible_ever=why.ever,
         position=place + 1,
         waiting=len(line),

@@ -13,9 +13,11 @@ from math import inf
 from typing import Any
 
 from flextui.core.model.spec import JobSpec
+from flextui.core.model.tree import Steps
 from flextui.core.model.units import format_duration, format_size
 from flextui.core.scheduler.ask import Ask
 from flextui.core.scheduler.capacity import Room
+from flextui.core.scheduler.decision import Taken
 from flextui.core.scheduler.device import Device
 from flextui.core.scheduler.feasible import fit, holds, meets
 from flextui.core.scheduler.gates import usable
@@ -191,6 +193,22 @@ def _smaller_share(need: Need, able: Callable[..., list[Device]]) -> Iterator[Of
     if 0 < part < wants.share:
         text = f"with gpu_share {part / MILLI:g} instead of {share_text(wants)}"
         yield (Change("gpu_share", part / MILLI, text, 1 - part / wants.share),)
+
+
+def taken(offer: Offer) -> Taken:
+    """What it changes, field by field, as it stands in a spec. Without `where` what prefers and
+    keeps apart stays."""
+    found: list[tuple[Steps, Any]] = []
+    for change in offer:
+        if change.field == "gpu_share":
+            found.append((("resources", "gpus"), None))
+        path: Steps = ("resources", change.field)
+        if change.field in ("time_limit", "nodes", "project", "where"):
+            path = (change.field,)
+        elif change.field == "apart":
+            path = ("where", "apart")
+        found.append((path, change.value or None))
+    return tuple(found)
 
 
 def changed(spec: JobSpec, offer: Offer) -> JobSpec:

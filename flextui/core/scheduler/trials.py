@@ -14,11 +14,12 @@ from flextui.core.model.spec import JobSpec
 from flextui.core.model.state import Job, Node, NodeStatus
 from flextui.core.scheduler.ask import Ask
 from flextui.core.scheduler.capacity import Room
+from flextui.core.scheduler.decision import Taken
 from flextui.core.scheduler.device import CORDONED
 from flextui.core.scheduler.feasible import fit, suits
 from flextui.core.scheduler.future import Future
 from flextui.core.scheduler.kind import Waiting
-from flextui.core.scheduler.relax import Change, Offer, changed, offers, rank_of, text_of
+from flextui.core.scheduler.relax import Change, Offer, changed, offers, rank_of, taken, text_of
 
 TRIAL = "trial"
 """The id of a job that is only tried; no real one has it."""
@@ -32,22 +33,24 @@ TOLD = 5
 
 def would_help(
     future: Future, rooms: Iterable[Room], it: Waiting, ask: Ask
-) -> Generator[None, None, tuple[str, ...]]:
-    """Changes after which it would start at once, smallest first. `rooms`: as they are when its
-    turn comes. `future`: as it is now; it is left so."""
+) -> Generator[None, None, tuple[tuple[str, ...], tuple[Taken, ...]]]:
+    """Changes after which it would start at once, smallest first, those of the request before those
+    of the fleet; and what the first of them change in its spec. `rooms`: as they are when its turn
+    comes. `future`: as it is now; it is left so."""
     rooms = list(rooms)
-    told = yield from _of_request(future, rooms, it, ask)
+    found = yield from _of_request(future, rooms, it, ask)
+    told = [f"{text_of(offer)}: now" for offer in found]
     told += yield from _of_fleet(future, rooms, it, ask)
-    return tuple(told[: 2 * TOLD])
+    return tuple(told[: 2 * TOLD]), tuple(taken(offer) for offer in found[: 2 * TOLD])
 
 
 def _of_request(
     future: Future, rooms: list[Room], it: Waiting, ask: Ask
-) -> Generator[None, None, list[str]]:
+) -> Generator[None, None, list[Offer]]:
     found = yield from offers(rooms, ask, it.kind.nodes, future.now.wall, it.job.spec.grace)
     found += other_projects(future.snapshot.inventory, it.job)
     found.sort(key=rank_of)
-    told: dict[tuple[str, ...], str] = {}
+    told: dict[tuple[str, ...], Offer] = {}
     tried: dict[tuple[str, ...], int] = {}
     fewest = 0
     for offer in found:
@@ -58,7 +61,7 @@ def _of_request(
         if (fewest and len(fields) > fewest) or len(told) >= TOLD or sum(tried.values()) > TRIES:
             break
         if (yield from starts_with(future, it, changed(it.job.spec, offer))):
-            told[fields] = f"{text_of(offer)}: now"
+            told[fields] = offer
             fewest = len(fields)
     return list(told.values())
 

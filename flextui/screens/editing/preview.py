@@ -44,10 +44,25 @@ def job_lines(job: Mapping[str, Any], nodes: Mapping[str, NodeDoc], now: float) 
         over = quota["gpus"] > quota["of"]
         text = f"quota {quota['whose']} {quota['gpus']:g}/{quota['of']:g} GPUs after"
         lines.append([Span(text, "bad" if over else "dim")])
+    refused = refusals(job)
     for warning in job.get("warnings") or ():
-        refused = warning.startswith("submitting it would be refused")
-        lines.append([Span(f"! {warning}", "bad" if refused else "warn")])
+        lines.append([Span(f"! {warning}", "bad" if warning in refused else "warn")])
     return lines
+
+
+def refusals(job: Mapping[str, Any]) -> list[str]:
+    """Why it would be refused as it is."""
+    warnings = job.get("warnings") or ()
+    return [it for it in warnings if it.startswith("submitting it would be refused")]
+
+
+def offered(job: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The smallest change of its spec with which it would start, or after which it ever could."""
+    if takes := job.get("takes"):
+        return list(takes)
+    waits = [it for it in job.get("tasks") or () if not it.get("node")]
+    first = (waits[0].get("takes") or ()) if waits else ()
+    return list(first[0]) if first else []
 
 
 def _places(

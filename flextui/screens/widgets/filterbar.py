@@ -9,7 +9,14 @@ from textual.widgets import Input, Static
 from flextui.screens.keys import Key
 
 FILTER_KEYS = (
-    Key("done", "enter", "keep the filter, back to the list", "leave_filter", typing=True),
+    Key(
+        "done",
+        "enter",
+        "keep the filter, back to the list",
+        "leave_filter",
+        short="keep it",
+        typing=True,
+    ),
 )
 
 

@@ -234,11 +234,13 @@ class YamlArea(TextArea):
         result = self.replace(text, begin, (row, column), maintain_selection_offset=False)
         self.move_cursor(result.end_location)
 
-    def replace_all(self, text: str) -> None:
-        """Another text in place of all; one step to undo."""
+    def replace_all(self, text: str, *, stay: bool = False) -> None:
+        """Another text in place of all; one step to undo. The cursor goes to its beginning, or with
+        `stay` to the line where it was."""
+        row = self.cursor_location[0] if stay else 0
         self.history.checkpoint()
         self.replace(text, (0, 0), self.document.end, maintain_selection_offset=False)
-        self.move_cursor((0, 0))
+        self.move_cursor((min(row, len(self.lines) - 1), 0))
         self.history.checkpoint()
         self.refresh()
 
