@@ -69,6 +69,9 @@ def test_who_waits_for_the_room_is_named() -> None:
     view = fleet()
     said = of_jobs([hold], END, view).splitlines()[-1]
     assert said == "Waiting for room there: bob/llama-pre-2."
+    gone = job(8, "gone", "dan", "failed", [], reason="gpu4: no answer")
+    view.jobs["j8"] = gone
+    assert of_jobs([hold], END, view).splitlines()[-1] == said, "what failed waits for nothing"
     waits = one("llama-pre-2")
     assert "Waiting" not in of_jobs([hold, waits], END, view), "it goes as well"
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +16,7 @@ from flextui.core.commands import Drain, LogRequest, Source, Stop, Submit
 from flextui.core.demo import boxes, load
 from flextui.core.demo.clock import DemoClock
 from flextui.core.demo.opened import Demo
+from flextui.core.demo.world import World
 from flextui.core.model.inventory import read_inventory
 from flextui.core.model.spec import read_specs
 from flextui.screens.view import View
@@ -116,6 +118,14 @@ async def test_what_one_does_there_is_done_and_logs_move() -> None:
                 if len(lines) > 10:
                     break
         assert any(it.startswith("step ") and " loss " in it for it in lines)
+
+
+def test_of_very_many_ended_runs_the_newest_can_still_be_read() -> None:
+    world = World(DemoClock(0.0), 1)
+    runs = [SimpleNamespace(start=SimpleNamespace(attempt=f"j{n}.0.1")) for n in range(500)]
+    for run in runs:
+        world.keep([run, None])  # type: ignore[list-item]
+    assert list(world.kept) == [f"j{n}.0.1" for n in range(100, 500)]
 
 
 async def test_it_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

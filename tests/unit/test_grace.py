@@ -292,7 +292,8 @@ async def test_undrained_in_time_nothing_moves(tmp_path: Path) -> None:
 
 async def test_what_is_held_does_not_start_until_it_is_released(tmp_path: Path) -> None:
     inventory, nodes = fleet("n1")
-    async with bench(tmp_path, inventory, *nodes) as made:
+    clock = ManualClock()
+    async with bench(tmp_path, inventory, *nodes, clock=clock) as made:
         client = made.running.client()
         big = SLEEP.format(name="first").replace("cpus: 1", "cpus: 7")
         first = await started(made, big)
@@ -306,7 +307,10 @@ async def test_what_is_held_does_not_start_until_it_is_released(tmp_path: Path) 
         await made.stop()
         await made.start()
         assert made.snapshot.jobs[second].hold is not None, "it outlives the core"
+        clock.advance(3600)
         await made.running.client().call(Release((second,)))
+        (key,) = made.snapshot.by_job[second]
+        assert made.snapshot.tasks[key].ready_at == clock.now().wall, "no hour of waiting"
         await made.until(running(second))
 
 
