@@ -52,19 +52,21 @@ def _lines(
     from flextui.cli.chart import plain as no_glyphs
 
     codes, wants = Codes(), doc["wants"]
-    held = placing.placed(jobs, codes, doc["ends"], now)
+    holders = placing.Holders()
+    holders.take({job["id"]: job for job in jobs})
+    rows = holders.rows(codes, doc["ends"])
     chosen = next((job for job in jobs if wants is not None and job["id"] == wants["id"]), None)
-    scene = Scene(picture.holdings(jobs), codes, placing.marks(doc, chosen, jobs))
+    scene = Scene(holders.held, codes, placing.marks(doc, chosen, holders.held))
     drawn = to_ascii if no_glyphs() else str
     for line in picture.lines(nodes, output.width() or 200, codes.wide):
         found = picture.pieces(line, scene)
         yield drawn("".join(it.span.text for it in found)).rstrip()
     yield ""
-    for it in sorted(held.values(), key=placing.order):
+    for it in sorted(rows.values(), key=placing.order):
         yield drawn(_job_line(it, now))
     if wants is not None:
         yield ""
-        yield from map(drawn, placing.wants_lines(wants, jobs, doc["ends"], now))
+        yield from map(drawn, placing.wants_lines(wants, holders.held, doc["ends"], now))
 
 
 def _job_line(it: placing.Placed, now: float) -> str:

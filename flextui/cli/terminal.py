@@ -6,7 +6,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ from flextui.core.refusal import CommandError
 from flextui.screens.config import config_path, read_config
 from flextui.screens.opening import Flags, look
 from flextui.screens.probe import Probe
+
+TICKS = "240"
 
 if TYPE_CHECKING:
     from flextui.app import FlextuiApp, Foresee, Link
@@ -69,7 +72,7 @@ def _app(
     link: Link, flags: Flags, pace: Pace | None = None, drafts: Path | None = None
 ) -> FlextuiApp:
     """The app as it is to look. The terminal is asked while the slow imports run."""
-    with Probe.of(sys.stdin, sys.stdout) as probe:
+    with Probe.of(sys.stdin, sys.stdout) as probe, _answering_soon(os.environ):
         from flextui.app import FlextuiApp
         from flextui.screens import early
     encoding = sys.stdout.encoding or "ascii"
@@ -86,6 +89,19 @@ def _app(
 
     first = replace(looks(early.known()), problems=(), whole=whole if path.exists() else None)
     return FlextuiApp(link, replace(first, drafts=drafts), pace)
+
+
+@contextmanager
+def _answering_soon(environ: MutableMapping[str, str]) -> Iterator[None]:
+    """Textual paints at the next tick of a clock, and reads how often that ticks when it is
+    imported. At its usual 60 Hz a key waits for half a tick or more longer than it has to."""
+    before = environ.get("TEXTUAL_FPS")
+    environ["TEXTUAL_FPS"] = before or TICKS
+    try:
+        yield
+    finally:
+        if before is None:
+            del environ["TEXTUAL_FPS"]  # it isn't meant for programs that are started from here
 
 
 async def _shown(app: FlextuiApp) -> None:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.widgets import Static
 
 from flextui.core.model.docs import GpuDoc, NodeDoc
 from flextui.screens import format as fmt
@@ -19,6 +18,7 @@ from flextui.screens.trail import Location
 from flextui.screens.view import View
 from flextui.screens.widgets.grid import Grid, sort_keys
 from flextui.screens.widgets.sheet import Sheet
+from flextui.screens.widgets.words import Words
 
 if TYPE_CHECKING:
     from flextui.app import FlextuiApp
@@ -54,7 +54,7 @@ class Gpu(Place):
         _, self.node_name, self.index = location
         super().__init__(location, f"fleet ▸ {self.node_name}:{self.index}")
         self._table = Table(PROCESSES, layout=app.layout("gpu"))
-        self._facts = Static(id="facts", markup=False)
+        self._facts = Words(id="facts")
         self._charts = Sheet(id="charts")
         self._charts.can_focus = False
         self._grid = Grid(self._table, empty="no process holds its memory", id="holders")
@@ -77,11 +77,11 @@ class Gpu(Place):
     def show_view(self, view: View) -> None:
         found = self._found(view)
         if found is None:
-            self._facts.update(f"{self.node_name} has no GPU {self.index} now")
+            self._facts.say(f"{self.node_name} has no GPU {self.index} now")
             self._table.sync({}, self.app.now())
         else:
             node, gpu = found
-            self._facts.update(fmt.safe_lines(facts(node, gpu, self.app.size.width - 3)))
+            self._facts.say(fmt.safe_lines(facts(node, gpu, self.app.size.width - 3)))
             self._draw_charts(node, gpu)
             held = {key: it for key, it in gpus.holders(node).items() if it.gpu is gpu}
             self._table.sync(held, self.app.now(), self.pattern)

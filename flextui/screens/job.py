@@ -9,7 +9,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widget import Widget
-from textual.widgets import Static
 
 from flextui.core.commands import History, Show, Why
 from flextui.core.model.docs import HistoryDoc, JobDoc
@@ -28,6 +27,7 @@ from flextui.screens.table import Table
 from flextui.screens.trail import Location
 from flextui.screens.view import View
 from flextui.screens.widgets.grid import Grid, sort_keys
+from flextui.screens.widgets.words import Words
 
 if TYPE_CHECKING:
     from flextui.app import FlextuiApp
@@ -91,9 +91,9 @@ class Job(Sectioned):
         self._zoomed = 0
         self._use = Use()
         self._table = Table(ATTEMPTS, layout=app.layout("job"))
-        self._facts = Static(id="facts", markup=False)
+        self._facts = Words(id="facts")
         self._grid = Grid(self._table, kind="attempts", empty="no attempt yet", id="attempts")
-        self._reasons = Static(id="reasons", markup=False)
+        self._reasons = Words(id="reasons")
         self._why = VerticalScroll(self._reasons, id="why", classes="empty")
         self._why.can_focus = False
 
@@ -120,13 +120,13 @@ class Job(Sectioned):
     def show_view(self, view: View) -> None:
         job = self.doc
         if job is None:
-            self._facts.update(f"asking for {self.job_id} …")
+            self._facts.say(f"asking for {self.job_id} …")
             self._ask_show()
             self._tabs.show((), "")
             return
         now = self.app.now()
         self._use.take(view.nodes)
-        self._facts.update(facts(job, now, self._use, self.page_width))
+        self._facts.say(facts(job, now, self._use, self.page_width))
         self._table.sync(tries(job, self._use), now, self.pattern)
         self._grid.show("nothing matches the filter" if job["tasks"] else "no attempt yet")
         if waits(job):
@@ -187,8 +187,7 @@ class Job(Sectioned):
         self._why.set_class(not text, "empty")
         self._grid.set_class(not text, "alone")
         self._grid.styles.height = len(self._table.keys) + 1 if text else "1fr"
-        if text != self._reasons.content:
-            self._reasons.update(text)
+        self._reasons.say(text)
 
     # ── what only the core knows ──
 
@@ -204,7 +203,7 @@ class Job(Sectioned):
         """Of a job that ended long ago."""
 
         def missing(text: str) -> None:
-            self._facts.update(fmt.safe_lines(f"{self.job_id}: {text}"))
+            self._facts.say(fmt.safe_lines(f"{self.job_id}: {text}"))
 
         take = partial(self._take_spec, stored=True)
         self._asking.ask("show", Show(self.job_id), take, every=60.0, failed=missing)

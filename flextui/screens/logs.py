@@ -129,7 +129,7 @@ class Logs(Out, Place):
         slider, width = self._slider(), self.size.width - 2
         text = laid([it for it in said if it], self.trouble, slider, width)
         if text != self._log_bar.content:
-            self._log_bar.update(text)
+            self._log_bar.update(text, layout=False)  # it is a line, whatever it says
 
     def _slider(self) -> str:
         line = self.log_view.cursor_line

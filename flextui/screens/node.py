@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.widget import Widget
-from textual.widgets import Static
 
 from flextui.core.commands import ListEvents
 from flextui.core.model.docs import EventDoc, NodeDoc
@@ -25,6 +24,7 @@ from flextui.screens.trail import Location
 from flextui.screens.view import View
 from flextui.screens.widgets.grid import Grid, sort_keys
 from flextui.screens.widgets.sheet import Sheet
+from flextui.screens.widgets.words import Words
 
 if TYPE_CHECKING:
     from flextui.app import FlextuiApp
@@ -88,7 +88,7 @@ class Node(Sectioned):
         self._asking = Inquiry(app, self)
         self._gpus = Table(DEVICES, layout=app.layout("devices"))
         self._processes = Table(gpus.PROCESSES, layout=app.layout("processes"))
-        self._facts = Static(id="facts", markup=False)
+        self._facts = Words(id="facts")
         self._strip = Sheet(id="strip")
         self._strip.can_focus = False
         self._devices = Grid(self._gpus, kind="devices", empty="no GPUs here", id="gpus")
@@ -113,11 +113,11 @@ class Node(Sectioned):
     def show_view(self, view: View) -> None:
         node, now = view.nodes.get(self.node_name), self.app.now()
         if node is None:
-            self._facts.update(f"{self.node_name} is not in the fleet any more")
+            self._facts.say(f"{self.node_name} is not in the fleet any more")
             self._gpus.sync({}, now)
             self._processes.sync({}, now)
         else:
-            self._facts.update(facts(node, now, self.page_width))
+            self._facts.say(facts(node, now, self.page_width))
             past = self.app.history.of(self.node_name)
             self._gpus.sync(gpus.devices([node], past), now, self.pattern)
             self._processes.sync(gpus.holders(node), now, self.pattern)

@@ -8,7 +8,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
 from textual.events import Resize
-from textual.widgets import Static
 
 from flextui.core.commands import ListPlacement
 from flextui.core.model.docs import EndDoc, JobDoc, PlacementDoc
@@ -24,6 +23,7 @@ from flextui.screens.trail import Location
 from flextui.screens.view import View
 from flextui.screens.widgets.grid import Grid, sort_keys
 from flextui.screens.widgets.picture import Picture
+from flextui.screens.widgets.words import Words
 
 if TYPE_CHECKING:
     from flextui.app import FlextuiApp
@@ -94,6 +94,10 @@ class Placement(Place):
     def __init__(self, location: Location, app: FlextuiApp) -> None:
         super().__init__(location, "placement")
         self._codes = Codes()
+        self._holders = placing.Holders()
+        self._rows: dict[str, placing.Placed] = {}
+        self._drawn_of: tuple[int, PlacementDoc | None] = (-1, None)
+        """The picture of the fleet and the answer that the rows were made of."""
         self._doc: PlacementDoc | None = None
         self._asking = Inquiry(app, self)
         self._found = 0
@@ -101,8 +105,8 @@ class Placement(Place):
         self._table = Table(placing.FIELDS, order=placing.order, layout=app.layout("placement"))
         self._grid = Holders(self._table, kind="placed", empty="no job holds a GPU", id="placed")
         self._picture = Picture(id="picture")
-        self._wants = Static(id="wants", markup=False, classes="empty")
-        self._about = Static(id="about", markup=False)
+        self._wants = Words(id="wants", classes="empty")
+        self._about = Words(id="about")
         self._both = Container(
             self._picture, Vertical(self._grid, self._wants, id="beside"), id="both"
         )
@@ -142,17 +146,19 @@ class Placement(Place):
         return self._doc["ends"] if self._doc is not None else {}
 
     def show_view(self, view: View) -> None:
-        now = self.app.now()
-        docs = placing.placed(view.jobs.values(), self._codes, self._ends, now)
-        self._table.sync(docs, now, self.pattern)
-        self._grid.show("nothing matches the filter" if docs else "no job holds or wants a GPU")
+        if self._drawn_of[0] != view.revision or self._drawn_of[1] is not self._doc:
+            self._drawn_of = view.revision, self._doc
+            self._holders.take(view.jobs)
+            self._rows = self._holders.rows(self._codes, self._ends)
+        self._table.sync(self._rows, self.app.now(), self.pattern)
+        empty = "nothing matches the filter" if self._rows else "no job holds or wants a GPU"
+        self._grid.show(empty)
         self._draw()
         self._ask()
 
     def _draw(self) -> None:
-        view, chosen = self.app.view, self.chosen
-        jobs = view.jobs.values()
-        scene = Scene(picture.holdings(jobs), self._codes, placing.marks(self._doc, chosen, jobs))
+        view, chosen, held = self.app.view, self.chosen, self._holders.held
+        scene = Scene(held, self._codes, placing.marks(self._doc, chosen, held))
         fits = Filter(self.pattern)
         nodes = [it for it in view.nodes.values()
                  if fits.empty or fits.fits(picture.said(it, scene))]  # fmt: skip
@@ -174,13 +180,11 @@ class Placement(Place):
         ):
             text = "asking what it waits for …"
         elif wants is not None and chosen is not None and wants["id"] == chosen["id"]:
-            lines = placing.wants_lines(
-                wants, self.app.view.jobs.values(), self._ends, self.app.now()
-            )
+            lines = placing.wants_lines(wants, self._holders.held, self._ends, self.app.now())
             text = fmt.safe_lines("\n".join(lines))
         self._wants.set_class(not text, "empty")
         if text != self._wants.content:
-            self._wants.update(text)
+            self._wants.say(text)
             self.call_after_refresh(self._keep_cursor)
 
     def _keep_cursor(self) -> None:
@@ -191,12 +195,14 @@ class Placement(Place):
     def _tell_about(self) -> None:
         under = self._picture.under
         if under is None:
-            self._about.update("")
+            self._about.say("")
             return
-        now = self.app.now()
-        left = {key: placing.left_text(end, now) for key, end in self._ends.items()}
-        scene = Scene(picture.holdings(self.app.view.jobs.values()), self._codes)
-        self._about.update(fmt.safe(picture.about(*under, scene, left)))
+        node, gpu = under
+        now, held = self.app.now(), self._holders.held
+        attempts = [it.attempt["id"] for it in held.get(gpu["uuid"] if gpu else "", ())]
+        left = {key: placing.left_text(self._ends[key], now) for key in attempts
+                if key in self._ends}  # fmt: skip
+        self._about.say(fmt.safe(picture.about(node, gpu, Scene(held, self._codes), left)))
 
     def _ask(self) -> None:
         """When things end, at once; and what the chosen job waits for, once that is worked out."""
@@ -217,7 +223,8 @@ class Placement(Place):
     @on(Grid.Moved, "#placed")
     def _chosen_another(self) -> None:
         self._found, self._revealed = 0, ""
-        self.refresh_view()
+        self._draw()
+        self._ask()
 
     def _reveal(self, marks: picture.Marks) -> None:
         """Once for each job that is chosen: bring what is marked for it into view."""
@@ -248,7 +255,7 @@ class Placement(Place):
     def action_find(self) -> None:
         """Put the picture's cursor on the chosen job's devices, one after the other."""
         chosen = self.chosen
-        marks = placing.marks(self._doc, chosen, self.app.view.jobs.values())
+        marks = placing.marks(self._doc, chosen, self._holders.held)
         wanted = marks.here or marks.goes | marks.ends
         spots = [
             (node["name"], at) for node in self.app.view.nodes.values()

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.widgets import Static
 
 from flextui.core.model.docs import ProblemDoc
 from flextui.screens import format as fmt
@@ -20,6 +19,7 @@ from flextui.screens.table import Table
 from flextui.screens.trail import Location
 from flextui.screens.view import View
 from flextui.screens.widgets.grid import Grid, sort_keys
+from flextui.screens.widgets.words import Words
 
 if TYPE_CHECKING:
     from flextui.app import FlextuiApp
@@ -66,7 +66,7 @@ class Problems(Place):
         self._table = Table(problems.FIELDS, order=problems.order, groups=problems.GROUPS,
                             layout=app.layout("problems"))  # fmt: skip
         self._grid = Grid(self._table, empty=WELL, id="problems")
-        self._about = Static(id="about", markup=False)
+        self._about = Words(id="about")
 
     def content(self) -> ComposeResult:
         yield self._grid
@@ -85,8 +85,7 @@ class Problems(Place):
         problem = self._here
         text = about(problem, self.app.chord(self.NAME, "next-step")) if problem else ""
         self._about.set_class(not text, "empty")
-        if text != self._about.content:
-            self._about.update(text)
+        self._about.say(text)
 
     @property
     def _here(self) -> ProblemDoc | None:

@@ -8,13 +8,13 @@ document and works only on those that were replaced (documents are never changed
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import compress, islice
-from operator import is_not
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from flextui.screens.format import Cell, Span, plain
 from flextui.screens.listing import HEADING, Column, Field, Filter, Layout
 from flextui.screens.ranking import Ranking
+from flextui.screens.view import gone, replaced
 
 T = TypeVar("T")
 
@@ -48,8 +48,9 @@ class Table(Generic[T]):
         self._keys: list[str] = []
         self._group_of: dict[str, str] = {}
         self._members: dict[str, list[str]] = {}
+        self._rows: dict[str, tuple[Cell, ...]] = {}
         self._headings: dict[str, Cell] = {}
-        """Those that were looked at."""
+        """Rows and headings that were looked at since the last `sync`."""
         self._made_for: object = None
         self._shown: tuple[Field[T], ...] = ()
 
@@ -73,8 +74,10 @@ class Table(Generic[T]):
         return self._filter
 
     def cells(self, key: str) -> Sequence[Cell]:
-        doc, now = self._docs[key], self._now
-        return tuple(it.cell(doc, now) for it in self._shown)
+        if (made := self._rows.get(key)) is None:
+            doc, now = self._docs[key], self._now
+            made = self._rows[key] = tuple(it.cell(doc, now) for it in self._shown)
+        return made
 
     def heading(self, key: str) -> Cell | None:
         if not key.startswith(HEADING):
@@ -92,30 +95,22 @@ class Table(Generic[T]):
     def sync(self, docs: Mapping[str, T], now: float, pattern: str = "") -> None:
         """Take in the newest documents; costs little for those that are the same objects."""
         self._now = now
+        self._rows.clear()
         self.total = len(docs)
         chosen = self._choose(pattern) or self._moved()
-        changed = self._changed(docs)
-        known = self._docs
-        new = any(key not in known for key in changed)
-        gone = known.keys() - docs.keys() if new or len(docs) != len(known) else frozenset()
-        if not chosen and not changed and not gone:
+        changed = replaced(self._docs, docs)
+        left = gone(self._docs, docs, changed)
+        if not chosen and not changed and not left:
             return
         for memory in (self._texts, self._group_of):
-            for key in (*changed, *gone):
+            for key in (*changed, *left):
                 memory.pop(key, None)
         self._headings.clear()
-        if chosen or not self._ranking.takes(len(changed) + len(gone), others=new):
-            self._arrange(docs, (*changed, *gone))
+        new = any(key not in self._docs for key in changed)
+        if chosen or not self._ranking.takes(len(changed) + len(left), others=new):
+            self._arrange(docs, (*changed, *left))
         else:
-            self._amend(docs, changed, gone)
-
-    def _changed(self, docs: Mapping[str, T]) -> list[str]:
-        """The keys whose documents aren't the same objects. Mostly nothing has come or gone, and
-        what is at the same place is of the same key; where it isn't, more is taken for changed."""
-        if len(docs) == len(self._docs):
-            return list(compress(docs, map(is_not, docs.values(), self._docs.values())))
-        known = self._docs.get
-        return [key for key, doc in docs.items() if known(key) is not doc]
+            self._amend(docs, changed, left)
 
     def prepare(self, most: int) -> bool:
         """Read so many rows for a filter that may come; whether there are more to read."""

@@ -2,7 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping
+from itertools import compress
+from operator import is_not
+from typing import TypeVar
+
 from flextui.core.model.docs import Delta, FleetDoc, JobDoc, NodeDoc, ProblemDoc
+
+T = TypeVar("T")
+
+
+def replaced(before: Mapping[str, T], now: Mapping[str, T]) -> list[str]:
+    """The keys whose documents aren't the same objects as before; documents are never changed in
+    place. Mostly nothing has come or gone, and what stands at the same place is of the same key:
+    that is quick to see. Where it isn't so, more may be told."""
+    if len(before) == len(now):
+        return list(compress(now, map(is_not, now.values(), before.values())))
+    return [key for key, doc in now.items() if before.get(key) is not doc]
+
+
+def gone(before: Mapping[str, T], now: Mapping[str, T], changed: Iterable[str]) -> Collection[str]:
+    """The keys that aren't there any more; `changed` is what `replaced` told."""
+    if len(before) == len(now) and all(key in before for key in changed):
+        return ()
+    return before.keys() - now.keys()
 
 
 class View:

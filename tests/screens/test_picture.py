@@ -103,22 +103,23 @@ def test_what_a_waiting_job_waits_for_is_marked() -> None:
     view = fleet_delta()
     jobs = [it for it in view["jobs"].values() if it]
     doc = cast(PlacementDoc, placement("j4"))
-    marks = placing.marks(doc, view["jobs"]["j4"], jobs)
+    held = picture.holdings(jobs)
+    marks = placing.marks(doc, view["jobs"]["j4"], held)
     assert marks.ends == {f"GPU-gpu1-{n}" for n in range(6)}
     assert marks.goes == {f"GPU-gpu1-{n}" for n in range(8)}
     assert marks.notes["gpu2"] == Span("no H100", "dim")
     at = 1_795_520_400.0
-    lines = placing.wants_lines(doc["wants"], jobs, doc["ends"], at)  # type: ignore[arg-type]
+    lines = placing.wants_lines(doc["wants"], held, doc["ends"], at)  # type: ignore[arg-type]
     assert "needs 8 GPUs: gpu4 7 of 8 usable" in lines
     assert any("goes to gpu1" in it and "bob/train" in it and "left" in it for it in lines)
-    other = placing.marks(doc, view["jobs"]["j1"], jobs)
+    other = placing.marks(doc, view["jobs"]["j1"], held)
     assert (len(other.here), other.ends, other.notes) == (6, frozenset(), {})
 
 
 def test_where_nobody_knows_who_ends_the_holders_are_named() -> None:
     wants: Any = {**placement("j4")["wants"], "places": []}
     wants["blocks"] = [{"code": "gpus_busy", "text": "", "nodes": ["n1"], "held_by": ["eve/x"]}]
-    assert "its GPUs are held by eve/x" in placing.wants_lines(wants, [], {}, 0.0)
+    assert "its GPUs are held by eve/x" in placing.wants_lines(wants, {}, {}, 0.0)
 
 
 async def test_the_list_and_the_picture_are_one() -> None:

@@ -62,6 +62,13 @@ def tile(node: NodeDoc, show: str, name: str) -> list[Span]:
     ]  # fmt: skip
 
 
+def width(node: NodeDoc) -> int:
+    """Cells of a tile beside its name."""
+    if node["state"] in ("ready", "observed"):
+        return 1 + max(1, len(node["gpus"]))
+    return 1 + len(fmt.plain(fmt.state_cell(node["state"])))
+
+
 def devices(node: NodeDoc, show: str) -> list[Span]:
     """Its devices by themselves; nothing of a node that tells nothing."""
     if node["state"] not in ("ready", "observed"):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from flextui.core.model.docs import EndDoc, JobDoc, PlacementDoc, WantDoc
+from flextui.core.model.docs import AttemptDoc, EndDoc, JobDoc, PlacementDoc, WantDoc
 from flextui.screens import format as fmt
-from flextui.screens.fields.picture import Codes, Marks, holdings
+from flextui.screens.fields.picture import Codes, Holding, Marks, holdings
 from flextui.screens.format import Cell, Span, cell
 from flextui.screens.listing import Column, Field
+from flextui.screens.view import gone, replaced
 from flextui.screens.waiting import clock, expected_text
 
 _SOON_S = 60.0
@@ -21,41 +22,70 @@ class Placed(NamedTuple):
     job: JobDoc
     letter: str
     role: str
-    devices: int
-    nodes: int
-    left: str
-    ends: float | None
+    devices: int = 0
+    nodes: int = 0
+    told: tuple[EndDoc, ...] = ()
+    """When its attempts end, as far as that is told."""
+
+    @property
+    def ends(self) -> float | None:
+        """When the last of them ends; None where nobody knows of one."""
+        known = [at for it in self.told if (at := fmt.parse_time(it["at"])) is not None]
+        return max(known) if known and len(known) == len(self.told) else None
 
 
-def placed(
-    jobs: Iterable[JobDoc], codes: Codes, ends: Mapping[str, EndDoc], now: float
-) -> dict[str, Placed]:
-    """The jobs of the list, by id; `codes` is brought up to date."""
-    live = [job for job in jobs if not job["ended_at"]]
-    by_job: dict[str, list[Any]] = {}
-    for of in holdings(live).values():
-        for it in of:
-            by_job.setdefault(it.job["id"], []).append(it.attempt)
-    names = {job["id"]: job["name"] for job in live}
-    codes.take({key: names[key] for key in sorted(by_job, key=lambda key: (len(key), key))})
-    found: dict[str, Placed] = {}
-    for job in live:
-        mine = by_job.get(job["id"], [])
-        if not mine and not waits_for_gpus(job):
-            continue
-        attempts = {it["id"]: it for it in mine}
-        told = [ends[key] for key in attempts if key in ends]
-        known = [fmt.parse_time(it["at"]) for it in told]
-        last = max((at for at in known if at is not None), default=None)
-        sure = bool(told) and None not in known
-        left = left_text(told[0], now) if len(told) == 1 else _left(last if sure else None, now)
-        if not sure and job["type"] in ("service", "system"):
-            left = f"no end, it is a {job['type']}"
-        found[job["id"]] = Placed(
-            job, codes.letter(job["id"]) if mine else "", codes.role(job["id"]), len(mine),
-            len({it["node"] for it in attempts.values()}), left, last if sure else None,
-        )  # fmt: skip
-    return found
+class Holders:
+    """The jobs that hold devices or wait for some. Jobs are looked at when they come and when they
+    change: there may be ten thousand, and the picture is drawn several times a second."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, list[Holding]] = {}
+        """Who holds which device, by UUID."""
+        self._jobs: dict[str, JobDoc] = {}
+        self._holders: dict[str, JobDoc] = {}
+        self._waiting: dict[str, Placed] = {}
+        self._rows: dict[str, Placed] = {}
+
+    def take(self, jobs: Mapping[str, JobDoc]) -> None:
+        """These are all jobs now."""
+        changed = replaced(self._jobs, jobs)
+        for key in (*changed, *gone(self._jobs, jobs, changed)):
+            self._holders.pop(key, None)
+            self._waiting.pop(key, None)
+        for key in changed:
+            job = jobs[key]
+            if job["ended_at"]:
+                continue
+            if holdings((job,)):
+                self._holders[key] = job
+            elif waits_for_gpus(job):
+                self._waiting[key] = Placed(job, "", "dim")
+        self._jobs = dict(jobs)
+        self.held = holdings(self._holders[key] for key in sorted(self._holders, key=_by_age))
+
+    def rows(self, codes: Codes, ends: Mapping[str, EndDoc]) -> dict[str, Placed]:
+        """The jobs of the list, by id; `codes` is brought up to date. What is as it was is the
+        same object."""
+        by_job: dict[str, list[AttemptDoc]] = {}
+        for of in self.held.values():
+            for it in of:
+                by_job.setdefault(it.job["id"], []).append(it.attempt)
+        codes.take({key: self._holders[key]["name"] for key in sorted(by_job, key=_by_age)})
+        found: dict[str, Placed] = {}
+        for key, mine in by_job.items():
+            attempts = {it["id"]: it for it in mine}
+            row = Placed(
+                self._holders[key], codes.letter(key), codes.role(key), len(mine),
+                len({it["node"] for it in attempts.values()}),
+                tuple(ends[attempt] for attempt in attempts if attempt in ends),
+            )  # fmt: skip
+            found[key] = row if row != self._rows.get(key) else self._rows[key]
+        self._rows = found
+        return {**found, **self._waiting}
+
+
+def _by_age(job: str) -> tuple[int, str]:
+    return (len(job), job)
 
 
 def waits_for_gpus(job: JobDoc) -> bool:
@@ -78,11 +108,20 @@ def _left(at: float | None, now: float) -> str:
     return "nobody knows how long" if at is None else f"{_span(at - now)} left"
 
 
+def row_text(it: Placed, now: float) -> str:
+    """Until when it holds its devices."""
+    if it.ends is None and it.job["type"] in ("service", "system"):
+        return f"no end, it is a {it.job['type']}"
+    return left_text(it.told[0], now) if len(it.told) == 1 else _left(it.ends, now)
+
+
 def _span(seconds: float) -> str:
     return fmt.long_span(max(0.0, seconds))
 
 
-def marks(doc: PlacementDoc | None, chosen: JobDoc | None, jobs: Iterable[JobDoc]) -> Marks:
+def marks(
+    doc: PlacementDoc | None, chosen: JobDoc | None, held: Mapping[str, Sequence[Holding]]
+) -> Marks:
     """What the picture tells for the chosen job."""
     if chosen is None:
         return Marks()
@@ -94,10 +133,7 @@ def marks(doc: PlacementDoc | None, chosen: JobDoc | None, jobs: Iterable[JobDoc
     if wants is None or wants["id"] != chosen["id"]:
         return Marks(frozenset(here))
     ending = {key for place in wants["places"] for key in place["ends"]}
-    ends = [
-        uuid for job in jobs for task in job["tasks"] for attempt in task["attempts"]
-        if attempt["id"] in ending for uuid in attempt["gpus"]
-    ]  # fmt: skip
+    ends = [uuid for uuid, of in held.items() if any(it.attempt["id"] in ending for it in of)]
     goes = [uuid for place in wants["places"] for uuid in place["gpus"]]
     notes = {
         name: Span(fmt.local_times(block["text"]), "dim" if block["code"] in _NEVER else "")
@@ -111,16 +147,15 @@ _NEVER = ("gpu_memory", "gpu_model", "gpu_share", "too_big", "volumes", "labels"
 
 
 def wants_lines(
-    wants: WantDoc, jobs: Iterable[JobDoc], ends: Mapping[str, EndDoc], now: float
+    wants: WantDoc, held: Mapping[str, Sequence[Holding]], ends: Mapping[str, EndDoc], now: float
 ) -> list[str]:
     """What a waiting job waits for: in words, with who has to end first and when."""
     found: list[str] = []
     if start := expected_text(wants["expected"], now):
         found.append(f"starts {start}")
     names = {
-        attempt["id"]: f"{job['owner']}/{job['name']}"
-        for job in jobs for task in job["tasks"] for attempt in task["attempts"]
-    }  # fmt: skip
+        it.attempt["id"]: f"{it.job['owner']}/{it.job['name']}" for of in held.values() for it in of
+    }
     for place in wants["places"][:PLACES]:
         at = fmt.parse_time(place["at"])
         when = f" at {clock(at, now)}" if at is not None and at - now > _SOON_S else ""
@@ -133,9 +168,9 @@ def wants_lines(
     if len(wants["places"]) > PLACES:
         found.append(f"{GOES} and to {len(wants['places']) - PLACES} more nodes")
     if not wants["places"]:
-        held = dict.fromkeys(name for block in wants["blocks"] for name in block["held_by"])
-        if held:
-            found.append(f"its GPUs are held by {', '.join(list(held)[:6])}")
+        blocking = dict.fromkeys(name for block in wants["blocks"] for name in block["held_by"])
+        if blocking:
+            found.append(f"its GPUs are held by {', '.join(list(blocking)[:6])}")
     summary = fmt.local_times(wants["summary"])
     return [*found, summary, *(f"would start {it}" for it in wants["would_help"][:2])]
 
@@ -158,7 +193,7 @@ def _who(it: Placed, _now: float) -> Cell:
 def _left_cell(it: Placed, now: float) -> Cell:
     if not it.devices:
         return cell(fmt.job_reason(it.job) or "waits", "dim")
-    return cell(it.left, "warn" if it.ends is not None and it.ends < now else "")
+    return cell(row_text(it, now), "warn" if it.ends is not None and it.ends < now else "")
 
 
 FIELDS: tuple[Field[Placed], ...] = (

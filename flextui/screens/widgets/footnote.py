@@ -30,4 +30,4 @@ class Footnote(Static):
         self.display = self.app.size.height >= LOW
         text = safe(text)
         if text != self.content:
-            self.update(text)
+            self.update(text, layout=False)

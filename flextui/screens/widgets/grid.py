@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from textual import events
 from textual.geometry import Region, Size
 from textual.message import Message
+from textual.reactive import Reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -77,6 +78,8 @@ class Grid(ScrollView, can_focus=True):
     }
     """
 
+    virtual_size: Reactive[Size] = Reactive(Size(0, 0), layout=False)
+
     class Opened(Message):
         """Enter or a double click on a row."""
 
@@ -114,6 +117,9 @@ class Grid(ScrollView, can_focus=True):
         self._empty = empty
         self._at = 0
         self._key: str | None = None
+        self._framed: object = None
+        self._drawn: list[object] = []
+        """What the rows in view were made of."""
         self.selection = Selection()
         self.paint = RowPaint(self, listing)
 
@@ -154,7 +160,7 @@ class Grid(ScrollView, can_focus=True):
         self._at = self._find(before)
         self._key = self.keys[self._at] if self.keys else None
         self._measure()
-        self.refresh()
+        self._redraw()
         if self._key != before:
             self.post_message(self.Moved(self, self.cursor_key))
 
@@ -181,7 +187,38 @@ class Grid(ScrollView, can_focus=True):
     def _measure(self) -> None:
         top = int(self.scroll_offset.y)
         self.paint.measure(self.keys[top : top + max(1, self.size.height)], self.size.width)
-        self.virtual_size = Size(self.size.width, len(self.keys) + 1)
+        self._extend(Size(self.size.width, len(self.keys) + 1))
+
+    def _extend(self, all_of_it: Size) -> None:
+        """So large are all rows together. The screen is laid out anew only where a scrollbar comes
+        or goes: that takes longer than all else, and rows come and go all the time."""
+        before, page = self.virtual_size, self.size.height
+        if all_of_it == before:
+            return
+        self.virtual_size = all_of_it
+        if (before.height > page) != (all_of_it.height > page) or before.width != all_of_it.width:
+            self.refresh(layout=True)
+            return
+        self.vertical_scrollbar.window_virtual_size = all_of_it.height
+        self.scroll_y = min(self.scroll_y, self.max_scroll_y)
+
+    def _redraw(self) -> None:
+        """Draw the rows that aren't as they were drawn, all of them where they lie elsewhere."""
+        top, keys, size = int(self.scroll_offset.y), self.keys, self.size
+        framed = size, top, self.paint.widths, self.paint.titles, bool(keys), self._empty
+        rows: list[object] = []
+        for index in range(top, min(len(keys), top + self._page)):
+            key = keys[index]
+            marked = self.selection.has(key, index, self._at, keys)
+            rows.append((key, self.paint.made_of(key), index == self._at, marked))
+        before, self._drawn = self._drawn, rows
+        if framed != self._framed or len(before) != len(rows):
+            self._framed = framed
+            self.refresh()
+            return
+        changed = [y for y, row in enumerate(rows, 1) if row != before[y - 1]]
+        if changed:
+            self.refresh(*(Region(0, y, size.width, 1) for y in changed))
 
     def on_resize(self, _event: events.Resize) -> None:
         if self.table is not None and self.table.fit(self.size.width):
@@ -226,7 +263,7 @@ class Grid(ScrollView, can_focus=True):
             self._at, self._key = index, keys[index]
             self.post_message(self.Moved(self, self.cursor_key))
         self.scroll_to_region(Region(0, index, 1, 2), animate=False)
-        self.refresh()
+        self._redraw()
 
     def action_move(self, by: int) -> None:
         self._go(self._at + by)

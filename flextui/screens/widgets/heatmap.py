@@ -94,6 +94,8 @@ class HeatMap(ScrollView, can_focus=True):
         """Lines of a tile."""
         self._names: dict[str, str] = {}
         self._styles: dict[str, Style] = {}
+        self._drawn: dict[int, tuple[object, Strip]] = {}
+        """Lines as they were drawn, and what they were made of."""
 
     # ── content ──
 
@@ -117,7 +119,7 @@ class HeatMap(ScrollView, can_focus=True):
         self._at = max(0, min(self._at, len(self._keys) - 1))
         self._key = self._keys[self._at] if self._keys else None
         self._layout_tiles()
-        self.refresh()
+        self._redraw()
 
     def select(self, key: str) -> None:
         """Put the cursor on a node."""
@@ -154,8 +156,8 @@ class HeatMap(ScrollView, can_focus=True):
         longest = max((cell_len(name) for name in names.values()), default=0)
         names = {key: set_cell_size(name, longest) for key, name in names.items()}
         self._names = names
-        tiles = (heat.tile(self._doc(key), self.showing, names[key]) for key in self._keys)
-        self._wide = 3 + max((sum(cell_len(s.text) for s in tile) for tile in tiles), default=1)
+        wide = max((heat.width(self._doc(key)) for key in self._keys), default=1)
+        self._wide = 3 + longest + wide
         return max(1, self.size.width // self._wide)
 
     # ── drawing ──
@@ -165,6 +167,7 @@ class HeatMap(ScrollView, can_focus=True):
 
     def notify_style_update(self) -> None:
         self._styles.clear()
+        self._drawn.clear()
         super().notify_style_update()
 
     def _style(self, role: str) -> Style:
@@ -172,7 +175,36 @@ class HeatMap(ScrollView, can_focus=True):
             self._styles[role] = role_style(self, f"map--{role}") if role else Style()
         return self._styles[role]
 
+    def _redraw(self) -> None:
+        """Draw the lines that aren't as they were drawn."""
+        drawn = self._drawn
+        changed = [
+            y for y in range(self.size.height) if y not in drawn or drawn[y][0] != self._parts(y)
+        ]
+        if changed:
+            self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
+
+    def _parts(self, y: int) -> list[object]:
+        """What a line is made of: headings, or nodes with what is told of each."""
+        index, part = divmod(int(self.scroll_offset.y) + y, self._deep)
+        keys = self._lines[index] if index < len(self._lines) else ()
+        picked = self.selection.of(self._keys, self._at)
+        parts: list[object] = [self.size.width, self._wide, part, self.showing, self.rich_style]
+        for key in keys:
+            if (heading := self._table.heading(key)) is not None:
+                parts.append(heading)
+            else:
+                here = key == self._key and self.has_focus
+                parts.append((self._doc(key), self._names[key], here, key in picked))
+        return parts
+
     def render_line(self, y: int) -> Strip:
+        parts = self._parts(y)
+        if y not in self._drawn or self._drawn[y][0] != parts:
+            self._drawn[y] = parts, self._line(y)
+        return self._drawn[y][1]
+
+    def _line(self, y: int) -> Strip:
         width = self.size.width
         index, part = divmod(int(self.scroll_offset.y) + y, self._deep)
         base = self.rich_style
@@ -181,10 +213,10 @@ class HeatMap(ScrollView, can_focus=True):
             if (heading := self._table.heading(key)) is not None:
                 segments += [Segment(safe(s.text), self._style(s.role)) for s in heading]
             elif part < DEEP - 1:
-                segments += self._tile(key, base, part, named=not place)
+                segments += self._tile(key, part, named=not place)
         return Strip(segments).adjust_cell_length(width, base).apply_style(base)
 
-    def _tile(self, key: str, base: Style, part: int, *, named: bool) -> list[Segment]:
+    def _tile(self, key: str, part: int, *, named: bool) -> list[Segment]:
         """A line of a tile; `named` says what the lower ones show."""
         marked = not part and key in self.selection.of(self._keys, self._at)
         here = key == self._key and self.has_focus
@@ -217,7 +249,7 @@ class HeatMap(ScrollView, can_focus=True):
         self._key = self._keys[self._at]
         line, _ = self._place()
         self.scroll_to_region(Region(0, line * self._deep, 1, self._deep), animate=False)
-        self.refresh()
+        self._redraw()
         self.post_message(self.Moved())
 
     def _place(self) -> tuple[int, int]:

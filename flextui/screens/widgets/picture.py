@@ -16,7 +16,7 @@ from textual.strip import Strip
 
 from flextui.core.model.docs import GpuDoc, NodeDoc
 from flextui.screens.fields import picture
-from flextui.screens.fields.picture import Codes, Line, Scene
+from flextui.screens.fields.picture import Codes, Line, Piece, Scene
 from flextui.screens.format import safe
 from flextui.screens.keys import Key
 from flextui.screens.widgets.roles import role_style
@@ -86,6 +86,8 @@ class Picture(ScrollView, can_focus=True):
         self._device = 0
         self._name: str | None = None
         self._styles: dict[str, Style] = {}
+        self._drawn: list[object] = []
+        """What the lines in view were made of."""
 
     # ── content ──
 
@@ -138,9 +140,28 @@ class Picture(ScrollView, can_focus=True):
             self._name = line.node["name"]
             self._device = max(0, min(self._device, line.first + line.size - 1))
         self.virtual_size = Size(self.size.width, len(self._lines))
-        self.refresh()
+        self._redraw()
 
     # ── drawing ──
+
+    def _redraw(self) -> None:
+        """Draw the lines that aren't as they were drawn."""
+        before = self._drawn
+        self._drawn = [self._parts(y) for y in range(self.size.height)]
+        if len(before) != len(self._drawn):
+            self.refresh()
+            return
+        changed = [y for y, parts in enumerate(self._drawn) if parts != before[y]]
+        if changed:
+            self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
+
+    def _parts(self, y: int) -> tuple[int, list[Piece]] | None:
+        """What a line is made of: the cursor's device, or -1, and the pieces."""
+        at = int(self.scroll_offset.y) + y
+        if at >= len(self._lines):
+            return None
+        here = self._device if at == self._at else -1
+        return here, picture.pieces(self._lines[at], self._scene)
 
     def on_resize(self, _event: events.Resize) -> None:
         self._arrange()
@@ -155,14 +176,13 @@ class Picture(ScrollView, can_focus=True):
         return self._styles[role]
 
     def render_line(self, y: int) -> Strip:
-        width, at = self.size.width, int(self.scroll_offset.y) + y
-        base = self.rich_style
-        if at >= len(self._lines):
+        width, base, parts = self.size.width, self.rich_style, self._parts(y)
+        if parts is None:
             return Strip.blank(width, base)
-        here = at == self._at
-        segments = [Segment("▸" if here else " ", self._style("accent"))]
-        for piece in picture.pieces(self._lines[at], self._scene):
-            on = here and piece.at == self._device
+        device, pieces = parts
+        segments = [Segment("▸" if device >= 0 else " ", self._style("accent"))]
+        for piece in pieces:
+            on = device >= 0 and piece.at == device
             plain = on and self.app.native_ansi_color
             style = Style() if plain else self._style(piece.span.role)
             style += self._style("cursor") if on else Style()
@@ -179,7 +199,7 @@ class Picture(ScrollView, can_focus=True):
         self._name = line.node["name"]
         self._device = max(line.first, min(device, line.first + line.size - 1))
         self.scroll_to_region(Region(0, self._at, 1, 1), animate=False)
-        self.refresh()
+        self._redraw()
         self.post_message(self.Moved())
 
     def action_step(self, by: int) -> None:

@@ -31,7 +31,8 @@ class RowPaint:
         self._listing = listing
         self._styles: dict[str, Style] = {}
         self._natural: dict[str, int] = {}
-        self._widths: tuple[int, ...] = ()
+        self.widths: tuple[int, ...] = ()
+        """Of the columns, 0 for those that have no room."""
         self._strips: dict[tuple[str, bool, bool], tuple[object, Strip]] = {}
 
     # ── widths ──
@@ -57,8 +58,8 @@ class RowPaint:
                     if length > self._natural.get(column.title, 0):
                         self._natural[column.title] = length
         widths = self._fitting(max(10, room))
-        if widths != self._widths:
-            self._widths = widths
+        if widths != self.widths:
+            self.widths = widths
             self._strips.clear()
 
     def _fitting(self, room: int) -> tuple[int, ...]:
@@ -89,7 +90,7 @@ class RowPaint:
     def column_at(self, x: int) -> str:
         """The title of the column in that cell of a row; empty beside them."""
         at = 1
-        for column, width in zip(self._listing.columns, self._widths, strict=False):
+        for column, width in zip(self._listing.columns, self.widths, strict=False):
             if width and at <= x < at + width:
                 return column.title
             at += width + 2 if width else 0
@@ -97,9 +98,19 @@ class RowPaint:
 
     # ── strips ──
 
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """What stands above the columns."""
+        return tuple(self._title(it) for it in self._listing.columns)
+
+    def made_of(self, key: str) -> tuple[Cell, ...]:
+        """The cells of a row, or a heading's one."""
+        heading = self._listing.heading(key)
+        return (heading,) if heading is not None else tuple(self._listing.cells(key))
+
     def head(self, width: int) -> Strip:
         """The titles, an arrow on the column that the list is sorted by."""
-        titles = [(Span(self._title(it), "head"),) for it in self._listing.columns]
+        titles = [(Span(it, "head"),) for it in self.titles]
         return self._line(titles, width, " ", self._widget.rich_style)
 
     def _title(self, column: Column) -> str:
@@ -115,7 +126,7 @@ class RowPaint:
     def row(self, key: str, width: int, *, cursor: bool, marked: bool) -> Strip:
         """A row or a heading."""
         heading = self._listing.heading(key)
-        cells = (heading,) if heading is not None else tuple(self._listing.cells(key))
+        cells = self.made_of(key)
         place, made_of = (key, cursor, marked), (cells, width)
         kept = self._strips.get(place)
         if kept is not None and kept[0] == made_of:
@@ -153,7 +164,7 @@ class RowPaint:
         plain = plain and self._turned
         segments = [Segment(mark, self._style("" if plain else "accent"))]
         columns = self._listing.columns
-        for number, (cell, room) in enumerate(zip(cells, self._widths, strict=False)):
+        for number, (cell, room) in enumerate(zip(cells, self.widths, strict=False)):
             if room:
                 segments.extend(self._cell(cell, room, right=columns[number].right))
                 segments.append(Segment("  "))

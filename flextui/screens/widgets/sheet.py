@@ -8,7 +8,7 @@ from typing import ClassVar
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -53,15 +53,26 @@ class Sheet(ScrollView, can_focus=True):
         super().__init__(id=id)
         self._line: Callable[[int], Cell] = lambda _: ()
         self._count = 0
+        self._drawn: dict[int, Cell] = {}
+        """The lines in view, as they were drawn."""
         self._styles: dict[str, Style] = {}
 
     def show(self, count: int, line: Callable[[int], Cell]) -> None:
         """So many lines, each made by `line` when it is looked at."""
-        self._count, self._line = count, line
-        self.virtual_size = Size(self.size.width, count)
-        self.refresh()
+        top, size = int(self.scroll_offset.y), self.size
+        before, self._drawn = self._drawn, {}
+        self._line = line
+        if count != self._count:
+            self._count, self.virtual_size = count, Size(size.width, count)
+            self.refresh()
+            return
+        self._drawn = {at: line(at) for at in range(top, min(count, top + size.height))}
+        changed = [at - top for at, cell in self._drawn.items() if cell != before.get(at)]
+        if changed:
+            self.refresh(*(Region(0, y, size.width, 1) for y in changed))
 
     def on_resize(self, _event: events.Resize) -> None:
+        self._drawn.clear()
         self.virtual_size = Size(self.size.width, self._count)
 
     def notify_style_update(self) -> None:
@@ -78,7 +89,9 @@ class Sheet(ScrollView, can_focus=True):
         base = self.rich_style
         if at >= self._count:
             return Strip.blank(width, base)
-        segments = [Segment(safe(span.text), self._style(span.role)) for span in self._line(at)]
+        if at not in self._drawn:
+            self._drawn[at] = self._line(at)
+        segments = [Segment(safe(it.text), self._style(it.role)) for it in self._drawn[at]]
         return Strip([Segment(" "), *segments]).adjust_cell_length(width, base).apply_style(base)
 
     def action_by(self, lines: int) -> None:
