@@ -14,6 +14,7 @@ import secrets
 import signal
 import socket
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +22,9 @@ from aiohttp import web
 from textual_serve.server import Server
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+PAGE = Path(__file__).parent / "webpage"
+"""In place of textual-serve's page, which asks a stranger for a font and has no keys before the
+first click."""
 REFUSED = (
     "This page is open to the browser alone that first opened the link that `flextui web` printed."
     "\nFor another one, end `flextui web` and start it again.\n"
@@ -107,7 +111,7 @@ class WebTerminal(Server):  # type: ignore[misc, unused-ignore]
     """textual-serve behind a door. Each page is a process of its own."""
 
     def __init__(self, command: str, address: str, port: int, *, anywhere: bool) -> None:
-        super().__init__(command, host=address, port=port, title="flextui")
+        super().__init__(command, host=address, port=port, title="flextui", templates_path=PAGE)
         self.door = Door(port, anywhere=anywhere)
 
     @property

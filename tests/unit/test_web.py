@@ -49,6 +49,21 @@ async def test_the_link_opens_the_page_once_and_for_one_browser() -> None:
         assert again.status == 403, "the link works once"
 
 
+async def test_the_page_is_all_its_own_and_has_the_keys_from_the_start() -> None:
+    async with served() as (server, url), browser() as mine:
+        page = await (await mine.get(url, params={"token": server.door.token})).text()
+        asked = re.findall(r"""(?:href|src)="([^"]*)"|url\("([^"]*)"\)""", page)
+        places = [one or other for one, other in asked]
+        assert all(it.startswith((url + "/", "data:")) for it in places), places
+        for place in places:
+            assert place.startswith("data:") or (await mine.get(place)).status == 200, place
+        assert "<title>flextui</title>" in page
+        assert '.querySelector(".xterm-helper-textarea")' in page, "the terminal gets the focus"
+        assert (
+            ".xterm-helper-textarea" in await (await mine.get(f"{url}/static/css/xterm.css")).text()
+        )
+
+
 @pytest.mark.parametrize("path", ["/", "/static/js/textual.js", "/static/", "/download/x", "/ws"])
 async def test_others_see_nothing(path: str) -> None:
     async with served() as (server, url), browser() as theirs:
