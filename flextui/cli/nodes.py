@@ -149,7 +149,7 @@ def _note(node: NodeDoc) -> str:
     notes += [
         f"GPU{gpu['index']} {gpu['state']}" + (f": {gpu['reason']}" if gpu["reason"] else "")
         for gpu in node["gpus"]
-        if gpu["state"] not in ("free", "used")
+        if gpu["state"] not in ("free", "used") and not fmt.left_out(gpu)
     ]
     if node["orphans"]:
         notes.append(text.count(len(node["orphans"]), "orphan"))

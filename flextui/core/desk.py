@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from flextui.core import explain_view, placement_view, queue_view, view
@@ -41,17 +41,19 @@ from flextui.core.commands import (
 from flextui.core.copies import Copies
 from flextui.core.draft import Draft
 from flextui.core.engine import Engine
-from flextui.core.intake import parse, placing
+from flextui.core.intake import parse, placed, placing
 from flextui.core.leisure import Leisure
 from flextui.core.mailbox import Folding
 from flextui.core.model.docs import CheckDoc, FleetDoc, JobDoc
 from flextui.core.model.problems import BadInput
+from flextui.core.model.spec import JobSpec
 from flextui.core.model.state import Identity, Job
 from flextui.core.ports import EventQuery, StoreError
-from flextui.core.preview import preview
+from flextui.core.preview import preview, refusals
 from flextui.core.problems.board import Board
 from flextui.core.problems.problem import Scene
 from flextui.core.reduce import admission, silences
+from flextui.core.reduce.admission import SpecRefused
 from flextui.core.reduce.commands import apply_command, changes_state
 from flextui.core.reduce.fleet import no_such_node
 from flextui.core.reduce.select import find_job, not_found
@@ -124,13 +126,27 @@ class Desk:
         def apply(draft: Draft) -> Folding:
             return apply_command(draft, command, who, admin, specs)
 
-        for index, it in enumerate(written):
-            with placing((it,)):
-                admission.check_ever(self.engine.snapshot, it.spec)
-            if index % 50 == 49:
-                await asyncio.sleep(0)
-        with placing(written):
+        try:
+            for index, spec in enumerate(specs):
+                try:
+                    admission.check_ever(self.engine.snapshot, spec)
+                except SpecRefused as refused:
+                    refused.at = index
+                    raise
+                if index % 50 == 49:
+                    await asyncio.sleep(0)
             return await self.engine.ask(apply)
+        except SpecRefused as refused:
+            if not written:
+                raise
+            others = await self._refusals(specs, who) if isinstance(command, Submit) else []
+            raise placed(written, others or [refused]) from refused
+
+    async def _refusals(self, specs: Sequence[JobSpec], who: Identity) -> list[SpecRefused]:
+        """Everything that speaks against these jobs as the state is now."""
+        steps = refusals(self.engine.snapshot, self.engine.now(), who, self.admin(who), specs)
+        found: list[SpecRefused] = (await self._leisure.beside(steps))["refused"]
+        return found
 
     # ── jobs ───────────────────────────────────────────────────────────────────────────────────
 

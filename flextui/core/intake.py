@@ -53,8 +53,17 @@ def placing(written: Sequence[Written]) -> Iterator[None]:
     except SpecRefused as refused:
         if not written:
             raise
-        document = written[refused.at].document
-        place = document.find(refused.path).node.place
-        problem = document.problem(place, refused.message, refused.expected, refused.nearest)
-        told = (dataclasses.asdict(problem),)
-        raise CommandError(refused.code, str(problem), problems=told) from refused
+        raise placed(written, [refused]) from refused
+
+
+def placed(written: Sequence[Written], refusals: Sequence[SpecRefused]) -> CommandError:
+    """What these jobs are refused for, each at its place."""
+    problems = []
+    for it in refusals:
+        document = written[it.at].document
+        place = document.find(it.path).node.place
+        problems.append(document.problem(place, it.message, it.expected, it.nearest))
+    told = tuple(dataclasses.asdict(problem) for problem in problems)
+    alike = {it.code for it in refusals}
+    code = refusals[0].code if len(alike) == 1 else "input"
+    return CommandError(code, "\n".join(map(str, problems)), problems=told)

@@ -70,6 +70,29 @@ def preview(
     }
 
 
+def refusals(
+    snapshot: Snapshot, now: Now, who: Identity, admin: bool, specs: Sequence[JobSpec]
+) -> Steps:
+    """{"refused": all that would be refused of these specs}, each with its number."""
+    counts = _Counted(snapshot.live_counts)
+    refused: list[SpecRefused] = []
+    for at, asked in enumerate(specs):
+        try:
+            spec = admission.settle(snapshot.inventory, asked)
+            live = earlier(snapshot, who, spec)
+            admission.terms(snapshot.inventory, now.wall, who, admin, spec)
+            owner = live.owner if live is not None else who.user
+            admission.check_quotas(snapshot.inventory, counts, owner, spec, live)
+            if live is None:
+                counts.add(owner, spec.project)
+            admission.check_ever(snapshot, spec)
+        except SpecRefused as error:
+            error.at = at
+            refused.append(error)
+        yield
+    return {"refused": refused}
+
+
 def _handed(
     snapshot: Snapshot, now: Now, who: Identity, admin: bool, spec: JobSpec, job: Job | None
 ) -> _Handed:

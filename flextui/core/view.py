@@ -188,6 +188,11 @@ def _link(link: tuple[int, int] | None) -> str:
     return "" if link is None else f"{link[0]}x{link[1]}"
 
 
+def _left_out(node: Node, gpu: Gpu) -> bool:
+    only = node.spec.gpus.only
+    return only is not None and gpu.index not in only
+
+
 def _gpu_state(snapshot: Snapshot, node: Node, gpu: Gpu, holders: list[str]) -> tuple[str, str]:
     """The one word that matters most about a device: broken, out, ours, theirs, free."""
     if gpu.state in ("lost", "error"):
@@ -197,6 +202,8 @@ def _gpu_state(snapshot: Snapshot, node: Node, gpu: Gpu, holders: list[str]) -> 
         return "cordoned", f"by {mark.by}" + (f": {mark.why}" if mark.why else "")
     if holders:
         return "used", ""
+    if _left_out(node, gpu):
+        return "cordoned", "left out by the inventory"
     if gpu.state == "claimed":
         return "foreign", gpu.text
     _, users = foreign_use(snapshot, node, gpu, device_of(node, gpu))
@@ -230,7 +237,8 @@ def _process_view(process: GpuProcess, names: dict[str, str]) -> ProcessDoc:
 
 def fleet_view(snapshot: Snapshot, core: CoreFacts, read_only: str, problems: int) -> FleetDoc:
     """The top line."""
-    gpus = [gpu for node in snapshot.nodes.values() for gpu in node.gpus]
+    nodes = snapshot.nodes.values()
+    gpus = [gpu for node in nodes for gpu in node.gpus if not _left_out(node, gpu)]
     used = {
         uuid
         for keys in snapshot.by_node.values()

@@ -338,6 +338,11 @@ def exit_text(code: int | None, signal: int | None) -> str:
     return "–" if code is None else str(code)
 
 
+def left_out(gpu: GpuDoc) -> bool:
+    """Whether no job gets it because the inventory says so: nothing is wrong with it."""
+    return gpu["state"] == "cordoned" and not gpu.get("cordoned", True)
+
+
 def node_note(node: NodeDoc) -> Cell:
     """What an operator should know of a node at a glance."""
     if node["state"] != "ready":
@@ -352,7 +357,8 @@ def node_note(node: NodeDoc) -> Cell:
     if node["cordoned"]:
         notes.append(Span("cordoned ", "warn"))
     for gpu in node["gpus"]:
-        if gpu["state"] in ("cordoned", "lost", "error", "foreign") and gpu["reason"]:
+        bad = gpu["state"] in ("cordoned", "lost", "error", "foreign") and not left_out(gpu)
+        if bad and gpu["reason"]:
             glyph = gpu_span(gpu).text
             notes.append(Span(f"{glyph} GPU{gpu['index']}: {gpu['reason']} ", "warn"))
     if node["orphans"]:

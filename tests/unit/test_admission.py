@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flextui.core.commands import CommandError, Plan, Scale, Source, Submit
+from flextui.core.commands import CommandError, ListNodes, Plan, Scale, Source, Submit
 from flextui.core.model.state import Identity
 from tests.unit.core_kit import Bench, ManualClock, bench, running
 from tests.unit.fake_fleet import FakeNode, gpu, inventory
@@ -265,6 +265,30 @@ async def test_a_plan_says_what_submitting_would_refuse(tmp_path: Path) -> None:
         with pytest.raises(CommandError, match="there is no project 'x'"):
             await client.call(Plan((Source("job.yaml", JOB + "project: x"),)))
         assert made.snapshot.jobs == {}
+
+
+async def test_a_gpu_that_the_inventory_leaves_out_isnt_told_as_free(tmp_path: Path) -> None:
+    node = FakeNode("n1", gpus=(gpu("G0", 0), gpu("G1", 1)))
+    left = {"nodes": [{"name": "n1", "host": "n1", "gpus": {"only": [1]}}]}
+    async with bench(tmp_path, inventory("n1", **left), node) as made:
+        client = made.running.client_for(BOB)
+        answer = await client.call(ListNodes())
+        first, second = answer["nodes"][0]["gpus"]
+        assert (first["state"], first["reason"]) == ("cordoned", "left out by the inventory")
+        assert (first["cordoned"], second["state"]) == (False, "free")
+        assert answer["fleet"]["gpus_total"] == 1
+
+
+async def test_all_that_speaks_against_a_file_is_told_at_once(tmp_path: Path) -> None:
+    async with fleet(tmp_path) as made:
+        text = f"{JOB}project: visoin\n---\nname: fine\nrun: sleep\n---\nname: v\nrun: sleep\n"
+        text += "volumes: [dat]\n---\nname: big\nrun: sleep\nresources: {gpus: 9}\n"
+        refused = await refusal(made, text)
+        assert [it["line"] for it in refused.problems] == [3, 10, 14]
+        assert refused.code == "input"
+        theirs = f"{JOB}project: speech\n---\nname: b\nrun: sleep\nproject: speech\n"
+        refused = await refusal(made, theirs)
+        assert (refused.code, len(refused.problems)) == ("permission", 2)
 
 
 async def test_a_plan_of_several_is_of_all_of_them_together(tmp_path: Path) -> None:

@@ -175,8 +175,12 @@ def ask(need: Need) -> str:
 
 
 def _agreeing(gist: str, names: Sequence[str]) -> str:
-    """Several nodes have what one node has."""
-    return f"have {gist[4:]}" if len(names) > 1 and gist.startswith("has ") else gist
+    """Several nodes have what one node has, and don't what one doesn't."""
+    if len(names) > 1:
+        for one, several in (("has ", "have "), ("doesn't ", "don't ")):
+            if gist.startswith(one):
+                return several + gist.removeprefix(one)
+    return gist
 
 
 def fold(told: Iterable[tuple[str, str]]) -> str:
