@@ -15,9 +15,10 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from flextui.core.backlog import Backlog
+from flextui.core.breath import breathing
 from flextui.core.commands import CommandError
 from flextui.core.deadlines import TICK_S, Deadlines
 from flextui.core.draft import Counters, Draft, SessionOrder, Shared
@@ -25,7 +26,7 @@ from flextui.core.events import AttemptReported, NodeEvent, NodeReady, Record
 from flextui.core.feed import Feed
 from flextui.core.forget import forget_old_jobs
 from flextui.core.links import Links
-from flextui.core.mailbox import Answer, Ask, Folding, Item, Mailbox
+from flextui.core.mailbox import Answer, Ask, Folding, Item, Mailbox, facts, refuse
 from flextui.core.model.inventory import Inventory
 from flextui.core.model.state import NodeStatus, Now, Snapshot
 from flextui.core.model.times import iso
@@ -51,13 +52,9 @@ from flextui.core.scheduler.plan import plan_steps
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
 TURN_ITEMS = 200
 TURN_S = 0.01
 """Folding stops here and goes on in the next turn: bounds how long the loop is held."""
-BREATHE_S = 0.005
-"""A pass lets the loop go on with other things so often."""
 SENT = 20
 """So many effects are sent between two pauses."""
 RETRY_COMMIT_S = 5.0
@@ -141,7 +138,8 @@ class Engine:
         finally:
             self._stopping = True
             self.feed.close()
-            self._refuse_all([*self._taken, *self._mailbox.take(1 << 30)])
+            for item in (*self._taken, *self._mailbox.take(1 << 30)):
+                refuse(item, CommandError("unreachable", "the core is ending"))
             self.ended.set()
 
     async def close(self, *, release: bool, suspend_leases: bool) -> None:
@@ -217,9 +215,9 @@ class Engine:
             if changes.events:
                 self.last_event = changes.events[-1]["seq"]
         self._publish(draft)
-        await self._breathing(self._carry_out(draft.effects, draft.orders))
+        await breathing(self._carry_out(draft.effects, draft.orders))
         for ask, answer in answers:
-            _reply(ask, answer, self.snapshot)
+            ask.reply(answer, self.snapshot)
 
     async def _fold(
         self, items: Sequence[Item], now: Now, settled: Mapping[str, str]
@@ -251,19 +249,19 @@ class Engine:
                         fold(draft, item)
                 except CommandError as error:
                     bad = item
-                    _refuse(item, error)
+                    refuse(item, error)
                     break
                 except Exception as error:
                     log.exception("folding %r", item)
                     bad = item
-                    _refuse(item, CommandError("failed", f"flextui's own failure: {error!r}"))
+                    refuse(item, CommandError("failed", f"flextui's own failure: {error!r}"))
                     break
             if bad is None:
                 return draft, answers, good
             good.remove(bad)
 
     async def _answer(self, found: Folding) -> Answer:
-        answer = await self._breathing(found) if isinstance(found, Generator) else found
+        answer = await breathing(found) if isinstance(found, Generator) else found
         assert answer is not None
         return answer
 
@@ -277,7 +275,7 @@ class Engine:
             decision = await self._decide(draft)
             if decision is None:
                 return True
-            await self._breathing(apply_steps(draft, decision))
+            await breathing(apply_steps(draft, decision))
         except Exception:
             log.exception("planning")
             self._deadlines.failed(RETRY_PLAN_S)
@@ -288,26 +286,7 @@ class Engine:
     async def _decide(self, draft: Draft) -> Decision | None:
         """A pass. None if the core ends: the next one decides."""
         steps = plan_steps(draft.freeze(self.snapshot.revision + 1), draft.now, self._memo)
-        return await self._breathing(steps, lambda: self._stopping)
-
-    async def _breathing(
-        self, steps: Generator[None, None, T], ends: Callable[[], bool] = lambda: False
-    ) -> T | None:
-        """What the steps return. The loop breathes now and then: what comes meanwhile waits in the
-        mailbox. None if they are broken off, for it ends."""
-        breath = time.monotonic() + BREATHE_S
-        while True:
-            try:
-                next(steps)
-            except StopIteration as done:
-                value: T = done.value
-                return value
-            if time.monotonic() > breath:
-                await asyncio.sleep(0)
-                if ends():
-                    steps.close()
-                    return None
-                breath = time.monotonic() + BREATHE_S
+        return await breathing(steps, lambda: self._stopping)
 
     async def _settled(self, items: Sequence[Item]) -> Mapping[str, str]:
         """Which records that memory doesn't know are of attempts that the store saw end."""
@@ -357,10 +336,6 @@ class Engine:
             known = self.inventory.node(order.node) is not None
             self._links.order(order, self.snapshot.nodes[order.node] if known else None)
 
-    def _refuse_all(self, items: Sequence[Item]) -> None:
-        for item in items:
-            _refuse(item, CommandError("unreachable", "the core is ending"))
-
     async def _prune(self) -> None:
         """Keep the store bounded, now and then."""
         while True:
@@ -384,7 +359,7 @@ class Engine:
         log.error("left out, for it can't be written: %r: %s", items, error)
         self._deadlines.failed(RETRY_PLAN_S)
         for item in items:
-            _refuse(item, CommandError("input", f"this can't be stored: {error}"))
+            refuse(item, CommandError("input", f"this can't be stored: {error}"))
 
     # ── read-only ──────────────────────────────────────────────────────────────────────────────
 
@@ -415,7 +390,7 @@ class Engine:
             return
         self.last_event = self._counters.event - 1
         effects, orders = self._backlog.release()
-        await self._breathing(self._carry_out(effects, orders))
+        await breathing(self._carry_out(effects, orders))
         self._deadlines.plan_within(0.0)
         self.feed.publish((), ())
 
@@ -424,7 +399,7 @@ class Engine:
     ) -> None:
         """See what happened, and refuse what was asked: it couldn't be kept."""
         for item in items:
-            _refuse(item, CommandError("failed", f"nothing was changed: {self.read_only}"))
+            refuse(item, CommandError("failed", f"nothing was changed: {self.read_only}"))
         draft, _, _ = await self._fold(facts(items), now, settled)
         self._backlog.hold(draft)
         self._links.send([it for it in draft.effects if isinstance(it[1], GrantLease)])
@@ -433,23 +408,3 @@ class Engine:
 
 def _token() -> str:
     return secrets.token_hex(8)
-
-
-def facts(items: Sequence[Item]) -> list[Item]:
-    """Those that aren't commands."""
-    return [item for item in items if not isinstance(item, Ask)]
-
-
-def _reply(ask: Ask, answer: Answer, snapshot: Snapshot) -> None:
-    if ask.future.done():
-        return
-    try:
-        ask.future.set_result(answer(snapshot))
-    except Exception as error:
-        log.exception("answering")
-        ask.future.set_exception(CommandError("failed", f"flextui's own failure: {error!r}"))
-
-
-def _refuse(item: Item, error: CommandError) -> None:
-    if isinstance(item, Ask) and not item.future.done():
-        item.future.set_exception(error)

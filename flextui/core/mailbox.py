@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 import time
 from collections import deque
@@ -15,9 +16,12 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flextui.core.commands import CommandError
 from flextui.core.draft import Draft
 from flextui.core.events import AttemptReported, NodeDown, NodeEvent, NodeReady, Sampled
 from flextui.core.model.state import Snapshot
+
+log = logging.getLogger(__name__)
 
 Answer = Callable[[Snapshot], dict[str, Any]]
 Folding = Answer | Generator[None, None, Answer]
@@ -31,8 +35,34 @@ class Ask:
     apply: Callable[[Draft], Folding]
     future: asyncio.Future[dict[str, Any]]
 
+    def reply(self, answer: Answer, snapshot: Snapshot) -> None:
+        """Its turn is durable: answer who asked, if they still wait."""
+        if self.future.done():
+            return
+        try:
+            self.future.set_result(answer(snapshot))
+        except Exception as error:
+            log.exception("answering")
+            self.refuse(CommandError("failed", f"flextui's own failure: {error!r}"))
+
+    def refuse(self, error: CommandError) -> None:
+        """Nothing of it was done."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
 
 Item = NodeEvent | Ask
+
+
+def refuse(item: Item, error: CommandError) -> None:
+    """Tell who asked, if it is a command."""
+    if isinstance(item, Ask):
+        item.refuse(error)
+
+
+def facts(items: Sequence[Item]) -> list[Item]:
+    """Those that aren't commands."""
+    return [item for item in items if not isinstance(item, Ask)]
 
 
 TELEMETRY_S = 0.05

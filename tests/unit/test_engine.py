@@ -708,7 +708,7 @@ async def test_a_scheduler_that_fails_loses_nothing(
 async def test_a_long_pass_lets_the_loop_go_on_and_keeps_commands_waiting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flextui.core.engine.BREATHE_S", 0.0)
+    monkeypatch.setattr("flextui.core.breath.BREATHE_S", 0.0)
     begun, go_on = asyncio.Event(), asyncio.Event()
 
     def long(*args: Any) -> Any:
@@ -738,7 +738,7 @@ async def test_a_long_pass_lets_the_loop_go_on_and_keeps_commands_waiting(
 async def test_a_core_that_ends_in_the_middle_of_a_pass_keeps_what_it_was_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flextui.core.engine.BREATHE_S", 0.0)
+    monkeypatch.setattr("flextui.core.breath.BREATHE_S", 0.0)
     begun, left = asyncio.Event(), []
 
     def endless(*_: Any) -> Any:

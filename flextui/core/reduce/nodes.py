@@ -13,8 +13,9 @@ from dataclasses import replace
 from flextui.core.draft import Draft
 from flextui.core.events import NodeConnecting, NodeDown, NodeFenced, NodeReady, PlacesSeen, Record
 from flextui.core.model.state import Attempt, AttemptState, JobState, Node, NodeStatus
-from flextui.core.reduce.attempts import active_task, take_record
+from flextui.core.reduce.attempts import take_record
 from flextui.core.reduce.devices import declared_gpus, refuse_alias
+from flextui.core.reduce.endings import active_task
 from flextui.core.reduce.starts import abandon, start_effect
 
 _DOWN = (NodeStatus.LOST, NodeStatus.UNREACHABLE)
