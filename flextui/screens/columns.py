@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
-from textual.widgets import Static
 
 from flextui.screens.keys import Key
 from flextui.screens.prompt import Prompt
 from flextui.screens.table import Table
+from flextui.screens.widgets.press import Rows
 
 
 class Columns(Prompt[tuple[str, ...] | None]):
@@ -41,7 +42,7 @@ class Columns(Prompt[tuple[str, ...] | None]):
         self._names = chosen + [it.name for it in table.fields if it.name not in chosen]
         self._on = set(chosen)
         self._at = 0
-        self._list = Static(id="names", markup=False)
+        self._list = Rows(id="names", markup=False)
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(can_focus=False):
@@ -58,6 +59,12 @@ class Columns(Prompt[tuple[str, ...] | None]):
             lines.append(f"{cursor} [{'x' if name in self._on else ' '}] {name}")
         self._list.update("\n".join([*lines, "", "Enter takes them, u the usual ones, Esc leaves"]))
         self.call_after_refresh(self.reveal, 2 + self._at if self._at else 0)
+
+    @on(Rows.Picked)
+    def _picked(self, event: Rows.Picked) -> None:
+        if 2 <= event.row < 2 + len(self._names):
+            self._at = event.row - 2
+            self.action_pick()
 
     def action_move(self, by: int) -> None:
         self._at = (self._at + by) % len(self._names)

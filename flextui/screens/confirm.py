@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Input, Static
 
 from flextui.screens.format import safe_lines
 from flextui.screens.keys import Key, shown
 from flextui.screens.prompt import Prompt
+from flextui.screens.widgets.press import Press
 
 
 class Confirm(Prompt[bool]):
@@ -38,7 +40,7 @@ class Confirm(Prompt[bool]):
     Confirm .warning { color: $text-error; text-style: bold; margin-top: 1; }
     Confirm VerticalScroll { height: auto; max-height: 16; margin-top: 1; }
     Confirm .detail { color: $foreground-muted; height: auto; }
-    Confirm .keys { margin-top: 1; }
+    Confirm .keys { margin-top: 1; height: 1; }
     Confirm Input, Confirm Input:focus {
         border: none; height: 1; padding: 0; margin-top: 1; background: $surface;
     }
@@ -77,15 +79,22 @@ class Confirm(Prompt[bool]):
                     yield Static(safe_lines(self._detail), classes="detail", markup=False)
             if self._typed:
                 yield self._box
-                words = f"type {self._typed} and Enter to go on    {self._key('cancel')} no"
-            else:
-                yes, no = self._words
-                words = f"{self._key('yes')} {yes}    {self._key('no')} {no}"
-            yield Static(words, classes="keys", markup=False)
+            with Horizontal(classes="keys"):
+                yield from self._keys()
 
-    def _key(self, name: str) -> str:
+    def _keys(self) -> Iterable[Static]:
+        """What may be answered, and how."""
+        if self._typed:
+            yield Press(f"type {self._typed} and Enter to go on", "")
+            yield self._key("cancel", "no")
+        else:
+            yield self._key("yes", self._words[0])
+            yield self._key("no", self._words[1])
+
+    def _key(self, name: str, word: str) -> Press:
         bound = next(it for it in self.app.keymap.of(self.NAME) if it.key.name == name)
-        return shown(bound.chords[0]) if bound.chords else "–"
+        chord = bound.chords[0] if bound.chords else ""
+        return Press(f"{shown(chord) if chord else '–'} {word}", chord)
 
     def action_take(self) -> None:
         """Enter is a yes only after the word."""

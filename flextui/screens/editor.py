@@ -31,6 +31,7 @@ from flextui.screens.place import Place
 from flextui.screens.templates import Templates
 from flextui.screens.trail import Location
 from flextui.screens.view import View
+from flextui.screens.widgets.choices import Choices
 from flextui.screens.widgets.yamlarea import YamlArea
 
 if TYPE_CHECKING:
@@ -276,6 +277,7 @@ class Editor(Place):
         if not self._at.step(by):
             self.app.tell("nothing in particular belongs here")
 
+    @on(Choices.Picked)
     def action_take(self) -> None:
         self._at.take()
 

@@ -14,6 +14,7 @@ from flextui.screens.fuzzy import Match, Names
 from flextui.screens.keys import Key
 from flextui.screens.prompt import Prompt
 from flextui.screens.reach import Reach
+from flextui.screens.widgets.press import Rows
 
 MOST = 10
 KEPT = 100
@@ -59,7 +60,7 @@ class GoTo(Prompt[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical():
-            yield Static(id="matches")
+            yield Rows(id="matches")
             yield Static(id="hint", markup=False)
             yield self._input
 
@@ -126,6 +127,19 @@ class GoTo(Prompt[str | None]):
         if self._matches:
             self._at = (self._at + by) % len(self._matches)
             self._draw(self._input.value)
+
+    @on(Rows.Picked)
+    def _picked(self, event: Rows.Picked) -> None:
+        """A click takes a match as Tab and Enter would: one that wants a name is completed."""
+        if event.row >= len(self._matches):
+            return
+        self._at = event.row
+        name = self._matches[self._at].name
+        verb = self._reach.verbs.get(name)
+        if verb is not None and verb.of is not None:
+            self._put(name + " ", search=True)
+        else:
+            self._leave(name)
 
     def action_complete(self) -> None:
         """The chosen match into the line; if it stands there, the next one."""

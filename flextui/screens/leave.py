@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
+
+from textual.widgets import Static
 
 from flextui.screens.confirm import Confirm
 from flextui.screens.keys import Key
@@ -25,7 +28,11 @@ class Leave(Confirm):
             "no: nobody does. What runs goes on running; results are collected at the next start."
         )
         question = f"Quit, and let a headless twin look after {count}?"
-        super().__init__(question, detail, yes="hand over", no="just quit    Esc stay")
+        super().__init__(question, detail, yes="hand over", no="just quit")
+
+    def _keys(self) -> Iterable[Static]:
+        yield from super()._keys()
+        yield self._key("cancel", "stay")
 
     def action_stay(self) -> None:
         self.dismiss(None)

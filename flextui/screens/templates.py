@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from rich.text import Text
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
@@ -12,6 +13,7 @@ from textual.widgets import Static
 from flextui.screens.editing.templates import TEMPLATES
 from flextui.screens.keys import Key
 from flextui.screens.prompt import Prompt
+from flextui.screens.widgets.press import Rows
 
 
 class Templates(Prompt[str | None]):
@@ -37,7 +39,7 @@ class Templates(Prompt[str | None]):
     def __init__(self) -> None:
         super().__init__()
         self._at = 1
-        self._list = Static(id="list")
+        self._list = Rows(id="list")
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(can_focus=False):
@@ -60,6 +62,12 @@ class Templates(Prompt[str | None]):
     def action_pick(self, by: int) -> None:
         self._at = (self._at + by) % len(TEMPLATES)
         self._draw()
+
+    @on(Rows.Picked)
+    def _picked(self, event: Rows.Picked) -> None:
+        if event.row < len(TEMPLATES):
+            self._at = event.row
+            self.action_take()
 
     def action_take(self) -> None:
         self.dismiss(TEMPLATES[self._at].text)

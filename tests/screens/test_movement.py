@@ -6,7 +6,7 @@ import re
 
 import pytest
 from textual import events
-from textual.widgets import TextArea
+from textual.widgets import Input, TextArea
 
 from flextui.core.commands import (
     Cordon,
@@ -22,6 +22,7 @@ from flextui.core.commands import (
 from flextui.screens.columns import Columns
 from flextui.screens.commands import Commands
 from flextui.screens.confirm import Confirm
+from flextui.screens.editing.templates import TEMPLATES
 from flextui.screens.editor import Editor
 from flextui.screens.events import Events
 from flextui.screens.fleet import Fleet
@@ -35,7 +36,9 @@ from flextui.screens.logs import Logs
 from flextui.screens.look import Look
 from flextui.screens.node import Node
 from flextui.screens.place import Place
+from flextui.screens.widgets.choices import Choices
 from flextui.screens.widgets.grid import Grid
+from flextui.screens.widgets.press import Press, Rows
 from tests.screens.fake_client import fleet_delta, job, task
 from tests.screens.kit import running, shown, until
 
@@ -471,3 +474,36 @@ async def test_arrows_and_letters_in_a_text_keep_their_order() -> None:
             app.post_message(events.Key(key, key if len(key) == 1 else None))
         await until(pilot, lambda: "e" in area.text)
         assert area.text == "dace"
+
+
+async def test_prompts_answer_to_the_mouse_as_well() -> None:
+    async with running() as (app, pilot, client, _):
+        await pilot.press("2", "s")
+        yes, no = app.screen.query(Press)
+        await pilot.click(no)
+        await until(pilot, lambda: isinstance(app.screen, Jobs))
+        assert not client.asked
+        await pilot.press("s")
+        yes, no = app.screen.query(Press)
+        await pilot.click(yes)
+        await until(pilot, lambda: client.asked == [Stop(("j2",))])
+        await pilot.press(":", *"problems")
+        await pilot.click("#matches", offset=(3, 0))
+        await until(pilot, lambda: app.path[-1] == ("problems",))
+        await pilot.press(":", *"drain")
+        await pilot.click("#matches", offset=(3, 0))
+        assert app.screen.query_one(Input).value.startswith("drain "), "it wants a name yet"
+        await pilot.press("escape", "f")
+        before = str(app.screen.query_one("#names", Rows).content)
+        await pilot.click("#names", offset=(3, 3))
+        assert str(app.screen.query_one("#names", Rows).content) != before
+        await pilot.press("escape", "n", "ctrl+t")
+        await pilot.click("#list", offset=(3, 2))
+        await until(pilot, lambda: isinstance(app.screen, Editor))
+        assert app.screen._text.text == TEMPLATES[2].text  # type: ignore[attr-defined]
+        app.screen._text.replace_all("name: x\n")  # type: ignore[attr-defined]
+        await pilot.press("ctrl+end", *"res", "ctrl+n")
+        await until(pilot, lambda: app.screen.query_one(Choices).open)
+        word = app.screen.query_one(Choices).found[0].word
+        await pilot.click("#choices", offset=(3, 0))
+        await until(pilot, lambda: word in app.screen._text.text)  # type: ignore[attr-defined]

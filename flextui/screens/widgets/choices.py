@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
+from textual import events
 from textual.geometry import Offset, Size
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -52,11 +54,27 @@ class Choices(Widget):
     Choices:ansi .choices--at { text-style: reverse; background: ansi_default; }
     """
 
+    class Picked(Message):
+        """A click on one of them, which is the chosen one now."""
+
     def __init__(self) -> None:
         super().__init__(id="choices")
         self.found: list[Choice] = []
         self.at = -1
         """The one that Enter would take; -1: one hasn't stepped into the list."""
+
+    def on_click(self, event: events.Click) -> None:
+        """Take the one that was clicked."""
+        event.stop()
+        index = self._first + event.y
+        if index < len(self.found):
+            self.at = index
+            self.post_message(self.Picked())
+
+    @property
+    def _first(self) -> int:
+        height = self.size.height
+        return max(0, min(self.at - height // 2, len(self.found) - height))
 
     @property
     def open(self) -> bool:
@@ -120,8 +138,7 @@ class Choices(Widget):
 
     def render_line(self, y: int) -> Strip:
         width, height = self.size
-        first = max(0, min(self.at - height // 2, len(self.found) - height))
-        index = first + y
+        index = self._first + y
         if index >= len(self.found):
             return Strip.blank(width, self.rich_style)
         choice = self.found[index]

@@ -159,6 +159,11 @@ class TopLine(_Line):
         return [*spans, Span(" ")]
 
 
+def press(chord: str) -> list[events.Key]:
+    """The keys of a chord as if they were pressed."""
+    return [events.Key(it, it if len(it) == 1 else None) for it in chord.split()]
+
+
 def _length(spans: list[Span]) -> int:
     return sum(cell_len(s.text) for s in spans)
 
@@ -210,7 +215,6 @@ class KeyLine(_Line):
         at = 1
         for chord, told in self._kept(self.size.width):
             if at <= event.x < at + _length(told) - 2:
-                for stroke in chord.split():
-                    letter = stroke if len(stroke) == 1 else None
-                    self.app.post_message(events.Key(stroke, letter))
+                for key in press(chord):
+                    self.app.post_message(key)
             at += _length(told)
