@@ -191,12 +191,23 @@ async def _head_or_shared(fleet: FleetNames) -> Client | None:
 
         return await over_ssh(fleet.head, fleet=fleet.fleet)
     shared = paths.shared_socket(fleet.fleet) if fleet.fleet else None
-    if shared is not None and shared.exists():
+    if shared is not None and _is_there(shared):
         try:
             return await _attach(shared, None)
         except ConnectionError:
             return None
     return None
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is such a socket. Raises Failure where one mayn't look."""
+    try:
+        path.stat()
+    except PermissionError as error:
+        raise Failure(DENIED, f"the socket {path} isn't open to you") from error
+    except OSError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,10 +80,16 @@ class Server:
     def _make_folder(self) -> None:
         folder = self.path.parent
         made = not folder.exists()
+        gid = self._gid() if self._group is not None else -1  # before anything is made
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if made and self._group is not None:
-            os.chown(folder, -1, self._gid())
+        if self._group is None:
+            return
+        if made:
+            os.chown(folder, -1, gid)
             folder.chmod(0o750)
+        elif not folder.stat().st_mode & 0o011:
+            mend = f"`chgrp {self._group} {folder} && chmod 750 {folder}`"
+            raise SocketError(f"{folder} is closed to the group {self._group}: {mend}")
 
     def _gid(self) -> int:
         assert self._group is not None

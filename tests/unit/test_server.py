@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import grp
 import json
 import os
 import socket
@@ -122,10 +123,23 @@ async def test_a_dead_core_s_socket_is_cleared_away_and_a_live_one_s_is_not(tmp_
     assert path.read_text() == "precious"
 
 
+async def test_a_folder_that_is_closed_to_the_group_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "closed"
+    folder.mkdir(mode=0o700)
+    group = grp.getgrgid(os.getgid()).gr_name
+    server = Server(folder / "s", group, lambda who: None, "")  # type: ignore[arg-type, return-value]
+    with pytest.raises(SocketError, match=f"closed to the group {group}: `chgrp"):
+        await server.start()
+    folder.chmod(0o750)
+    await server.start()
+    await server.close()
+
+
 async def test_an_unknown_group_is_said(tmp_path: Path) -> None:
     server = Server(tmp_path / "a" / "s", "no-such-group", lambda who: None, "")  # type: ignore[arg-type, return-value]
     with pytest.raises(SocketError, match="no group no-such-group"):
         await server.start()
+    assert not (tmp_path / "a").exists()
 
 
 async def test_another_version_or_inventory_is_refused_by_name(
