@@ -96,7 +96,7 @@ def _accounts(
         key: replace(
             account,
             used=used_at(account, now.wall, half_life),
-            at=max(account.at, now.wall),
+            at=now.wall,
             hours={hour: it for hour, it in hours.get(key, {}).items() if hour >= (first or 0)},
         )
         for key, account in accounts.items()

@@ -57,7 +57,19 @@ def test_an_end_that_is_told_late_is_charged_as_if_it_had_been_told(
 
 def test_a_clock_that_is_set_back_takes_nothing_away() -> None:
     account = charged(Account("", "ann", used=10.0, at=1000.0, gpus=1000), 0, 400.0, DAY, DAY, None)
-    assert (account.used, account.at) == (10.0, 1000.0)
+    assert (account.used, account.at) == (10.0, 400.0)
+
+
+def test_a_clock_that_was_far_ahead_for_a_moment_leaves_nobody_uncharged() -> None:
+    """Neither for what is held, nor twice for the hours that it took back."""
+    year = 365 * DAY
+    account = charged(Account("", "ann", at=1000.0), 1000, 1000.0, DAY, DAY, None)
+    ahead = charged(account, 0, 1000.0 + year, DAY, DAY, None)
+    back = charged(ahead, 0, 1001.0, DAY, DAY, None)
+    later = charged(back, 0, 1001.0 + HOUR, DAY, DAY, None)
+    again = charged(later, 0, 1001.0 + 2 * HOUR, DAY, DAY, None)
+    assert again.used >= back.used * 0.9 + HOUR
+    assert sum(again.hours.values()) - sum(back.hours.values()) == pytest.approx(2 * HOUR)
 
 
 # ── kept by the draft ──────────────────────────────────────────────────────────────────────────

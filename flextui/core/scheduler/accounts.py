@@ -44,6 +44,9 @@ def charged(
 
     `window`: seconds that `hours` are kept for; 0: none are. `ended`: what is given back (milli is
     negative) wasn't used since that instant already, so it isn't charged for the time after it.
+
+    A clock that was set back takes nothing of `used` away, and what is held counts on from now: who
+    waited for a clock that had been far ahead would charge nothing for as long.
     """
     used = used_at(account, now, half_life)
     hours: dict[int, float] = {}
@@ -55,8 +58,7 @@ def charged(
         used = max(0.0, used + decayed(0.0, milli / WHOLE, now - ended, half_life))
         if window > 0:
             _add(hours, ended, now, milli / WHOLE, first)
-    at = max(now, account.at)
-    return changed(account, used=used, at=at, gpus=max(0, account.gpus + milli), hours=hours)
+    return changed(account, used=used, at=now, gpus=max(0, account.gpus + milli), hours=hours)
 
 
 def _add(hours: dict[int, float], start: float, end: float, rate: float, first: int) -> None:
