@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from flextui.core import logs
 from flextui.core.commands import LogRequest, Stop
+from flextui.core.feed import Feed
 from flextui.core.model.docs import LogEvent
 from flextui.core.ports import TailRequest
 from tests.unit.core_kit import Bench, bench, running
@@ -78,21 +80,24 @@ async def test_thousands_of_waiting_tasks_cost_nothing_while_nodes_tell_how_they
         looked.append(self)
         return look(self)
 
-    node = FakeNode("n1", logs={"j1.0.1": "hello"})
-    async with bench(state_dir, inventory("n1"), node) as made:
+    monkeypatch.setattr(logs._Follower, "_attempt", counted)
+    async with bench(state_dir, inventory("n1"), FakeNode("n1")) as made:
         (job,) = await made.submit(SERVICE.format(300))
-        await made.until(running(job))
-        monkeypatch.setattr(logs._Follower, "_attempt", counted)
-        watching = len(made.running.engine.feed)
-        async with followed(made, job) as told:
-            assert await told.get() == "hello"
-            assert len(made.running.engine.feed) == watching + 1
-            await made.turn()
+        snapshot = await made.until(running(job))
+        engine = made.running.engine
+        still = SimpleNamespace(snapshot=snapshot, sessions=engine.sessions, feed=Feed())
+        keys = list(snapshot.by_job[job])
+        request = LogRequest(job, follow=True)
+        async with contextlib.aclosing(logs._follow_all(still, keys, request)) as told:  # type: ignore[arg-type]
+            assert (await anext(told))["kind"] == "eof"
+            assert (len(looked) >= 300, len(still.feed)) == (True, 1)
             looked.clear()
-            for _ in range(5):
-                node.sample()
-                await made.turn()
-            assert len(looked) < 50
+            for _ in range(20):
+                still.feed.publish((), ("n1",))
+                for _ in range(5):
+                    await asyncio.sleep(0)
+            assert 1 <= len(looked) <= 20, "the one that runs there"
+        assert len(still.feed) == 0
 
 
 async def test_the_end_of_the_core_is_the_end_of_following(state_dir: Path) -> None:
