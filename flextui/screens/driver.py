@@ -66,8 +66,12 @@ class TerminalDriver(LinuxDriver):
     def start_application_mode(self) -> None:
         """Take the terminal. Not once the app has been told to end, as when another program had
         the terminal and both end with it: nobody would stop the threads that read and write."""
-        if not self._app._exit:
-            super().start_application_mode()  # type: ignore[no-untyped-call]
+        if self._app._exit:
+            return
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        taken = getattr(self._app, "terminal_taken", None)
+        if taken is not None:
+            self._loop.call_soon_threadsafe(taken)
 
     def run_input_thread(self) -> None:
         """Read what the terminal sends until told to end, or until it is gone."""

@@ -123,6 +123,11 @@ class Painted(App[None], inherit_bindings=False):
             self.frame.works = False
             return False
 
+    def terminal_taken(self) -> None:
+        """The terminal is ours from now on, maybe again, as after Ctrl-Z and `fg`."""
+        if self.screen_stack and not self.away:
+            self.action_redraw()
+
     def action_redraw(self) -> None:
         """Something else wrote into the terminal: draw all of it."""
         self.frame.forget()

@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -160,6 +161,22 @@ def test_a_terminal_that_is_cut_hands_over_and_ends(tmp_path: Path) -> None:
         line.cut()
         line.process.wait(WITHIN_S)
         assert note.read_text() == "left: True"
+
+
+def test_a_terminal_that_was_stopped_is_drawn_whole_again() -> None:
+    with opened() as line:
+        line.wait(b"gpu5")
+        line.press(b"2")
+        line.wait(b"owner")
+        for _ in range(2):
+            line.seen = b""
+            os.kill(line.process.pid, signal.SIGTSTP)
+            line.wait(b"\x1b[?1049l")
+            os.waitid(os.P_PID, line.process.pid, os.WSTOPPED)
+            line.seen = b""
+            os.kill(line.process.pid, signal.SIGCONT)
+            for text in (b"owner", b"chat-api", b"vision-lab"):
+                line.wait(text)
 
 
 def test_what_a_bad_line_sends_is_no_key_and_ends_nothing() -> None:
