@@ -77,6 +77,13 @@ async def until(pilot: Pilot[None], ready: Callable[[], bool], within: float = 6
             await pilot.pause(0.1)
 
 
+def work(gpus: FakeGpus, index: int) -> None:
+    """A GPU that a job keeps busy."""
+    busy = 88 + 3 * (index % 4)
+    gpus.set_load(index, busy, temperature=62 + index, watts=310 + 9 * index)
+    gpus.set(index, memory_utilization=busy // 2, clock_sm=1380 - 15 * index)
+
+
 async def take(
     fleet: SshFleet, folder: Path, size: tuple[int, int], light: bool, out: Path
 ) -> None:
@@ -98,6 +105,10 @@ async def take(
         state = lambda name: next((j["state"] for j in jobs.values() if j["name"] == name), "")  # noqa: E731
         await until(pilot, lambda: state("chat-gw") == "failed" and state("chat-api") == "running")
         await until(pilot, lambda: nodes["gpu1"]["gpus"][0]["memory_used_bytes"] > 50 << 30)
+        for name, node in nodes.items():
+            for index in (it["index"] for it in node["gpus"] if it["state"] == "used"):
+                work(fleet[name].gpus, index)
+        await until(pilot, lambda: nodes["gpu4"]["gpus"][1]["utilization"] > 50)
         await picture("fleet")
         await pilot.press("z")
         await picture("map")

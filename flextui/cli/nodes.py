@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterable, Sequence
 from typing import cast
 
 import click
 
-from flextui.cli import output, text
+from flextui.cli import clock, output, text
 from flextui.cli.complete import node_names
 from flextui.cli.output import Failure
 from flextui.cli.table import Cell, Column, Row, render
@@ -139,7 +138,7 @@ def _model(gpu: GpuDoc) -> str:
 
 def _note(node: NodeDoc) -> str:
     notes = [node["reason"]] if node["reason"] else []
-    left = (fmt.parse_time(node.get("drains_at")) or 0.0) - time.time()
+    left = (fmt.parse_time(node.get("drains_at")) or 0.0) - clock.now()
     if node["drained"] and left > 0:
         notes.append(f"services move in {fmt.long_span(left)}")
     if node["driver"] and node["driver"] not in node["reason"]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import shlex
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from flextui.cli import output, text
+from flextui.cli import clock, output, text
 from flextui.cli.output import paint
 from flextui.cli.table import Cell, Column, cut, render
 from flextui.cli.text import clean
@@ -49,7 +48,7 @@ def look() -> Look:
         glyph=output.is_terminal(sys.stdout),
         width=output.width(),
         colour=output.colour_on(sys.stdout),
-        now=time.time(),
+        now=clock.now(),
     )
 
 

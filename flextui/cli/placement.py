@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import click
 
-from flextui.cli import output, text
+from flextui.cli import clock, output, text
 from flextui.cli.complete import job_names
 from flextui.cli.verb import Need, Place, json_option, verb
 from flextui.core.client import Client
@@ -42,7 +41,7 @@ def placement(place: Place, job: str | None, as_json: bool) -> None:
     if as_json:
         output.document(answer)
         return
-    lines = list(_lines(cast(PlacementDoc, answer), nodes, jobs, time.time()))
+    lines = list(_lines(cast(PlacementDoc, answer), nodes, jobs, clock.now()))
     output.lines([text.clean(line) for line in lines])
 
 

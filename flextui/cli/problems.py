@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-import time
 
 import click
 
-from flextui.cli import output, text
+from flextui.cli import clock, output, text
 from flextui.cli.table import Cell, Column, render
 from flextui.cli.verb import Place, json_option, verb
 from flextui.core.commands import ListProblems
@@ -45,7 +44,7 @@ def problems(place: Place, bad: bool, as_json: bool) -> int:
     if as_json:
         output.document(found)
     elif found:
-        now = time.time()
+        now = clock.now()
         rows = [_cells(it, now) for it in found]
         colour = output.colour_on(sys.stdout)
         output.lines(render(_COLUMNS, rows, width=output.width(), colour=colour))

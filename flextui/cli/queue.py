@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from flextui.cli import output, text
+from flextui.cli import clock, output, text
 from flextui.cli.complete import user_names
 from flextui.cli.table import Cell, Column, render
 from flextui.cli.verb import Need, Place, json_option, verb
@@ -59,7 +58,7 @@ def queue(place: Place, mine: bool, user: str | None, limit: int, as_json: bool)
     if not rows and output.is_terminal(sys.stdout):
         output.say("flextui: nothing waits for a place")
         return
-    now = time.time()
+    now = clock.now()
     cells = [_cells(row, now) for row in rows]
     look = output.colour_on(sys.stdout)
     output.lines(render(_COLUMNS, cells, width=output.width(), colour=look))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
+from flextui.cli import clock
 from flextui.cli.output import DENIED, FAILED, INPUT, UNREACHABLE, Failure
 from flextui.cli.text import count
 from flextui.core.refusal import CommandError
@@ -83,6 +84,7 @@ class Place:
     ) -> T:
         try:
             async with self.connector(self.options, need, sound) as client:
+                clock.follow(client.info)
                 return await act(client)
         except CommandError as error:
             raise refused(error) from error

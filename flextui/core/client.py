@@ -31,6 +31,8 @@ class CoreInfo:
     user: str
     """Who the core says the caller is."""
     admin: bool
+    ahead_s: float = 0.0
+    """How far its clock is ahead of this machine's: a simulated fleet lives in a day of its own."""
 
 
 class Client(Protocol):

@@ -8,6 +8,7 @@ import hashlib
 import logging
 import os
 import socket
+import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -80,7 +81,8 @@ class Core:
 
     def client_for(self, who: Identity) -> EmbeddedClient:
         """A client for a caller whom the kernel has identified."""
-        info = replace(self.info, user=who.user, admin=self.desk.admin(who))
+        ahead = self.engine.now().wall - time.time()
+        info = replace(self.info, user=who.user, admin=self.desk.admin(who), ahead_s=ahead)
         return EmbeddedClient(self.desk, who, info)
 
     def keep(self, work: Coroutine[Any, Any, None]) -> None:
