@@ -32,6 +32,12 @@ class DemoLink:
 
     async def open(self, foresee: Foresee) -> Client:
         if self._client is None:
+            try:
+                self.demo.prepare()
+            except OSError as error:
+                from flextui.app import LinkRefused
+
+                raise LinkRefused(f"no folder for the demo: {error.strerror}") from error
             await look_ahead(self.demo.inventory, self.demo.state_dir, foresee, simulated=True)
             self._client = (await self.demo.open()).client()
         return self._client

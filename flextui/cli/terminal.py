@@ -56,13 +56,15 @@ def open_demo(flags: Flags, seed: int) -> int:
     from flextui.core.demo.opened import Demo
 
     async def run() -> None:
-        try:
-            demo = Demo(seed)
-        except OSError as error:
-            raise Failure(output.FAILED, f"no folder for the demo: {error.strerror}") from error
+        demo = Demo(seed)
         link = DemoLink(demo)
-        await _shown(_app(link, flags, demo))
-        await link.close(hand_over=False)
+        app = _app(link, flags, demo)
+        try:
+            await _shown(app)
+        finally:
+            await link.close(hand_over=False)
+        if app.refusal:
+            raise Failure(output.FAILED, app.refusal)
 
     asyncio.run(run())
     return output.DONE
@@ -88,7 +90,9 @@ def _app(
         return looks(places.known())
 
     first = replace(looks(early.known()), problems=(), whole=whole if path.exists() else None)
-    return FlextuiApp(link, replace(first, drafts=drafts), pace)
+    app = FlextuiApp(link, replace(first, drafts=drafts), pace)
+    app.heard = probe.heard
+    return app
 
 
 @contextmanager

@@ -77,6 +77,8 @@ class TerminalDriver(LinuxDriver):
         """Read what the terminal sends until told to end, or until it is gone."""
         keyboard = Keyboard(self._debug)
         decode = getincrementaldecoder("utf-8")("replace").decode
+        for message in keyboard.feed(decode(self._heard()), time.monotonic()):
+            self.process_message(message)
         while not self.exit_event.is_set():
             ready, _, _ = select.select([self.fileno], [], [], LOOK_S)
             now = time.monotonic()
@@ -89,6 +91,13 @@ class TerminalDriver(LinuxDriver):
                 return
             for message in found:
                 self.process_message(message)
+
+    def _heard(self) -> bytes:
+        """What was typed while the program was imported; once."""
+        heard: bytes = getattr(self._app, "heard", b"")
+        if heard:
+            self._app.heard = b""  # type: ignore[attr-defined]
+        return heard
 
     def _read(self) -> bytes:
         try:

@@ -51,6 +51,8 @@ class Painted(App[None], inherit_bindings=False):
         self.collector = Collector()
         self.animation_level = "none"
         self.read_only = look.read_only
+        self.heard = b""
+        """What the terminal sent before it was taken: keys, and answers to what was asked."""
         self.away = False
         """Another program has the terminal: nothing is painted."""
         self._ascii: LineFilter = AsciiFilter(enabled=look.ascii_only)

@@ -51,6 +51,8 @@ class Probe:
         self._before: list[Any] | None = None
         self._thread: threading.Thread | None = None
         self.said = Answer()
+        self.heard = b""
+        """All that came: the answers, and what was typed meanwhile."""
 
     @classmethod
     def of(cls, keyboard: TextIO, screen: TextIO) -> Probe:
@@ -76,6 +78,7 @@ class Probe:
             self._thread.join()
             termios.tcsetattr(self._keyboard, termios.TCSANOW, self._before)
             self.said = understood(self._data, self._delay)
+            self.heard = self._data
 
     def _read(self) -> None:
         end = self._asked + PATIENCE_S

@@ -21,7 +21,7 @@ from flextui.screens.look import Look
 from tests.screens.fake_client import FakeClient, FakeLink
 from tests.screens.kit import shown, until
 
-INVENTORY = "fleet: lab\nnodes: [{host: gpu1}, {host: gpu2}, {host: gpu9}]\n"
+INVENTORY = "fleet: of-first-paint\nnodes: [{host: gpu1}, {host: gpu2}, {host: gpu9}]\n"
 
 
 class SlowLink(FakeLink):
@@ -60,7 +60,7 @@ async def starting() -> AsyncIterator[tuple[FlextuiApp, Pilot[None], SlowLink]]:
 
 async def test_the_nodes_are_painted_before_the_core_is_opened() -> None:
     async with starting() as (app, pilot, link):
-        for text in ("lab", "opening the core", "gpu1", "gpu9", "connecting", "ann/work"):
+        for text in ("of-first-paint", "opening the core", "gpu1", "gpu9", "connecting", "ann/work"):
             assert text in link.first
         assert "GPUs" not in link.first.splitlines()[0], "nobody knows yet how many there are"
         link.opened.set()
@@ -76,9 +76,10 @@ async def test_no_list_says_that_there_is_nothing_before_the_core_does(key: str)
         await until(pilot, lambda: "waiting for the core" in shown(app))
         for claim in ("no jobs", "no GPUs here", "nothing is wrong", "holds or wants"):
             assert claim not in shown(app)
+        empty = link.client.deltas.get_nowait()
+        link.client.deltas.put_nowait({**empty, "jobs": {}, "nodes": {}, "problems": []})
         link.opened.set()
-        await until(pilot, lambda: app.view.live)
-        assert "waiting for the core" not in shown(app)
+        await until(pilot, lambda: app.view.live and "waiting for the core" not in shown(app))
 
 
 async def test_keys_work_meanwhile_and_the_cursor_stays() -> None:

@@ -9,13 +9,17 @@ import sys
 import termios
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
+from textual.events import Key
 
 from flextui.core.model.problems import Problem
 from flextui.screens import probe
 from flextui.screens.collector import EVERY_S, QUIET_S, Collector
 from flextui.screens.config import Config
+from flextui.screens.driver import TerminalDriver
+from flextui.screens.keyboard import Keyboard
 from flextui.screens.look import Look
 from flextui.screens.opening import Flags, look
 from flextui.screens.probe import Answer, Probe, light_by_environment, understood
@@ -197,3 +201,24 @@ def test_what_the_first_paint_doesnt_need_isnt_imported_before_it() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+# ── what is typed before it is there ───────────────────────────────────────────────────────────
+
+
+def test_what_is_typed_while_the_terminal_is_asked_is_kept(ends: tuple[int, int]) -> None:
+    ours, theirs = ends
+    with Probe(theirs, theirs) as it:
+        os.read(ours, 100)
+        os.write(ours, b"2\x1b]11;rgb:0000/0000/0000\x1b\\j\x1b[0n")
+    assert it.said.light is False
+    found = Keyboard().feed(it.heard.decode(), 0.0)
+    assert [event.key for event in found if isinstance(event, Key)] == ["2", "j"]
+
+
+def test_the_driver_types_it_once() -> None:
+    app = SimpleNamespace(heard=b"2j")
+    driver = TerminalDriver.__new__(TerminalDriver)
+    driver._app = app  # type: ignore[assignment]
+    assert driver._heard() == b"2j"
+    assert driver._heard() == b""

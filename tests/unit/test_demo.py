@@ -130,6 +130,7 @@ def test_of_very_many_ended_runs_the_newest_can_still_be_read() -> None:
 
 async def test_it_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLEXTUI_STATE_DIR", str(tmp_path / "mine"))
+    assert not Demo().inventory.exists(), "nothing is made before it is opened"
     async with opened(speed=0.0) as (demo, _):
         folder = demo.inventory.parent
         assert demo.state_dir != paths.state_folder()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -36,20 +37,23 @@ class Demo:
         """Called when the speed was changed."""
         self._seed = seed
         self._wanted = speed
-        self._folder = tempfile.TemporaryDirectory(prefix="flextui-demo-")
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._core: Core | None = None
         self._task: asyncio.Task[None] | None = None
-        self.inventory.write_text(boxes.inventory_text())
 
     @property
     def inventory(self) -> Path:
         """The file of the simulated fleet's inventory."""
-        return Path(self._folder.name) / "inventory.yaml"
+        return self._place / "inventory.yaml"
 
     @property
     def state_dir(self) -> Path:
         """Where its core keeps its state."""
-        return Path(self._folder.name) / "state"
+        return self._place / "state"
+
+    @property
+    def _place(self) -> Path:
+        return Path(self._folder.name if self._folder is not None else os.devnull)
 
     # ── speed ──────────────────────────────────────────────────────────────────────────────────
 
@@ -71,9 +75,16 @@ class Demo:
 
     # ── life ───────────────────────────────────────────────────────────────────────────────────
 
+    def prepare(self) -> None:
+        """Make the folder with its inventory, if it isn't there yet. Raises OSError."""
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="flextui-demo-")
+            self.inventory.write_text(boxes.inventory_text())
+
     async def open(self) -> Core:
         """The core; the fleet joins and lives through the night while it runs. Raises what
         `open_core` raises."""
+        self.prepare()
         await imported(
             "flextui.core.demo.day", "flextui.core.model.inventory", "flextui.core.start"
         )
@@ -98,4 +109,5 @@ class Demo:
                 await self._task
         if self._core is not None:
             await self._core.close()
-        self._folder.cleanup()
+        if self._folder is not None:
+            self._folder.cleanup()

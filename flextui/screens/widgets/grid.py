@@ -164,6 +164,12 @@ class Grid(ScrollView, can_focus=True):
         if self._key != before:
             self.post_message(self.Moved(self, self.cursor_key))
 
+    @property
+    def _words(self) -> str:
+        """What stands there where it has no rows."""
+        waiting = getattr(self.screen, "waiting", "") if self.is_attached else ""
+        return waiting or self._empty
+
     def select(self, key: str) -> None:
         """Put the cursor on this row, if it is there; else as soon as it is."""
         if key in self.keys:
@@ -205,7 +211,7 @@ class Grid(ScrollView, can_focus=True):
     def _redraw(self) -> None:
         """Draw the rows that aren't as they were drawn, all of them where they lie elsewhere."""
         top, keys, size = int(self.scroll_offset.y), self.keys, self.size
-        framed = size, top, self.paint.widths, self.paint.titles, bool(keys), self._empty
+        framed = size, top, self.paint.widths, self.paint.titles, bool(keys), self._words
         rows: list[object] = []
         for index in range(top, min(len(keys), top + self._page)):
             key = keys[index]
@@ -241,8 +247,7 @@ class Grid(ScrollView, can_focus=True):
         index = int(self.scroll_offset.y) + y - 1
         keys = self.keys
         if index >= len(keys):
-            waiting = getattr(self.screen, "waiting", "")
-            words = (waiting or self._empty) if not keys and y == 2 else ""
+            words = self._words if not keys and y == 2 else ""
             return self.paint.words("  " + words if words else "", width)
         key = keys[index]
         marked = self.selection.has(key, index, self._at, keys)
