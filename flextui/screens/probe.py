@@ -78,7 +78,7 @@ class Probe:
             self._thread.join()
             termios.tcsetattr(self._keyboard, termios.TCSANOW, self._before)
             self.said = understood(self._data, self._delay)
-            self.heard = self._data
+            self.heard = self._data.replace(b"\n", b"\r")  # Enter, as the terminal was set
 
     def _read(self) -> None:
         end = self._asked + PATIENCE_S

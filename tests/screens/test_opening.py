@@ -210,10 +210,10 @@ def test_what_is_typed_while_the_terminal_is_asked_is_kept(ends: tuple[int, int]
     ours, theirs = ends
     with Probe(theirs, theirs) as it:
         os.read(ours, 100)
-        os.write(ours, b"2\x1b]11;rgb:0000/0000/0000\x1b\\j\x1b[0n")
+        os.write(ours, b"2\r\x1b]11;rgb:0000/0000/0000\x1b\\j\x1b[0n")
     assert it.said.light is False
     found = Keyboard().feed(it.heard.decode(), 0.0)
-    assert [event.key for event in found if isinstance(event, Key)] == ["2", "j"]
+    assert [event.key for event in found if isinstance(event, Key)] == ["2", "enter", "j"]
 
 
 def test_the_driver_types_it_once() -> None:
