@@ -21,6 +21,12 @@ _TITLES = {
 }  # fmt: skip
 
 
+COMMANDS = 46
+"""The column in which commands stand, where what the key does leaves room for it,"""
+WIDTH = 70
+"""and the cells of a line in the narrowest terminal."""
+
+
 class Help(Prompt[None]):
     """Made from the keymap, so that it can't be wrong."""
 
@@ -99,7 +105,12 @@ def key_line(bound: Bound, said: list[str]) -> str:
     """`s        stop                    flextui stop JOB`"""
     pressed = "  ".join(said) or "–"
     line = f"  {pressed:<12} {bound.key.word}"
-    return f"{line:<46} flextui {bound.key.command}" if bound.key.command else line
+    if not bound.key.command:
+        return line
+    command = f"flextui {bound.key.command}"
+    if len(line) > COMMANDS and len(f"{line}  {command}") > WIDTH:
+        return f"{line}\n{'':<{COMMANDS}} {command}"
+    return f"{line:<{COMMANDS}} {command}" if len(line) <= COMMANDS else f"{line}  {command}"
 
 
 def _columns(words: list[str]) -> list[str]:

@@ -122,8 +122,13 @@ class Roaming(Outside):
     def tell_mistakes(self) -> None:
         """What is wrong in the config, as far as it was read."""
         if problems := self.look.problems:
-            more = f" (and {len(problems) - 1} more, see help)" if len(problems) > 1 else ""
-            self.tell(problems[0] + more, bad=True)
+            what, _, mend = problems[0].partition("; expected")  # which may be a long list
+            like = (
+                f"; did you mean {mend.rpartition('; did you mean ')[2]}" if "; did" in mend else ""
+            )
+            more = f"{len(problems) - 1} more, " if len(problems) > 1 else ""
+            help_ = self.chord("everywhere", "help") or ":help"
+            self.tell(f"{what}{like} ({more}all of it: {help_})", bad=True)
 
     @property
     def link_words(self) -> tuple[str, ...]:
@@ -303,6 +308,7 @@ class Roaming(Outside):
         from flextui.screens.help import Help
 
         if isinstance(self.screen, Place):
+            self.clear_notifications()
             self.push_screen(Help(self.screen, self.look.problems))
 
     # ── read-only, small things ──
