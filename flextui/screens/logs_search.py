@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 
 from textual import work
 
 from flextui.core.commands import CommandError, LogSearch
-from flextui.core.logbook.hits import Hit, HitPages, Hits, fill, wish
+from flextui.core.logbook.hits import Hit, HitPages, Hits, fill, left_to_python, wish
 from flextui.core.logbook.levels import ERRORS, level
 from flextui.core.logbook.lines import Line
 from flextui.screens.logs_window import Windows
 from flextui.screens.widgets.logpaint import TooSlow, bounded
 from flextui.screens.widgets.logview import compiled
 
+LONG_S = 2.0
+"""A search that takes longer says how long it has taken."""
 TYPING_S = 0.25
 """So long after the last letter the search begins."""
 LATELY = 500
@@ -35,6 +38,8 @@ class Searching(Windows):
         """Whether only what was found is shown."""
         self.slow = False
         """The pattern takes too long for lines as they come."""
+        self._began = 0.0
+        """When the search began, on the monotonic clock."""
         self._errors: Hits | None = None
 
     # ── what is looked for ──
@@ -62,6 +67,7 @@ class Searching(Windows):
             return
         await asyncio.sleep(TYPING_S)
         hits = self.hits = Hits()
+        self._began = time.monotonic()
         if not await self._fill(hits, what) or self.what is not what:
             return
         if self.alone:
@@ -95,7 +101,11 @@ class Searching(Windows):
             return ""
         words = f"{self.hits.count:,} {'hit' if self.hits.count == 1 else 'hits'}"
         if not self.hits.done:
-            return f"{words} so far …"
+            took = time.monotonic() - self._began
+            if took < LONG_S:
+                return f"{words} so far …"
+            slow = ", a slow pattern: grep can't say it" if left_to_python(self.what) else ""
+            return f"{words} so far, {took:.0f}s{slow} …"
         here = self.log_view.cursor_line
         if here is not None and not self.log_view.following:
             number = self.hits.number(here[:4])

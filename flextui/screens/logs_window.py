@@ -321,10 +321,19 @@ class Windows(Place):
         self.log_view.show(lines, index, centre=at_ms > BEGINNING)
         self.draw_bar()
 
+    def _end_words(self) -> str:
+        """That nothing more comes; of one job how it ended."""
+        found = {it.job for it in self.chosen.origins.values()}
+        job = self.jobs().get(found.pop()) if len(found) == 1 else None
+        if job is None or not job["ended_at"]:
+            return "ended"
+        exits = f", exit {job['exit_code']}" if job["exit_code"] else ""
+        return f"ended: {job['state']}{exits}"
+
     def follow_words(self) -> str:
         """Whether it is followed."""
         if self.log_view.following:
-            return "ended" if self.ended and not self.live.left else "follow ▾"
+            return self._end_words() if self.ended and not self.live.left else "follow ▾"
         here = self.log_view.lines is self.tail.book.lines
         more = self.live.waiting + (self.log_view.below if here else 0)
         return f"paused, {more:,}{'+' if self.live.full else ''} below" if more else "paused"

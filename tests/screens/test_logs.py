@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from flextui.app import FlextuiApp
+from flextui.core.logbook.hits import wish
 from flextui.screens.logs import Logs, laid
 from tests.screens.fake_log import NOON, FakeLog
 from tests.screens.kit import running, shown, until
@@ -234,3 +235,26 @@ def test_the_bar_tells_what_went_wrong_before_all_that_is_shown() -> None:
     assert len(narrow) == 70
     assert narrow.startswith("paused, 12 below · 3 hits · gpu5 isn't connected")
     assert narrow.endswith("…  12:00:41")
+
+
+async def test_a_search_that_takes_long_says_why() -> None:
+    async with reading() as (_, pilot, _, screen):
+        await pilot.press("/", *"step", "enter")
+        await until(pilot, lambda: "40 hits" in bar(screen))
+        assert screen.hits is not None
+        screen.hits.done = False
+        assert screen.search_words() == "40 hits so far …"
+        screen._began -= 7.0
+        assert screen.search_words().startswith("40 hits so far, 7s")
+        assert "slow" not in screen.search_words()
+        screen.what = wish(r"(\w)\1")
+        assert "a slow pattern: grep can't say it" in screen.search_words()
+        screen.hits.done = True
+
+
+async def test_a_log_that_has_ended_says_how() -> None:
+    async with running(size=(100, 20)) as (app, pilot, client, _):
+        client.log.attempt = "j3.0.1"
+        app.open_logs("j3")
+        await until(pilot, lambda: isinstance(app.screen, Logs) and app.screen.ended)
+        assert "ended: failed" in bar(app.screen)  # type: ignore[arg-type]

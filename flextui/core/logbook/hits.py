@@ -7,6 +7,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence, Set
 
+from flextui.agent import ere
 from flextui.core.client import Client
 from flextui.core.commands import LogPiece, LogRequest, LogSearch, Offset
 from flextui.core.logbook.lines import Cutter, Key, Line
@@ -89,6 +90,11 @@ def wish(text: str, *, most: int = MOST) -> LogSearch:
     except re.error:
         pattern = re.escape(pattern)
     return LogSearch(pattern, smart_case(pattern), inverse, most)
+
+
+def left_to_python(what: LogSearch) -> bool:
+    """Whether grep can't say the pattern: then it takes some ten times as long."""
+    return ere.translated(what.pattern) is None
 
 
 async def search(
