@@ -54,9 +54,11 @@ from flextui.core.scheduler.decision import Decision
 from flextui.core.scheduler.explain import explain
 from flextui.core.scheduler.feasible import fit
 from flextui.core.scheduler.fleet import Fleet
+from flextui.core.scheduler.forecast import foresee
+from flextui.core.scheduler.future import Future
 from flextui.core.scheduler.ledger import Ledger
 from flextui.core.scheduler.memo import Memo
-from flextui.core.scheduler.plan import plan
+from flextui.core.scheduler.plan import drained, plan
 from flextui.core.scheduler.quota import Quotas
 from tests.property.test_why import changed
 from tests.unit.fake_fleet import GIB, FakeNode, FakeSession, gpu
@@ -532,6 +534,9 @@ class Life:
     def ask_why(self) -> None:
         """One that waits is asked why: what would help helps, and what is certain comes true."""
         snapshot = self.snapshot
+        if snapshot.tasks:  # whatever it does, there is an answer
+            assert explain(snapshot, self.rng.choice(sorted(snapshot.tasks)), self.now).summary
+        drained(foresee(Future(snapshot, self.now)))
         waits = [it.task for it in self.memo.queue if it.job.type == "batch"]
         if not waits:
             return
@@ -654,6 +659,8 @@ class Life:
             fields["project"] = rng.choice("pq")
         if rng.random() < 0.1:
             fields["where"] = {"apart": [rng.choice(NAMES)]}
+        if rng.random() < 0.1 and resources.get("gpus"):
+            fields["idle"] = {"gpu_below": 5, "for": "10m", "then": "stop"}
         return fields
 
     def _someones(self) -> Job | None:
