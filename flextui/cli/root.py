@@ -5,6 +5,7 @@ A command's module is imported when the command is named; `listed.py` says which
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -127,6 +128,9 @@ def cli(
         here = output.is_terminal(sys.stdin) and output.is_terminal(sys.stdout)
         if not here and not output.is_served():
             raise click.UsageError("there is no terminal here; expected a command", ctx)
+        if here and os.environ.get("TERM") == "dumb":
+            text = "this terminal can't be drawn on (TERM=dumb); expected a command"
+            raise click.UsageError(text, ctx)
         from flextui.cli.terminal import open_demo, open_terminal
         from flextui.screens.opening import Flags
 

@@ -73,6 +73,14 @@ class TerminalDriver(LinuxDriver):
         if taken is not None:
             self._loop.call_soon_threadsafe(taken)
 
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """As it is: COLUMNS and LINES may tell what it was once."""
+        try:
+            columns, lines = os.get_terminal_size(self.fileno)
+        except OSError:
+            columns = lines = 0
+        return (columns, lines) if columns and lines else super()._get_terminal_size()
+
     def run_input_thread(self) -> None:
         """Read what the terminal sends until told to end, or until it is gone."""
         keyboard = Keyboard(self._debug)

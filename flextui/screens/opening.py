@@ -79,7 +79,18 @@ def _ascii(config: Config, environ: Mapping[str, str], encoding: str) -> bool:
         return config.glyphs == "ascii"
     if environ.get("FLEXTUI_ASCII", "") not in ("", "0"):
         return True
+    if _plain_locale(environ):
+        return True
     try:
         return codecs.lookup(encoding).name not in ("utf-8", "utf-8-sig")
     except LookupError:
         return True
+
+
+def _plain_locale(environ: Mapping[str, str]) -> bool:
+    """Whether somebody chose the C locale. Python takes it for UTF-8, and where it can it sets
+    LC_CTYPE so, in place of what was chosen. Source: PEP 538, PEP 540."""
+    chosen = environ.get("LC_ALL") or environ.get("LC_CTYPE", "")
+    if chosen in ("", "C.UTF-8"):
+        chosen = environ.get("LANG", "")
+    return chosen in ("C", "POSIX")

@@ -79,6 +79,12 @@ def test_ascii_by_locale_config_flag_and_environment() -> None:
     assert opened(Config(glyphs="ascii")).ascii_only
     assert opened(environ={"FLEXTUI_ASCII": "1"}).ascii_only
     assert opened(flags=Flags(ascii_only=True)).ascii_only
+    for environ in ({"LANG": "C"}, {"LC_ALL": "POSIX", "LANG": "de_DE.UTF-8"},
+                    {"LANG": "C", "LC_CTYPE": "C.UTF-8"}):  # fmt: skip
+        assert opened(environ=environ).ascii_only, "Python takes it for UTF-8"
+        assert not opened(Config(glyphs="unicode"), environ=environ).ascii_only
+    for environ in ({}, {"LANG": "C.UTF-8"}, {"LC_ALL": "de_DE.UTF-8", "LANG": "C"}):
+        assert not opened(environ=environ).ascii_only
 
 
 def test_a_slow_line_is_measured_or_said() -> None:

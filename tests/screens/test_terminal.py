@@ -163,6 +163,27 @@ def test_a_terminal_that_is_cut_hands_over_and_ends(tmp_path: Path) -> None:
         assert note.read_text() == "left: True"
 
 
+def test_what_cannot_be_drawn_on_is_not() -> None:
+    mine, theirs = os.openpty()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "flextui"], stdin=theirs, stdout=theirs, text=True, check=False,
+            stderr=subprocess.PIPE, env={**os.environ, "TERM": "dumb", "PYTHONPATH": str(ROOT)},
+            timeout=WITHIN_S,
+        )  # fmt: skip
+        assert done.returncode == 2
+        assert "can't be drawn on (TERM=dumb)" in done.stderr
+    finally:
+        os.close(mine)
+        os.close(theirs)
+
+
+def test_the_window_is_as_large_as_it_is_whatever_was_exported_once() -> None:
+    with opened(size=(100, 30), env={"COLUMNS": "40", "LINES": "10"}) as line:
+        line.wait(b"\x1b[30;")
+        line.wait(b"gpu5")
+
+
 def test_a_terminal_that_was_stopped_is_drawn_whole_again() -> None:
     with opened() as line:
         line.wait(b"gpu5")
