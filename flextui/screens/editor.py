@@ -13,6 +13,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.timer import Timer
 from textual.widgets import TextArea
+from textual.worker import Worker
 
 from flextui.core.commands import CommandError, Plan, Source
 from flextui.screens.apply import Painted
@@ -119,6 +120,8 @@ class Editor(Place):
         self._at = AtCursor(app, self._text)
         self._choices = self._at.choices
         self._hand_in = HandIn(app, self._job)
+        self._going: Worker[None] | None = None
+        """What hands the text in."""
 
     def content(self) -> ComposeResult:
         with Horizontal(id="row"):
@@ -216,10 +219,13 @@ class Editor(Place):
         try:
             answer = await client.call(command)
         except CommandError as error:
-            self._show_mistakes(mistakes_of(error), said=error.text)
+            if self.is_attached:
+                self._show_mistakes(mistakes_of(error), said=error.text)
             return
         except ConnectionError as error:
             self._side_shows([[Span(f"the core went away ({error}): your text is kept", "warn")]])
+            return
+        if not self.is_attached:
             return
         self._plan = answer
         self._planned = time.monotonic(), self.app.view.revision
@@ -381,27 +387,34 @@ class Editor(Place):
     # ── handing in ──
 
     def action_submit(self) -> None:
-        if any(it.node is self and it.group == "submit" for it in self.app.workers):
+        """Hand it in. It goes on when one leaves the editor meanwhile, as the core does it."""
+        if self._going is not None and not self._going.is_finished:
             self.app.tell("it is on its way to the core already")
         else:
-            self._submit()
+            self._going = self.app.run_worker(self._submit(), group="act")
 
-    @work(group="submit")
     async def _submit(self) -> None:
         text = self._text.text
-        self._show_mistakes(await self._read(text))
-        if self._mistakes:
+        wrong = await self._read(text)
+        if not self.is_attached:
+            return
+        self._show_mistakes(wrong)
+        if wrong:
             self.action_next_mistake()
             self.app.tell("mend what is wrong first; nothing was submitted", bad=True)
             return
         await self._ask_plan(text)
+        if not self.is_attached:
+            return  # who leaves before it is sent keeps the draft
         if not self._valid or not self._plan:
             self.app.tell("nothing was submitted; your text is kept", bad=True)
             return
         draft = Draft(text, self._draft.origin, self._draft.base)
         jobs = await self._hand_in.hand_in(draft, self._plan.get("jobs") or (), live=self._live)
         if jobs is not None:
-            self._handed_in(jobs, "changed" if self._live else "submitted")
+            self._handed_in(draft, jobs, "changed" if self._live else "submitted")
+        elif not self.is_attached:
+            return
         elif self._hand_in.mistakes:
             self._show_mistakes(self._hand_in.mistakes)
             self._text.move_cursor((self._mistakes[0].row, self._mistakes[0].column))
@@ -410,9 +423,13 @@ class Editor(Place):
             self.app.drafts.put(self._job, self._draft)
             self._show_plan()
 
-    def _handed_in(self, jobs: list[Any], word: str) -> None:
-        self.app.drafts.drop(self._job)
+    def _handed_in(self, draft: Draft, jobs: list[Any], word: str) -> None:
+        known = self.app.drafts.get(self._job)
+        if known is None or known.text == draft.text:  # else it was written on meanwhile
+            self.app.drafts.drop(self._job)
         self.app.tell(f"{word} " + ", ".join(f"{it['name']} ({it['id']})" for it in jobs))
+        if self.app.screen is not self:
+            return
         self.app.go_up()
         if len(jobs) == 1:
             self.app.open_job(jobs[0]["id"])

@@ -46,7 +46,8 @@ class Core(FakeClient):
         self.wrong: CommandError | None = None
         self.gone = False
         self.slow: asyncio.Event | None = None
-        """A submit is answered once this is set."""
+        """A submit is answered once this is set, and a plan unless they are `free`."""
+        self.free = True
 
     async def call(self, command: Command) -> dict[str, Any]:
         self.asked.append(command)
@@ -71,8 +72,10 @@ class Core(FakeClient):
                 return {"job": job, "action": "revised", "diff": [], "restarts": [0]}
             case Submit() if self.wrong is not None:
                 raise self.wrong
-            case Submit() if self.slow is not None:
+            case Submit() | Plan() if self.slow and (isinstance(command, Submit) or not self.free):
                 await self.slow.wait()
+                if self.wrong is not None:
+                    raise self.wrong
             case WhoAmI():
                 return {"projects": ["vision"], "volumes": ["data"]}
         self.asked.pop()
@@ -255,6 +258,57 @@ async def test_a_second_press_while_the_first_is_on_its_way_submits_nothing_twic
         core.slow.set()
         await until(pilot, lambda: not isinstance(app.screen, Editor))
         assert len(core.did(Submit)) == 1
+
+
+async def test_what_is_on_its_way_is_told_of_though_one_has_left() -> None:
+    async with editing() as (app, pilot, core):
+        core.slow = asyncio.Event()
+        await until(pilot, lambda: editor(app)._valid)
+        await written(app, pilot, SPEC)
+        await until(pilot, lambda: editor(app)._valid and not editor(app).thinking)
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: len(core.did(Submit)) == 1)
+        await pilot.press("escape", "2")
+        core.slow.set()
+        await until(pilot, lambda: any("submitted hello" in it.message
+                                       for it in app._notifications))  # fmt: skip
+        assert app.path[-1] == ("jobs",), "nobody is led away from where they are"
+        assert app.drafts.get("") is None, "it isn't submitted again by mistake"
+
+
+@pytest.mark.parametrize("refused", [True, False])
+async def test_who_leaves_before_it_is_sent_keeps_the_draft(refused: bool) -> None:
+    async with editing() as (app, pilot, core):
+        await written(app, pilot, SPEC)
+        await until(pilot, lambda: editor(app)._valid and not editor(app).thinking)
+        core.slow, core.free = asyncio.Event(), False
+        planned = len(core.did(Plan))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: len(core.did(Plan)) > planned)
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, Editor))
+        core.wrong = CommandError("input", "no") if refused else None
+        core.slow.set()
+        await app.workers.wait_for_complete([it for it in app.workers if it.group == "act"])
+        assert core.did(Submit) == []
+        kept = app.drafts.get("")
+        assert kept is not None
+        assert kept.text == SPEC
+
+
+async def test_what_is_written_while_it_is_on_its_way_stays_a_draft() -> None:
+    async with editing() as (app, pilot, core):
+        core.slow = asyncio.Event()
+        await written(app, pilot, SPEC)
+        await until(pilot, lambda: editor(app)._valid and not editor(app).thinking)
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: len(core.did(Submit)) == 1)
+        await written(app, pilot, SPEC + "# more\n")
+        core.slow.set()
+        await until(pilot, lambda: not isinstance(app.screen, Editor))
+        kept = app.drafts.get("")
+        assert kept is not None
+        assert kept.text.endswith("# more\n")
 
 
 async def test_a_core_that_goes_away_takes_no_text_along() -> None:
