@@ -99,7 +99,7 @@ class Roaming(Outside):
         return self.act.grace.said if "act" in self.__dict__ else ""
 
     async def learn_all_places(self) -> None:
-        """The same, beside the loop, where they aren't imported yet."""
+        """Know all places; where they aren't imported yet, that goes on beside the loop."""
         if not self._all_places:
             await imported(early.REST)
             self.know_all_places()
