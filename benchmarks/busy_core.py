@@ -71,9 +71,7 @@ def node_doc(index: int, seed: random.Random) -> NodeDoc:
 
 def job_doc(seq: int, seed: random.Random) -> JobDoc:
     """A job as it is at some moment."""
-    if seq == 0:
-        state = "running"
-    elif seq <= NODES:
+    if seq == 0 or seq <= NODES:
         state = "running"
     else:
         state = seed.choice(("pending", "pending", "succeeded", "failed"))

@@ -1,13 +1,18 @@
 """What a fleet of 200 nodes costs the core: its share of a processor, and holds of its loop.
 
-Each node reports eight GPUs once a second. Three cases: nothing runs; a full fleet, where every
-node runs a job on all its GPUs and a hundred more wait; the same with a terminal that watches.
+Each node reports eight GPUs once a second. Four cases: nothing runs; a full fleet, where every node
+runs a job on all its GPUs and a hundred more wait; the same with a terminal that watches; 10,000
+jobs, all but 200 of which wait, and two terminals. At last how long a terminal that attaches then
+waits for its first picture, and how large that is.
+
+    python benchmarks/core200.py
 """
 
 from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +30,9 @@ from flextui.core.start import Core, CoreOptions, open_core
 
 NODES = 200
 WAITING = 100
+MANY = 10_000
+A_FILE = 500
+ATTACHED = 5
 WATCH_S = 15.0
 SETTLE_S = 3.0
 GOAL_SHARE = 20
@@ -79,10 +87,12 @@ async def until(core: Core, nodes: int, running: int) -> None:
     core.engine.feed.leave(watcher)
 
 
-async def fill(client: Client) -> None:
-    """A job for every node, and some more."""
-    documents = [SPEC.replace("NUMBER", str(number)) for number in range(NODES + WAITING)]
-    await client.call(Submit((Source("jobs.yaml", "---\n".join(documents)),)))
+async def fill(client: Client, first: int, last: int) -> None:
+    """So many jobs, in files of some hundred."""
+    for start in range(first, last, A_FILE):
+        numbers = range(start, min(start + A_FILE, last))
+        documents = [SPEC.replace("NUMBER", str(number)) for number in numbers]
+        await client.call(Submit((Source("jobs.yaml", "---\n".join(documents)),)))
 
 
 def look(path: str) -> None:
@@ -96,7 +106,33 @@ def look(path: str) -> None:
     asyncio.run(follow())
 
 
-async def measure(place: Path, agents: Path) -> dict[str, Cost]:
+async def attach(path: Path) -> None:
+    """Print the seconds from connecting to the first picture, and how many jobs are in it."""
+    began = time.monotonic()
+    client = await SocketClient.connect(path)
+    async for whole in client.watch():
+        print(time.monotonic() - began, len(whole["jobs"]))
+        break
+    await client.close()
+
+
+async def attached(core: Core, path: Path) -> str:
+    """How long terminals wait that attach one after the other, and the core's loop meanwhile."""
+    held, seconds, jobs = Held(), [], ""
+    watching = asyncio.create_task(held.watch())
+    for _ in range(ATTACHED):
+        argv = [sys.executable, __file__, "--attach", str(path)]
+        run = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)
+        took, jobs = (await run.communicate())[0].decode().split()
+        seconds.append(float(took))
+    watching.cancel()
+    return (
+        f"attaching with {int(jobs):,} jobs: first picture after {min(seconds):.2f} to "
+        f"{max(seconds):.2f} s; the core's loop was held {held.own_ms:.0f} ms by its own work"
+    )
+
+
+async def measure(place: Path, agents: Path) -> tuple[dict[str, Cost], str]:
     inventory = place / "inventory.yaml"
     nodes = "".join(f"  - {{host: gpu{number}}}\n" for number in range(NODES))
     inventory.write_text(f"fleet: bench\nnodes:\n{nodes}")
@@ -106,14 +142,18 @@ async def measure(place: Path, agents: Path) -> dict[str, Cost]:
     try:
         await until(core, NODES, 0)
         found["nothing runs"] = await observe(core)
-        await fill(core.client())
+        await fill(core.client(), 0, NODES + WAITING)
         await until(core, NODES, NODES)
         found[f"{NODES} jobs run, {WAITING} wait"] = await observe(core)
         with process(look, place / "core.sock"):
             found["the same, a terminal watches"] = await observe(core)
+            await fill(core.client(), NODES + WAITING, MANY)
+            with process(look, place / "core.sock"):
+                found[f"{MANY:,} jobs, two terminals watch"] = await observe(core)
+        told = await attached(core, place / "core.sock")
     finally:
         await core.close()
-    return found
+    return found, told
 
 
 @contextmanager
@@ -129,12 +169,15 @@ def process(target: Callable[[str], None], path: Path) -> Iterator[BaseProcess]:
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["--attach"]:
+        asyncio.run(attach(Path(sys.argv[2])))
+        return
     with workplace() as place:
         agents = place / "agents.sock"
         with process(serve, agents):
             while not agents.exists():
                 time.sleep(0.01)
-            found = asyncio.run(measure(place, agents))
+            found, told = asyncio.run(measure(place, agents))
     rows = [
         (
             name,
@@ -156,6 +199,7 @@ def main() -> None:
         ),
         *rows,
     )
+    print(f"\n{told}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ core's socket. A key is answered when the screen shows what it asks for: the cur
 text moved, the letter typed and what it finds. Bytes are those that come out of the
 pseudo-terminal. How soon the terminal is there is measured by starts.py.
 
-    python benchmarks/screens.py [--size 120x40] [--keys 200] [--only Jobs]
+    python benchmarks/screens.py [--size 120x40] [--keys 100] [--only Jobs]
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CURSOR = "12;48;76"
 """The ground under the cursor in the usual dark theme."""
 NARROW = 30
 """Cells of a line under the cursor that tell it from all others, and don't change by themselves."""
-WATCHED_S = 10.0
+WATCHED_S = 6.0
 CALM_S = 30.0
 Times = list[float]
 Method = Callable[[Typist, int, random.Random], Times]
@@ -198,7 +198,7 @@ def measure(case: Case, typist: Typist, keys: int) -> tuple[str, ...]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", default="120x40")
-    parser.add_argument("--keys", type=int, default=200)
+    parser.add_argument("--keys", type=int, default=100)
     parser.add_argument("--only", default="", help="the screens whose names begin so")
     options = parser.parse_args()
     columns, _, lines = options.size.partition("x")
