@@ -73,12 +73,13 @@ class Place(Keyed):
         self.pattern = ""
         self._top = TopLine(title)
         self._filter = FilterBar()
+        self._key_line = KeyLine()
 
     def compose(self) -> ComposeResult:
         yield self._top
         yield from self.content()
         yield self._filter
-        yield KeyLine()
+        yield self._key_line
 
     def content(self) -> ComposeResult:
         """The widgets between the two lines."""
@@ -129,12 +130,12 @@ class Place(Keyed):
 
     def refresh_view(self) -> None:
         """Draw this place from the app's picture now."""
-        if not self._top.is_attached:
+        if not (self._top.is_attached and self._key_line.is_attached):
             return  # not composed yet, or going away
         self.show_view(self.app.view)
         self._filter.found = self.found()
         self._top.redraw()
-        self.query_one(KeyLine).redraw()
+        self._key_line.redraw()
 
     def refresh_top(self) -> None:
         """Draw the top line from the app's picture now."""
@@ -174,7 +175,7 @@ class Place(Keyed):
         return bound.key.name != "help-typing"
 
     def key_done(self) -> None:
-        self.query_one(KeyLine).redraw()
+        self._key_line.redraw()
 
     # ── lists ──
 

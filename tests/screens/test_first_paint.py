@@ -60,7 +60,14 @@ async def starting() -> AsyncIterator[tuple[FlextuiApp, Pilot[None], SlowLink]]:
 
 async def test_the_nodes_are_painted_before_the_core_is_opened() -> None:
     async with starting() as (app, pilot, link):
-        for text in ("of-first-paint", "opening the core", "gpu1", "gpu9", "connecting", "ann/work"):
+        for text in (
+            "of-first-paint",
+            "opening the core",
+            "gpu1",
+            "gpu9",
+            "connecting",
+            "ann/work",
+        ):
             assert text in link.first
         assert "GPUs" not in link.first.splitlines()[0], "nobody knows yet how many there are"
         link.opened.set()

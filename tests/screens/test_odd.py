@@ -29,6 +29,7 @@ from flextui.screens.frame import _cells
 from flextui.screens.glyphs import plain
 from flextui.screens.job import Job
 from flextui.screens.jobs import Jobs
+from flextui.screens.place import Place
 from flextui.screens.widgets.grid import Grid
 from tests.screens.fake_client import FakeClient, FakeLink, attempt, fleet_delta, job, task
 from tests.screens.kit import running, shown, until
@@ -318,3 +319,16 @@ async def test_two_who_act_on_one_job_at_once_are_both_answered() -> None:
             assert [it["state"] for it in tries] == ["killed", "killed"], "each rank once"
     finally:
         await demo.close()
+
+
+async def test_a_key_that_comes_as_its_place_goes_breaks_nothing() -> None:
+    async with running() as (app, pilot, _, _):
+        for keys in ("2", "3", "4", "6", "7", "8", "n"):
+            await pilot.press(keys)
+            place = app.screen
+            assert isinstance(place, Place)
+            await pilot.press("escape", "escape")
+            await until(pilot, lambda place=place: not place.is_attached)  # type: ignore[misc]
+            place.key_done()
+            place.refresh_view()
+            place.refresh_top()

@@ -47,7 +47,7 @@ class _Line(Widget):
 
     def redraw(self) -> None:
         """Something that it tells of may have changed."""
-        if self.spans(self.size.width) != self._drawn:
+        if self.is_attached and self.spans(self.size.width) != self._drawn:
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
