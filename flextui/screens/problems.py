@@ -64,6 +64,7 @@ class Problems(Place):
     def __init__(self, location: Location, app: FlextuiApp) -> None:
         super().__init__(location, "problems")
         self._table = Table(problems.FIELDS, order=problems.order, groups=problems.GROUPS,
+                            ranks=problems.RANKS,
                             layout=app.layout("problems"))  # fmt: skip
         self._grid = Grid(self._table, empty=WELL, id="problems")
         self._about = Words(id="about")

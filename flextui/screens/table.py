@@ -28,11 +28,14 @@ class Table(Generic[T]):
         *,
         order: Callable[[T], Any] | None = None,
         groups: Mapping[str, Callable[[T], str]] | None = None,
+        ranks: Mapping[str, int] | None = None,
         summary: Callable[[Iterable[T]], str] | None = None,
         layout: Layout | None = None,
     ) -> None:
         self.fields = tuple(fields)
         self.groups = dict(groups or {})
+        self._ranks = ranks or {}
+        """The order of headings that isn't that of their letters."""
         self.layout = layout or Layout()
         self.total = 0
         """Documents before the filter."""
@@ -232,7 +235,7 @@ class Table(Generic[T]):
             else:
                 members[name] = [key]
         self._keys = []
-        for name in sorted(members, key=lambda it: (it == "–", it)):
+        for name in sorted(members, key=lambda it: (it == "–", self._ranks.get(it, 0), it)):
             self._keys.append(HEADING + name)
             if name not in self.layout.folded:
                 self._keys += members[name]

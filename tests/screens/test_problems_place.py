@@ -38,6 +38,14 @@ async def test_the_cursor_stays_on_its_problem_and_a_problem_that_is_over_goes()
         assert app.screen.grid.cursor_key == "node:gpu5"  # type: ignore[attr-defined]
 
 
+async def test_groups_by_how_bad_stand_in_that_order() -> None:
+    async with running() as (app, pilot, _, _):
+        await pilot.press("6", "t")
+        await until(pilot, lambda: "▾ critical" in shown(app))
+        heads = [line.split()[1] for line in shown(app).splitlines() if "▾" in line]
+        assert heads == ["critical", "warning", "notice"]
+
+
 async def test_nothing_is_wrong() -> None:
     async with running() as (app, pilot, client, _):
         await pilot.press("6")

@@ -281,26 +281,6 @@ def around(
         for n, line in enumerate(ordered):
             if line.key in hits:
                 near.update(range(max(0, n - context), min(len(ordered), n + context + 1)))
-        apart = _apart(ordered, jumps)
         kept += [ordered[n] for n in sorted(near)]
-        begins.update(ordered[n].key for n in near if n - 1 not in near or n in apart)
+        begins.update(ordered[n].key for n in near if n - 1 not in near or ordered[n].key in jumps)
     return kept, begins
-
-
-def _apart(ordered: Sequence[Line], jumps: Set[tuple[str, str, int]]) -> set[int]:
-    """Where, in the merged streams of an attempt, something is left out of all of them: no run of
-    neighbours of one stream stands on both sides."""
-    ends: dict[str, int] = {}
-    last = [0] * len(ordered)
-    for n in range(len(ordered) - 1, -1, -1):
-        line = ordered[n]
-        last[n] = ends.setdefault(line.stream, n)
-        if line.key in jumps:
-            del ends[line.stream]
-    apart: set[int] = set()
-    reaches = -1
-    for n, line in enumerate(ordered):
-        if reaches < n and line.key in jumps:
-            apart.add(n)
-        reaches = max(reaches, last[n])
-    return apart

@@ -115,7 +115,7 @@ class Cutter:
             if state.rest:
                 lines = self.flush(*key)
             state.pos = event["at"]
-            if state.next < state.pos:
+            if max(0, state.next) < state.pos:
                 self.jumps.add((*key, state.pos))
         state.next = event["to"]
         state.marks = event.get("marks") or state.marks

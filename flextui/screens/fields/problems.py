@@ -55,6 +55,8 @@ FIELDS: tuple[Field[ProblemDoc], ...] = (
     ),
 )  # fmt: skip
 
+RANKS = {**_RANK, "silenced": len(_RANK)}
+"""The order of the groups by how bad they are."""
 GROUPS = {
     "how bad": lambda problem: "silenced" if problem["silenced"] else problem["severity"],
     "kind": lambda problem: problem["kind"],
