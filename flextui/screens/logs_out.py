@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
 import tempfile
 import time
 from pathlib import Path
+from typing import IO
 
 from textual import work
 
@@ -166,35 +168,44 @@ class Out(Searching):
             Ask(question, "on the machine where this runs", str(path), wrong), taken
         )
 
-    @work(exclusive=True, group="save")
-    async def _save(self, path: Path) -> None:
-        written = 0
-        first, last = sorted(self.marked) if len(self.marked) == 2 else (None, None)
-        pages = LogPages(lambda: self.app.client)
+    def _save(self, path: Path) -> None:
+        """It goes on when one leaves the logs meanwhile."""
+        self.app.run_worker(self._saved(path), group="save")
+
+    async def _saved(self, path: Path) -> None:
         try:
             with path.open("x", encoding="utf-8", errors="replace") as file:
-                if self.only is not None and first is None:
-                    while await self.only.up(STEP):
-                        pass
-                    file.writelines(self._written(line) + "\n" for line in self.only.lines)
-                    written = len(self.only.lines)
-                    self.log_view.restyle()
-                else:
-                    await pages.open_at(self.keys(), first.at if first else 1.0, shown=1)
-                    more = True
-                    while more:
-                        for line in pages.book.lines:
-                            if (first is None or line >= first) and (last is None or line <= last):
-                                file.write(self._written(line) + "\n")
-                                written += 1
-                        ended = (
-                            last is not None and pages.book.lines and pages.book.lines[-1] > last
-                        )
-                        pages.book.lines.clear()
-                        more = not ended and bool(await pages.down(STEP))
-                        if written % SAID_EVERY < STEP and written > STEP:
-                            self.app.tell(f"{written:,} lines so far")
+                try:
+                    written = await self._write(file)
+                except asyncio.CancelledError:
+                    path.unlink()  # a part would be taken for all of it
+                    raise
         except (OSError, CommandError, ConnectionError) as error:
             self.app.tell(f"{path}: {error}", bad=True)
             return
         self.app.tell(f"{written:,} lines are in {path}")
+
+    async def _write(self, file: IO[str]) -> int:
+        """Only what was found, or all, or what lies between the marks; how many lines."""
+        first, last = sorted(self.marked) if len(self.marked) == 2 else (None, None)
+        if self.only is not None and first is None:
+            while await self.only.up(STEP):
+                pass
+            file.writelines(self._written(line) + "\n" for line in self.only.lines)
+            if self.is_attached:
+                self.log_view.restyle()
+            return len(self.only.lines)
+        pages, written, more = LogPages(lambda: self.app.client), 0, True
+        await pages.open_at(self.keys(), first.at if first else 1.0, shown=1)
+        while more:
+            lines = pages.book.lines
+            for line in lines:
+                if (first is None or line >= first) and (last is None or line <= last):
+                    file.write(self._written(line) + "\n")
+                    written += 1
+            ended = last is not None and bool(lines) and lines[-1] > last
+            lines.clear()
+            more = not ended and bool(await pages.down(STEP))
+            if written % SAID_EVERY < STEP and written > STEP:
+                self.app.tell(f"{written:,} lines so far")
+        return written

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
 from flextui.app import FlextuiApp
+from flextui.core.commands import LogRequest
 from flextui.core.logbook.hits import wish
+from flextui.core.model.docs import LogEvent
 from flextui.screens.logs import Logs, laid
 from tests.screens.fake_log import NOON, FakeLog
 from tests.screens.kit import running, shown, until
@@ -177,6 +181,32 @@ async def test_a_line_is_yanked_and_all_is_saved(tmp_path: Path) -> None:
         assert len(lines) == 42
         assert lines[0].endswith("step 0 of 40")
         assert os.stat(tmp_path / "all.log").st_size > 0
+
+
+async def test_saving_goes_on_though_one_has_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, gate = tmp_path / "all.log", asyncio.Event()
+    async with reading() as (app, pilot, log, screen):
+        await pilot.press("S")
+        await until(pilot, lambda: app.screen is not screen)
+        app.screen.query_one(Input).value = str(path)
+        events = log.events
+
+        async def slow(request: LogRequest) -> AsyncIterator[LogEvent]:
+            await gate.wait()
+            async for event in events(request):
+                yield event
+
+        monkeypatch.setattr(log, "events", slow)
+        await pilot.press("enter")
+        await until(pilot, path.exists)
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is not screen)
+        gate.set()
+        await until(pilot, lambda: any("42 lines are in" in it.message
+                                       for it in app._notifications))  # fmt: skip
+        assert len(path.read_text().splitlines()) == 42
 
 
 async def test_a_pattern_that_takes_for_ever_holds_nothing_up() -> None:
