@@ -205,7 +205,8 @@ def _ended(error: BaseException, options: Options) -> int:
 def _misused(error: click.ClickException) -> int:
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "flextui"
-    text = error.format_message()
+    text = error.format_message().replace("a valid integer range", "a whole number")
+    text = text.replace("a valid integer", "a whole number").replace("a valid float", "a number")
     output.complain(f"{text[:1].lower()}{text[1:].rstrip('.')} (see: {path} --help)")
     return output.INPUT
 

@@ -61,6 +61,14 @@ def test_what_isnt_there_yet_says_so_and_what_does_it_meanwhile(name: str, capfd
     assert f"flextui: error: '{name}' is not supported yet; {LATER[name]}" in capfd.readouterr().err
 
 
+def test_what_should_be_a_number_is_told_in_plain_words(capfd: Captured) -> None:
+    assert run(["scale", "web", "many"]) == 2
+    assert run(["run", "--cpus", "few", "--", "true"]) == 2
+    said = capfd.readouterr().err
+    assert "'many' is not a whole number" in said
+    assert "'few' is not a number" in said
+
+
 def test_the_help_without_a_command_has_one_too(capfd: Captured) -> None:
     assert run(["--help"]) == 0
     assert "Example:" in capfd.readouterr().out
