@@ -22,6 +22,7 @@ import common  # noqa: F401  (puts the checkout on the path)
 from flextui.core.client import CoreInfo
 from flextui.core.commands import (
     Command,
+    History,
     ListEvents,
     ListPlacement,
     ListQueue,
@@ -155,6 +156,8 @@ class BusyCore(FakeClient):
             case ListPlacement():
                 end = {"at": "2026-11-24T14:40:00Z", "latest": None, "sureness": "likely"}
                 return {"ends": {f"j{n}.0.1": end for n in range(1, NODES + 1)}, "wants": None}
+            case History(node) if node:
+                return answers.history(command, [node_doc(int(node[3:]), random.Random(1))])
             case ListEvents():
                 return {"events": [event_doc(n) for n in range(EVENTS)]}
             case Show():
