@@ -692,7 +692,17 @@ class Life:
             self.command(c.Release((self.rng.choice(jobs).id,)), "root")
 
     def _restart(self) -> None:
-        self._to_job(lambda it: c.Restart((it.id,)))
+        """What runs is told to end, once, and starts anew: no restart is lost."""
+        job = self._someones()
+        if job is None:
+            return
+        running = [it.id for it in self._live_of(job) if not it.replaced]
+        if self.command(c.Restart((job.id,)), "root"):
+            for key in running:
+                attempt = self.snapshot.attempts[key]
+                task = self.snapshot.tasks[attempt.task]
+                ends = attempt.stop is not None or not attempt.state.live or attempt.replaced
+                assert ends or task.restart is not None or task.retired, (task, attempt)
 
     def _scale(self) -> None:
         self._to_job(lambda it: c.Scale(it.id, self.rng.choice((0, 1, 2, 3))))

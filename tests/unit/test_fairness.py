@@ -66,7 +66,7 @@ def test_nobody_fills_a_fleet_in_one_pass() -> None:
         first = min(
             (it for it in jobs if it not in placed), key=lambda it: ranking.key(it, scene.task(it))
         )
-        assert ranking.placed(first) == (("", first.owner),)
+        assert ranking.placed(first, 1.0) == (("", first.owner),)
         placed.append(first)
     assert [it.owner for it in placed] == ["ann", "bob"] * 3
 
@@ -76,9 +76,9 @@ def test_a_placement_taken_back_leaves_no_trace() -> None:
     job = scene.submit("a", nodes=2)
     ranking = Ranking(scene.snapshot(), scene.now())
     before = ranking.key(job, scene.task(job))
-    ranking.placed(job, nodes=2)
+    ranking.placed(job, 2.0)
     assert ranking.key(job, scene.task(job)) > before
-    ranking.placed(job, nodes=-2)
+    ranking.placed(job, -2.0)
     assert ranking.key(job, scene.task(job)) == before
 
 

@@ -350,3 +350,21 @@ def test_a_window_is_heeded_when_a_stop_is_taken_back() -> None:
     attempt = world.live("job")
     assert attempt is not None
     assert attempt.stop is not None
+
+
+def test_what_counts_for_one_pass_alone_makes_nobody_go() -> None:
+    """Work without GPUs is charged to nobody: who goes before it in the next pass, too, may."""
+    policy = {"queue": "fair-share", "preemption": True, "backfill": "off"}
+    world = World(node("n1", cpus=4), policy=policy)
+    world.accounts["", "ben"] = Account("", "ben", used=8000.0, at=world.now.wall)
+    fields = {"type": "service", "count": 3, "priority": 10, "preempt": "resume"}
+    again = {"on": "always", "attempts": 5, "delay": 0}
+    world.submit("small", "ann", resources={"cpus": 0.5}, restart=again, **fields)
+    world.run()
+    world.submit("big", "ben", resources={"cpus": 3})
+    world.run()
+    first = world.live("small", 0)
+    assert first is not None
+    world.end(first.id)
+    world.run()
+    assert [world.task("small", at).attempts for at in range(3)] == [2, 1, 1]

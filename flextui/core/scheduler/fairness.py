@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import log
 
-from flextui.core.model.state import Job, Now, Snapshot
+from flextui.core.model.state import Now, Snapshot
 from flextui.core.model.usage import WHOLE
 from flextui.core.scheduler.accounts import used_at as usage_at
-from flextui.core.scheduler.runtimes import size_of
+from flextui.core.scheduler.runtimes import CPU_WEIGHT
 
 __all__ = ["Shares", "usage_at"]
 
@@ -38,21 +38,26 @@ class Shares:
         self._users: dict[Key, float] | None = None
         self._projects: dict[str, float] = {}
         self._total = 0.0
-        self._placed: list[tuple[Key, Job, int]] = []
+        self._placed: list[tuple[Key, float]] = []
         """Given before anybody asked how full anything is."""
+        self._little: dict[Key, float] = {}
+        """What this pass gave that is charged to nobody: it counts for the pass alone."""
 
-    def placed(self, key: Key, job: Job, nodes: int) -> None:
-        """This pass starts a task of the job on so many nodes (or takes it back: negative)."""
+    def placed(self, key: Key, gpus: float) -> None:
+        """This pass gives an account so many GPUs more (or takes them back: negative)."""
+        if not gpus:
+            gpus = CPU_WEIGHT
+            self._little[key] = self._little.get(key, 0.0) + gpus
         if self._users is None:
-            self._placed.append((key, job, nodes))
+            self._placed.append((key, gpus))
         else:
-            self._add(key, _gpus(job, nodes))
+            self._add(key, gpus)
 
     @contextmanager
     def without(self, held: Mapping[Key, float]) -> Iterator[None]:
-        """As it would be if these accounts held so many GPUs less."""
+        """As it will be after the pass, if these accounts hold so many GPUs less."""
         before = dict(self._loaded()), dict(self._projects), self._total
-        for key, gpus in held.items():
+        for key, gpus in (*held.items(), *self._little.items()):
             self._add(key, -gpus)
         yield
         self._users, self._projects, self._total = before
@@ -94,8 +99,8 @@ class Shares:
             for key, account in self._snapshot.accounts.items():
                 used = usage_at(account, self._now, self._half_life)
                 self._add(key, account.gpus / WHOLE + past * used)
-            for key, job, nodes in self._placed:
-                self._add(key, _gpus(job, nodes))
+            for key, gpus in self._placed:
+                self._add(key, gpus)
         return self._users
 
     def _add(self, key: Key, gpus: float) -> None:
@@ -103,10 +108,6 @@ class Shares:
         users[key] = users.get(key, 0.0) + gpus
         self._projects[key[0]] = self._projects.get(key[0], 0.0) + gpus
         self._total += gpus
-
-
-def _gpus(job: Job, nodes: int) -> float:
-    return nodes * size_of(job) / job.spec.nodes
 
 
 def _falling(had: float, due: float) -> float:

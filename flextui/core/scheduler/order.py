@@ -16,7 +16,6 @@ from flextui.core.model.state import Attempt, AttemptState, Job, Now, Snapshot, 
 from flextui.core.model.usage import WHOLE
 from flextui.core.scheduler.accounts import held_milli
 from flextui.core.scheduler.fairness import Shares
-from flextui.core.scheduler.need import Need
 from flextui.core.scheduler.overdue import Turns, served_by
 from flextui.core.scheduler.policies import FairShare, Fifo, Multifactor
 from flextui.core.scheduler.policy import Factor, Key, Policy, Right, account_of, willing
@@ -83,13 +82,13 @@ class Ranking:
         """What decided about the place of a task, in the order in which it counts."""
         return self._policy.factors(job, task)
 
-    def placed(self, job: Job, need: Need | None = None, nodes: int = 1) -> tuple[Account, ...]:
-        """Book a placement of this pass (`nodes` negative: one that was taken back). Returns the
-        accounts whose groups are to be compared anew."""
+    def placed(self, job: Job, gpus: float) -> tuple[Account, ...]:
+        """Book a placement of this pass, of so many GPUs in all (negative: it was taken back).
+        Returns the accounts whose groups are to be compared anew."""
         if not self._policy.fair:
             return ()
         account = account_of(job)
-        self._shares.placed(account, job, nodes)
+        self._shares.placed(account, gpus)
         self._moved()
         return (account,)
 

@@ -310,7 +310,8 @@ class Placing:
                 self._preempting.starts(placement, task)
         self.quotas.take(kind)
         self._sieve.placed(kind)
-        self._turns.rekey(self._ranking.placed(it.job, it.need, kind.nodes))
+        held = sum(place.share or WHOLE * len(place.devices) for place in places) / WHOLE
+        self._turns.rekey(self._ranking.placed(it.job, held))
 
     def _borrows(self, room: Room, ask: Ask) -> bool:
         """Whether only learned run times let it in there."""
