@@ -355,9 +355,8 @@ class Life:
             return
         seconds = (at - self.now.wall) * self.rng.choice((0.1, 0.5, 0.999))
         found = plan(self.snapshot, Now(self.now.wall + seconds, self.now.mono + seconds), Memo())
-        policy = self.inventory.policy
-        if policy.preemption and policy.queue in ("priority", "fair-share") and found.kills:
-            return  # this order changes with each moment, and is looked at when anything happens
+        if self.inventory.policy.preemption and found.kills:
+            return  # the order changes with each moment, and is looked at when anything happens
         acts = found.placements or found.kills or found.give_ups
         if acts or any(it.reason_code not in TICKS for it in found.tasks):
             was = [brief(self.snapshot.tasks.get(it.key)) for it in found.tasks]
