@@ -15,6 +15,7 @@ from flextui.core.client import Client
 from flextui.core.commands import Drain, LogRequest, Source, Stop, Submit
 from flextui.core.demo import boxes, load
 from flextui.core.demo.clock import DemoClock
+from flextui.core.demo.logs import Output
 from flextui.core.demo.opened import Demo
 from flextui.core.demo.world import World
 from flextui.core.model.inventory import read_inventory
@@ -137,3 +138,13 @@ async def test_it_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Monk
         assert folder.is_dir()
     assert not folder.exists()
     assert not (tmp_path / "mine").exists()
+
+
+def test_what_a_log_said_around_an_instant_is_found_in_each_stream() -> None:
+    said = [(float(n), ("out", "err")[n % 2], f"line {n}") for n in range(8)]
+    output = Output("n1", "j1.0.1", iter(said))
+    output.grow(100.0)
+    assert [output.at("out", it) for it in (0.0, 3.0, 4.0, 99.0)] == [0, 14, 14, 28]
+    begin, end = output.around("out", output.at("out", 3.0), 1, 1)
+    (event,) = output.pieces("out", begin, end)
+    assert event["text"] == "line 2\nline 4\n"

@@ -69,9 +69,7 @@ class Output:
         if ask.last_lines is not None:
             found.append(self.around(stream, end or self.size(stream), ask.last_lines, 0)[0])
         if ask.since_ms is not None:
-            marks = self._marks[stream]
-            at = bisect_left(marks, ask.since_ms / 1000, key=lambda mark: mark[1])
-            found.append(marks[at][0] if at < len(marks) else self.size(stream))
+            found.append(self.at(stream, ask.since_ms / 1000))
         begin = min(found, default=0)
         if ask.limit is not None:
             if ask.since_ms is not None and ask.last_lines is None:
@@ -79,6 +77,12 @@ class Output:
             else:
                 begin = max(begin, (end or self.size(stream)) - ask.limit)
         return begin, end
+
+    def at(self, stream: str, instant: float) -> int:
+        """Where in a stream the first line begins that was said at that instant or later."""
+        marks = self._marks[stream]
+        n = bisect_left(marks, instant, key=lambda mark: mark[1])
+        return marks[n][0] if n < len(marks) else self.size(stream)
 
     def around(self, stream: str, position: int, before: int, after: int) -> tuple[int, int]:
         """From where `before` lines before a position begin, to where `after` lines from it end."""

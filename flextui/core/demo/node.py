@@ -213,10 +213,12 @@ class DemoNode:
             yield output.event("eof")
             return
         if isinstance(request, SpotsRequest):
-            for spot in request.spots:
-                begin, end = run.output.around(
-                    request.stream, spot, request.context, 1 + request.context
-                )
+            places = [(spot, 1 + request.context) for spot in request.spots]
+            places += [
+                (run.output.at(request.stream, it / 1000), request.context) for it in request.times
+            ]
+            for place, after in places:
+                begin, end = run.output.around(request.stream, place, request.context, after)
                 for event in run.output.pieces(request.stream, begin, end):
                     yield event
             yield run.output.event("eof")
