@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 import time
@@ -25,6 +26,8 @@ class Outside(Painted):
     """Knows how to hand the terminal over."""
 
     journal: Journal
+    _handed = False
+    """A program has the terminal, or is about to."""
 
     def tell(self, text: str, *, bad: bool = False) -> None:
         """A line that goes by itself."""
@@ -35,10 +38,15 @@ class Outside(Painted):
         """Options that lead a command line to the same core."""
         return ()
 
-    @work(exclusive=True, group="outside")
-    async def outside(self, line: Line, *, stay: bool = False) -> None:
+    def outside(self, line: Line, *, stay: bool = False) -> None:
         """Run a command of flextui here, over the same core. With `stay` its output stands until
-        Enter is pressed."""
+        Enter is pressed. What is typed from now on is for the command."""
+        if not self.away:
+            self.away = True
+            self._outside(line, stay)
+
+    @work(exclusive=True, group="outside")
+    async def _outside(self, line: Line, stay: bool) -> None:
         argv = [sys.executable, "-m", "flextui", *self.link_words, *line.argv]
         number = self.journal.begin(self.clock(), line)
         status = await self.hand_over(argv, STAY if stay else "", failed=STAY)
@@ -51,6 +59,9 @@ class Outside(Painted):
     async def hand_over(self, argv: Sequence[str], stay: str = "", failed: str = "") -> int | None:
         """Run a program in this terminal to its end; its exit status, None where that can't be.
         Enter is waited for, with these words, where it is to `stay` or has `failed` at once."""
+        if self._handed:
+            return None
+        self._handed = True
         try:
             with self.suspend(), self._blind():
                 begun = time.monotonic()
@@ -58,11 +69,12 @@ class Outside(Painted):
                 status = await process.wait()
                 soon = time.monotonic() < begun + QUICK_S
                 if words := stay or (failed if status and soon else ""):
-                    await asyncio.to_thread(_wait_for_enter, words)
+                    await _entered(words)
                 return status
         except SuspendNotSupported:
             return None
         finally:
+            self._handed = self.away = False
             self.action_redraw()
 
     @contextlib.contextmanager
@@ -74,10 +86,17 @@ class Outside(Painted):
             yield
         finally:
             signal.signal(signal.SIGINT, before)
-            self.away = False
 
 
-def _wait_for_enter(text: str) -> None:
+async def _entered(text: str) -> None:
+    """A line was typed, or the terminal is gone."""
     sys.stdout.write(text)
     sys.stdout.flush()
-    sys.stdin.readline()
+    loop, there = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(sys.stdin.fileno(), there.set)
+    try:
+        await there.wait()
+    finally:
+        loop.remove_reader(sys.stdin.fileno())
+    with contextlib.suppress(OSError):
+        os.read(sys.stdin.fileno(), 4096)

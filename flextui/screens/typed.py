@@ -30,6 +30,8 @@ class Typed(Roaming):
 
     async def on_event(self, event: events.Event) -> None:
         """Keys are taken here; everything else goes Textual's way."""
+        if self.away and isinstance(event, events.Key | events.Paste):
+            return  # it was typed for the program that has the terminal
         screen = self.screen if isinstance(event, events.Key) and self.screen_stack else None
         if not isinstance(event, events.Key) or not isinstance(screen, Keyed):
             await super().on_event(event)

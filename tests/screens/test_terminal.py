@@ -163,6 +163,22 @@ def test_a_terminal_that_is_cut_hands_over_and_ends(tmp_path: Path) -> None:
         assert note.read_text() == "left: True"
 
 
+def test_a_shell_that_fails_says_why_and_a_key_pressed_twice_opens_one(tmp_path: Path) -> None:
+    env = {"FLEXTUI_STATE_DIR": str(tmp_path), "HOME": str(tmp_path)}
+    with opened(env=env) as line:
+        line.wait(b"gpu5")
+        line.press(b"ss")
+        line.wait(b"Enter goes back to flextui")
+        assert b"flextui: error: no core runs" in line.seen
+        line.seen = b""
+        line.press(b"\r")
+        line.wait(b"\x1b[?1049h")
+        line.wait(b"gpu5")
+        line.press(b"2")
+        line.wait(b"owner")
+        assert b"Enter goes back" not in line.seen
+
+
 def test_what_cannot_be_drawn_on_is_not() -> None:
     mine, theirs = os.openpty()
     try:
