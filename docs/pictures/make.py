@@ -46,6 +46,7 @@ resources: {{gpus: 2, gpu_model: h100, cpus: 0.1}}
 name: eval
 run: {FakeGpus.hold_memory(12000)} & sleep 100000
 resources: {{gpus: 1, gpu_model: rtx4090, cpus: 0.1}}
+time_limit: 40m
 ---
 name: chat-api
 type: service
@@ -63,6 +64,12 @@ name: llama-pre
 run: torchrun train.py
 resources: {{gpus: 8, gpu_model: h100, gpu_memory: 70GiB, cpus: 0.1}}
 priority: 80
+"""
+
+BENCH = """
+name: bench
+run: all_reduce_perf -g 4
+resources: {gpus: 4, gpu_model: rtx4090, cpus: 0.1}
 """
 
 
@@ -139,6 +146,15 @@ async def take(
         await pilot.press("escape")
         await pilot.press("1", "j", "j", "c", "c", "2", "s", "n", "5")
         await picture("commands")
+        await app.client.call(Submit((Source("bench.yaml", BENCH),)))
+        await pilot.press("7")
+        await until(pilot, lambda: state("bench") == "pending")
+        bench = next(j["id"] for j in jobs.values() if j["name"] == "bench")
+        await until(pilot, lambda: bench in app.screen._grid.keys)  # type: ignore[attr-defined]
+        app.screen._grid.select(bench)  # type: ignore[attr-defined]
+        marked = lambda: app.screen._picture._scene.marks  # type: ignore[attr-defined] # noqa: E731
+        await until(pilot, lambda: marked().ends and marked().goes)
+        await picture("placement-ends")
         await editor(app, pilot, picture)
         await link.close(hand_over=False)
 

@@ -75,7 +75,6 @@ class Job(Sectioned):
     Job #attempts { min-height: 2; max-height: 60%; }
     Job #attempts.alone { max-height: 100%; }
     Job #why { height: 1fr; min-height: 3; padding: 1 1 0 1; background: $surface; }
-    Job #why.empty { display: none; }
     """
 
     def __init__(self, location: Location, app: FlextuiApp) -> None:
@@ -108,7 +107,11 @@ class Job(Sectioned):
         return self._grid
 
     def list_widgets(self) -> list[Widget]:
-        return [self._grid, self._why]
+        return [self._grid]
+
+    def _arrange(self) -> None:
+        super()._arrange()
+        self._why.display = self.listed and not self._why.has_class("empty")
 
     @property
     def doc(self) -> JobDoc | None:
@@ -185,6 +188,7 @@ class Job(Sectioned):
     def _explain(self, text: str) -> None:
         text = fmt.safe_lines(text)
         self._why.set_class(not text, "empty")
+        self._why.display = self.listed and bool(text)
         self._grid.set_class(not text, "alone")
         self._grid.styles.height = len(self._table.keys) + 1 if text else "1fr"
         self._reasons.say(text)

@@ -158,7 +158,8 @@ class Placement(Place):
 
     def _draw(self) -> None:
         view, chosen, held = self.app.view, self.chosen, self._holders.held
-        scene = Scene(held, self._codes, placing.marks(self._doc, chosen, held))
+        marks = placing.marks(self._doc, chosen, held)
+        scene = Scene(held, self._codes, marks, picture.named(view.nodes.values()))
         fits = Filter(self.pattern)
         nodes = [it for it in view.nodes.values()
                  if fits.empty or fits.fits(picture.said(it, scene))]  # fmt: skip

@@ -173,3 +173,17 @@ def test_a_stop_that_can_be_taken_back_is_counted_down() -> None:
     assert at is not None
     assert job_reason(stopped, at - 6.5) == "stops in 7s"
     assert job_reason(stopped, at + 1) == "to be stopped by bob"
+
+
+async def test_a_job_that_waits_for_nothing_has_no_panel_below_its_attempts() -> None:
+    async with running(size=(120, 40)) as (app, pilot, _, _):
+        await pilot.press("2", "j", "enter")
+        panel = app.screen.query_one("#why")
+        assert not panel.display
+        await pilot.press("i", "i")
+        assert not panel.display, "nor after another part was shown"
+        await pilot.press("escape", "j", "enter")
+        waits = app.screen.query_one("#why")
+        await until(pilot, lambda: waits.display and "1st of 1" in shown(app))
+        await pilot.press("i")
+        assert not waits.display

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flextui.core.model.state import GpuProcess
 from flextui.core.model.times import iso
 from flextui.core.placement_view import placement_view
 from flextui.core.queue_view import line_view, queue_view
@@ -75,3 +76,26 @@ def test_the_order_is_the_same_with_and_without_a_look_ahead() -> None:
     assert [it["expected"] for it in order["queue"]] == [None, None]
     assert whole["queue"][0]["expected"] is not None
     assert order["waiting"] == whole["waiting"] == 2
+
+
+def test_what_ends_takes_its_processes_off_the_devices() -> None:
+    """Devices that a job fills are free when it ends, though telemetry is of now."""
+    world = busy()
+    for index in (0, 1):
+        mine = GpuProcess(40 + index, "lab", "python", "python train.py", 60 << 30, "j1.0.1")
+        other = GpuProcess(50 + index, "lab", "python", "python serve.py", 60 << 30, "j2.0.1")
+        world.use_gpu("n1", index, mine)
+        world.use_gpu("n2", index, other)
+    world.submit("wants", resources={"gpus": 2})
+    world.run()
+    (place,) = told(world, "wants")["wants"]["places"]
+    assert (place["node"], place["ends"]) == ("n1", ["j1.0.1"])
+
+
+def test_what_somebody_else_holds_of_a_device_stays_when_a_job_ends() -> None:
+    world = busy()
+    mine = GpuProcess(40, "lab", "python", "python train.py", 60 << 30, "j1.0.1")
+    world.use_gpu("n1", 0, mine, GpuProcess(9, "carol", "jupyter", "jupyter lab", 5 << 30, None))
+    world.submit("wants", resources={"gpus": 2})
+    world.run()
+    assert told(world, "wants")["wants"]["places"] == []

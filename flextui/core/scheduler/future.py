@@ -16,6 +16,7 @@ from flextui.core.model.state import (
     Account,
     Attempt,
     AttemptState,
+    Gpu,
     Job,
     JobState,
     Node,
@@ -199,8 +200,23 @@ class Future:
     def _leave(self, before: Attempt, ended: Attempt) -> None:
         self._put_attempt(ended)
         self._by_node[ended.node] = self._by_node.get(ended.node, frozenset()) - {ended.id}
+        self._free(ended)
         self._journal.note(Kind.NODE, ended.node)
         self._charge(before, -held_milli(before))
+
+    def _free(self, ended: Attempt) -> None:
+        """Its processes leave the devices; telemetry, which is of now, still counts them."""
+        node = self._nodes.get(ended.node)
+        if node is None or not ended.gpus:
+            return
+        others = {
+            uuid for key in self._by_node[ended.node] for uuid in self._attempts[key].gpus
+        }  # fmt: skip
+        gpus = tuple(
+            _without(gpu, ended.id, shared=gpu.uuid in others) if gpu.uuid in ended.gpus else gpu
+            for gpu in node.gpus
+        )
+        self._nodes[node.name] = replace(node, gpus=gpus)
 
     def _put_task(self, task: Task) -> None:
         key: TaskKey = task.key
@@ -224,3 +240,15 @@ class Future:
         half_life, window = inventory.policy.half_life, inventory.quota_window
         self._accounts[key] = charged(account, milli, wall, half_life, window, None)
         self._journal.note(Kind.ACCOUNT, key)
+
+
+def _without(gpu: Gpu, attempt: str, *, shared: bool) -> Gpu:
+    """A device when an attempt has ended: nobody else holds it, or others share it (`shared`)."""
+    left = tuple(it for it in gpu.processes if it.attempt != attempt)
+    used = gpu.memory_used_bytes
+    if used is not None and shared:
+        gone = sum(it.memory_bytes or 0 for it in gpu.processes if it.attempt == attempt)
+        used = max(0, used - gone)
+    elif used is not None:  # what the driver attributes to nobody was most likely its own
+        used = min(used, sum(it.memory_bytes or 0 for it in left))
+    return replace(gpu, processes=left, memory_used_bytes=used)

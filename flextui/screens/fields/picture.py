@@ -103,6 +103,8 @@ class Scene(NamedTuple):
     held: Mapping[str, Sequence[Holding]]
     codes: Codes
     marks: Marks = Marks()
+    name: int = NAME
+    """Cells that the names of nodes have."""
 
 
 class Line(NamedTuple):
@@ -123,6 +125,11 @@ def lines(nodes: Iterable[NodeDoc], width: int, wide: int) -> list[Line]:
         for first in range(0, max(1, count), room):
             found.append(Line(node, first, min(room, count - first)))
     return found
+
+
+def named(nodes: Iterable[NodeDoc]) -> int:
+    """Cells for the longest of their names, so many as names may have."""
+    return min(NAME, max((cell_len(it["name"]) for it in nodes), default=NAME))
 
 
 def device(gpu: GpuDoc, scene: Scene) -> Span:
@@ -161,7 +168,7 @@ def pieces(line: Line, scene: Scene) -> list[Piece]:
     """A line: the node's name, its devices by model, and what there is to tell."""
     node = line.node
     out = node["drained"] or node["cordoned"] or node["state"] not in ("ready", "observed")
-    name = fmt.cut(node["name"], NAME) if line.first == 0 else " " * NAME
+    name = fmt.cut(node["name"] if line.first == 0 else "", scene.name)
     found = [Piece(Span(name, "warn" if out else "bold")), Piece(Span(" "))]
     model, parent = "", ""
     gpus = node["gpus"][line.first : line.first + line.size]
