@@ -118,6 +118,8 @@ class FlextuiApp(Typed):
                     self.view.apply(delta)
                     self.changed()
                     self._tell_back()
+                    if "act" in self.__dict__:
+                        self.act.look()
                     if delta["full"]:
                         self.collector.start(time.monotonic())
                         self.call_after_refresh(self._get_ready)

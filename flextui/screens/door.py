@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flextui.core.commands import Command, CommandError
+from flextui.core.commands import Command, CommandError, Drain, Unstop
 from flextui.screens.commandline import line
 from flextui.screens.confirm import Confirm
-from flextui.screens.grace import Grace
+from flextui.screens.grace import Grace, Pending
 
 if TYPE_CHECKING:
     from flextui.app import FlextuiApp
@@ -47,6 +47,23 @@ class Door:
         else:
             self._start(Deed(f"undoing {it.word}", it.undo, done=f"{it.word}: taken back"))
         self._app.draw()
+
+    def look(self) -> None:
+        """Tell of what somebody else has taken back, or done."""
+        for it in self.grace.settled(self._waits):
+            self._app.tell(f"{it.word}: somebody else has taken it back, or done it", bad=True)
+            self._app.draw()
+
+    def _waits(self, it: Pending) -> bool:
+        """Whether the core tells that it still waits with any of it."""
+        jobs, nodes = self._app.view.jobs, self._app.view.nodes
+        for command in it.undo:
+            match command:
+                case Unstop(keys) if any(k in jobs and jobs[k].get("stops_at") for k in keys):
+                    return True
+                case Drain(name) if name in nodes and nodes[name].get("drains_at"):
+                    return True
+        return False
 
     def hurry(self) -> None:
         """Do at once what the core still waits with: nobody will be here to take it back."""

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 
 from flextui.core.commands import Command
 
+MARGIN_S = 2.0
+"""What no longer waits so shortly before its time is being done."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True, eq=False)
 class Pending:
     """One thing that the core will do."""
 
@@ -22,6 +25,8 @@ class Pending:
     """What does it at once."""
     due: float
     """On the monotonic clock."""
+    seen: bool = False
+    """The core has told that it waits."""
 
 
 class Grace:
@@ -47,6 +52,18 @@ class Grace:
         now = self._clock()
         self._pending = [it for it in self._pending if it.due > now]
         return self._pending
+
+    def settled(self, waits: Callable[[Pending], bool]) -> Sequence[Pending]:
+        """What the core waited with and doesn't any more, long before its time: somebody else has
+        taken it back, or has done it. It is kept no longer."""
+        found = []
+        for it in self.waiting:
+            if waits(it):
+                it.seen = True
+            elif it.seen and it.due > self._clock() + MARGIN_S:
+                found.append(it)
+        self._pending = [it for it in self._pending if it not in found]
+        return found
 
     @property
     def said(self) -> str:

@@ -29,6 +29,7 @@ from flextui.screens.frame import _cells
 from flextui.screens.glyphs import plain
 from flextui.screens.job import Job
 from flextui.screens.jobs import Jobs
+from flextui.screens.look import Look
 from flextui.screens.place import Place
 from flextui.screens.widgets.grid import Grid
 from tests.screens.fake_client import FakeClient, FakeLink, attempt, fleet_delta, job, task
@@ -332,3 +333,24 @@ async def test_a_key_that_comes_as_its_place_goes_breaks_nothing() -> None:
             place.key_done()
             place.refresh_view()
             place.refresh_top()
+
+
+async def test_a_stop_that_somebody_else_has_taken_back_is_told_and_waits_no_more() -> None:
+    async with running(look=Look(undo_s=60.0)) as (app, pilot, client, _):
+        await pilot.press("2", "s", "y")
+        await until(pilot, lambda: "undoes" in shown(app).splitlines()[0])
+        (stop,) = [it for it in client.asked if isinstance(it, Stop)]
+        key = stop.jobs[0]
+        for at, waits in (("2026-11-24T12:00:00Z", True), (None, False)):
+            doc = {**app.view.jobs[key], "stops_at": at}
+            client.deltas.put_nowait(
+                {"revision": 2, "full": False, "jobs": {key: doc}, "nodes": {}}  # type: ignore[dict-item]
+            )
+            await until(pilot, lambda at=at: app.view.jobs[key].get("stops_at") == at)  # type: ignore[misc]
+            await until(
+                pilot,
+                lambda waits=waits: ("undoes" in shown(app).splitlines()[0]) == waits,  # type: ignore[misc]
+            )
+        assert "somebody else has taken it back" in told(app)
+        await pilot.press("u")
+        assert "nothing waits" in told(app)
