@@ -66,14 +66,25 @@ def steps(typist: Typist, keys: int, seed: random.Random) -> Times:
 
 
 def scrolls(typist: Typist, keys: int, seed: random.Random) -> Times:
-    """`j` ten times, then `k` ten times, on a page: its lines have moved."""
-    times, row = [], typist.screen.lines // 2
-    inner = slice(typist.screen.columns // 4, typist.screen.columns // 2)
+    """`j` ten times, then `k` ten times, on a page: the beginnings of its lines have moved."""
+    times, row, half = [], typist.screen.lines // 2, typist.screen.columns // 2
     for number in range(keys):
         by = 1 if number % 20 < 10 else -1
-        wanted = typist.screen.line(row + by)[inner]
+        wanted = typist.screen.line(row + by)[:half]
+        assert wanted != typist.screen.line(row)[:half], "lines that can't be told apart"
         typist.press("j" if by > 0 else "k")
-        times.append(typist.wait(lambda screen, want=wanted: screen.line(row)[inner] == want))  # type: ignore[misc]
+        times.append(typist.wait(lambda screen, want=wanted: screen.line(row)[:half] == want))  # type: ignore[misc]
+        pause(typist, seed)
+    return times
+
+
+def turns(typist: Typist, keys: int, seed: random.Random) -> Times:
+    """The same on a page under which nothing changes by itself: anything is different."""
+    times = []
+    for number in range(keys):
+        before = typist.screen.text()
+        typist.press("j" if number % 20 < 10 else "k")
+        times.append(typist.wait(lambda screen, was=before: screen.text() != was))  # type: ignore[misc]
         pause(typist, seed)
     return times
 
@@ -139,11 +150,11 @@ CASES = (
     Case("Placement", ("7",), "train-"),
     Case("Queue", ("8",), "train-"),
     Case("Queue, with the reason", ("8", "w"), "train-"),
-    Case("Logs", (f":logs {READ}\r", "k"), "0049"),
+    Case("Logs", (f":logs {READ}\r", "k" * 20), "0049"),
     Case("Events", ("3",), "attempt.started"),
     Case("Problems", ("6",), "XID"),
     Case("Editor, 1,000 lines", (f":edit {READ}\r", "\x1b[6~" * 3), "VALUE_", writes),
-    Case("Help", ("2", "?"), "In lists", scrolls),
+    Case("Help", ("2", "?"), "In lists", turns),
     Case("Command log", ("2", "3", "4", "6", "7", "8", "1", "2", "3", "4", "5"), "flextui jobs"),
     Case("`:`, 10,000 jobs to go to", (":", "job "), "job bob", finds),
     Case("`/` over 10,000 jobs", ("2", "/"), "train-", finds),
