@@ -156,7 +156,7 @@ CASES = (
     Case("Editor, 1,000 lines", (f":edit {READ}\r", "\x1b[6~" * 3), "VALUE_", writes),
     Case("Help", ("2", "?"), "In lists", turns),
     Case("Command log", ("2", "3", "4", "6", "7", "8", "1", "2", "3", "4", "5"), "flextui jobs"),
-    Case("`:`, 10,000 jobs to go to", (":", "job "), "job bob", finds),
+    Case("`:`, 10,000 jobs to go to", (":", "job "), "of 10,000", finds),
     Case("`/` over 10,000 jobs", ("2", "/"), "train-", finds),
 )
 
