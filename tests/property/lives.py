@@ -551,7 +551,7 @@ class Life:
 
     def _helps(self, job: Job, text: str) -> None:
         """The job is taken away, handed in anew with the change, and starts."""
-        if re.search(r"undrained|uncordoned|project|where\.", text):
+        if re.search(r"undrained|uncordoned|project|where\.|with [\d.]+GiB", text):
             return
         request = job.spec.model_dump(exclude_unset=True, by_alias=True)
         request.pop("begin", None)

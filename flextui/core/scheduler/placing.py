@@ -92,8 +92,8 @@ class Placing:
             memo.untried |= queue.new_kinds
         if memo.touched is not None and memo.touched.runtimes:
             self._learned = self.ledger.learned
-        rooms = self.fleet.rooms if self._renewed else self.changed
         if self._renewed or self.calendar.windows:
+            rooms = self.fleet.rooms if self._renewed else self._looked()
             yield from clear_windows(self.ledger, self.calendar, rooms, self._pace)
         for attempt in self.ledger.ending:
             self.keeper.leaves(attempt.node)
@@ -110,6 +110,14 @@ class Placing:
         self._sieve.end()
         memo.holds = self.keeper.holds
         memo.taken = self.keeper.taken
+
+    def _looked(self) -> list[Room]:
+        """The rooms that may not be as they were, and those where jobs are that changed."""
+        ledger, names = self.ledger, {room.name for room in self.changed}
+        for key in ledger.looked:
+            live = (ledger.live(task) for task in ledger.tasks_of(key))
+            names.update(it.node for it in live if it is not None and self.fleet.has(it.node))
+        return [self.fleet.room(name) for name in sorted(names)]
 
     def until(self, key: TaskKey) -> Generator[None, None, int | None]:
         """Only what comes before that task's turn. Returns which turn it is; None: never."""
