@@ -35,12 +35,13 @@ def drawn(widget: Widget) -> set[int]:
 async def test_a_key_draws_the_line_that_the_cursor_leaves_and_the_one_it_comes_to() -> None:
     async with running() as (app, pilot, _, _):
         grid = app.screen.query_one("#nodes", Grid)
-        await pilot.pause()
+        await pilot.press("j")
+        await until(pilot, lambda: grid.has_focus and grid.cursor_key == "gpu2")
         lines = drawn(grid)
         await pilot.press("j")
         await until(pilot, lambda: lines)
-        assert lines == {1, 2}
-        assert grid.cursor_key == "gpu2"
+        assert lines == {2, 3}
+        assert grid.cursor_key == "gpu3"
 
 
 async def test_on_the_map_a_key_draws_the_lines_of_two_tiles() -> None:
