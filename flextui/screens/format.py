@@ -103,7 +103,7 @@ def wrapped(text: str, width: int, hang: int = 0) -> list[str]:
             if line.strip():
                 found.append(line)
                 line, room = " " * hang, width - hang
-            piece = set_cell_size(word, room).rstrip()
+            piece = set_cell_size(word, room).rstrip() or word[:1]  # blanks of another kind
             found.append(line + piece)
             word, line, room = word[len(piece) :], " " * hang, width - hang
         if cell_len(word) > room:

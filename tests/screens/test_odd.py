@@ -24,7 +24,7 @@ from flextui.core.model.docs import Delta
 from flextui.screens.characters import ODD as ODD_CHARACTERS
 from flextui.screens.characters import cells
 from flextui.screens.confirm import Confirm
-from flextui.screens.format import safe
+from flextui.screens.format import safe, wrapped
 from flextui.screens.frame import _cells
 from flextui.screens.glyphs import plain
 from flextui.screens.job import Job
@@ -78,6 +78,12 @@ def test_what_is_drawn_takes_as_many_cells_as_was_reckoned(text: str) -> None:
     assert all(cell_len(it) == width for it, width in drawn)
     assert ODD_CHARACTERS.search("".join(it for it, _ in drawn)) is None
     assert sum(map(cell_len, plain(text))) == cell_len(text)
+
+
+@given(st.text(st.sampled_from("ab \xa0\u3000\u2003日e\u0301"), max_size=60), st.integers(1, 12))
+def test_any_text_is_broken_into_lines_and_none_of_it_is_lost(text: str, width: int) -> None:
+    lines = wrapped(text, width)
+    assert "".join("".join(lines).split()) == "".join(text.split())
 
 
 async def test_what_is_written_or_pasted_cannot_drive_the_terminal() -> None:
