@@ -97,7 +97,7 @@ def test_what_does_not_match_is_refused(agent: Agent, tmp_path: Path) -> None:
     assert agent.start("a1", command, boot="another.1.1")["code"] == "boot_mismatch"
     assert agent.start("a2", command, epoch=99)["code"] == "epoch"
     assert agent.start("../a3", command)["code"] == "unknown_attempt"
-    assert agent.start("a4", command, workdir="/nonexistent")["code"] == "no_workdir"
+    assert agent.start("a4", command, workdir=str(tmp_path / "none"))["code"] == "no_workdir"
     assert agent.start("a4", command)["code"] == "no_workdir", "a refused attempt stays refused"
     assert agent.ask("frobnicate")["code"] == "unknown"
     assert not (tmp_path / "ran").exists()
