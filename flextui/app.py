@@ -27,6 +27,8 @@ from flextui.screens.trail import TOP
 from flextui.screens.typed import Typed
 
 RETRY_S = (0.2, 0.5, 1.0, 2.0)
+ENDED_S = 5.0
+"""What is being done when the terminal ends is waited for that long: a core may never answer."""
 PAINTED_S = 1.0
 """A terminal that can't be painted by then isn't waited for: the core is opened."""
 Foresee = Callable[[Delta], Awaitable[None]]
@@ -222,6 +224,13 @@ class FlextuiApp(Typed):
         """The terminal is lost or the system ends us: nobody can be asked, so hand over."""
         self._end(self.link.holds_core and any(not j["ended_at"] for j in self.view.jobs.values()))
 
+    async def _leave_questions(self) -> None:
+        """What is asked when the terminal ends stays unanswered, which is a no."""
+        from flextui.screens.prompt import Prompt
+
+        while isinstance(self.screen, Prompt):
+            await self.screen.dismiss(None)
+
     def _left(self, answer: bool | None) -> None:
         if answer is not None:
             self._end(answer)
@@ -230,8 +239,11 @@ class FlextuiApp(Typed):
     async def _end(self, hand_over: bool) -> None:
         if self.link.holds_core and not hand_over:
             self.act.hurry()
+        await self._leave_questions()
         if acting := [worker for worker in self.workers if worker.group == "act"]:
-            await self.workers.wait_for_complete(acting)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ENDED_S):
+                    await self.workers.wait_for_complete(acting)
         self.workers.cancel_group(self, "follow")
         await self.link.close(hand_over=hand_over)
         self.exit()

@@ -52,6 +52,7 @@ class Help(Prompt[None]):
         super().__init__()
         self._place = place
         self._problems = problems
+        self._page = VerticalScroll()
 
     def compose(self) -> ComposeResult:
         place = self._place
@@ -69,17 +70,17 @@ class Help(Prompt[None]):
         if place.LEGEND:
             text.append("\nSigns\n")
             text.append("\n".join(f"  {line}" for line in place.LEGEND), style="not bold")
-        with VerticalScroll():
+        with self._page:
             yield Static(text)
 
     def home_focus(self) -> VerticalScroll:
-        return self.query_one(VerticalScroll)
+        return self._page
 
     def action_close(self) -> None:
         self.dismiss()
 
     def action_by(self, lines: int) -> None:
-        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+        self._page.scroll_relative(y=lines, animate=False)
 
     def action_half(self, halves: int) -> None:
         self.action_by(halves * max(1, self.size.height // 2))

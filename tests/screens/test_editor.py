@@ -211,6 +211,20 @@ async def test_an_edit_shows_what_it_restarts_and_asks() -> None:
         assert ("edit", "--yes", "--base", "3", "-f", "-", "j1") in said
 
 
+async def test_a_terminal_that_is_told_to_end_waits_for_no_answer_and_changes_nothing() -> None:
+    async with editing(*EDIT) as (app, pilot, core):
+        await until(pilot, says(app, "rev 3"))
+        await written(app, pilot, SPEC.replace("train.py", "train.py --fast"))
+        await until(pilot, says(app, "rev 3 → 4"))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: isinstance(app.screen, Apply))
+        app.leave_at_once()
+        link = app.link
+        assert isinstance(link, FakeLink)
+        await until(pilot, lambda: link.handed_over is not None)
+        assert core.did(Revise) == []
+
+
 async def test_two_who_edit_one_job_see_each_others_changes_and_lose_nothing() -> None:
     async with editing(*EDIT) as (app, pilot, core):
         await until(pilot, says(app, "rev 3"))

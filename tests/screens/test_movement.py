@@ -507,3 +507,14 @@ async def test_prompts_answer_to_the_mouse_as_well() -> None:
         word = app.screen.query_one(Choices).found[0].word
         await pilot.click("#choices", offset=(3, 0))
         await until(pilot, lambda: word in app.screen._text.text)  # type: ignore[attr-defined]
+
+
+async def test_help_can_be_asked_where_its_keys_go_before_it_is_drawn_and_once_it_is_gone() -> None:
+    async with running() as (app, pilot, _, _):
+        assert isinstance(app.screen, Place)
+        page = Help(app.screen)
+        before = page.home_focus()
+        await app.push_screen(page)
+        await pilot.press("escape")
+        await until(pilot, lambda: page not in app.screen_stack)
+        assert page.home_focus() is before
