@@ -237,6 +237,7 @@ class FlextuiApp(Typed):
 
     @work(exclusive=True, group="end")
     async def _end(self, hand_over: bool) -> None:
+        self.ending = True
         if self.link.holds_core and not hand_over:
             self.act.hurry()
         await self._leave_questions()

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import time
 
+from rich.console import RenderableType
 from textual import events
 from textual.actions import parse
 from textual.widget import Widget
@@ -28,10 +29,21 @@ PATIENCE_S = 2.0
 class Typed(Roaming):
     """The app over its keymap."""
 
+    ending: bool = False
+    """It has been told to end: nothing that is typed means anything."""
+
+    def exit(
+        self, result: None = None, return_code: int = 0, message: RenderableType | None = None
+    ) -> None:
+        """End. What was typed before isn't worked through: a screen that it would open never
+        gets ready any more."""
+        self.ending = True
+        super().exit(result, return_code, message)
+
     async def on_event(self, event: events.Event) -> None:
         """Keys are taken here; everything else goes Textual's way."""
-        if self.away and isinstance(event, events.Key | events.Paste):
-            return  # it was typed for the program that has the terminal
+        if (self.away or self.ending) and isinstance(event, events.Key | events.Paste):
+            return  # it was typed for the program that has the terminal, or comes too late
         screen = self.screen if isinstance(event, events.Key) and self.screen_stack else None
         if not isinstance(event, events.Key) or not isinstance(screen, Keyed):
             await super().on_event(event)

@@ -518,3 +518,19 @@ async def test_help_can_be_asked_where_its_keys_go_before_it_is_drawn_and_once_i
         await pilot.press("escape")
         await until(pilot, lambda: page not in app.screen_stack)
         assert page.home_focus() is before
+
+
+async def test_what_is_still_to_be_worked_through_at_the_end_means_nothing() -> None:
+    async with running() as (app, pilot, client, _):
+        await pilot.press("2")
+        await until(pilot, lambda: isinstance(app.screen, Jobs))
+        app.ending = True
+        await pilot.press("colon", "s", "y", "question_mark")
+        assert isinstance(app.screen, Jobs)
+        assert not client.asked
+
+
+async def test_an_app_that_was_told_to_exit_takes_no_key() -> None:
+    async with running() as (app, _, _, _):
+        app.exit()
+        assert app.ending
