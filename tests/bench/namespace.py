@@ -162,12 +162,22 @@ def _scan(identities: set[str]) -> list[NodeProcess]:
     return found
 
 
+def _whole(environ: Path) -> bytes:
+    """An environment: of a process that ends between two reads of a long one only the first part
+    is had, and nothing of it when it is read again. Titles that are written over it end anyhow."""
+    for _ in range(3):
+        read = environ.read_bytes()
+        if not read or read.endswith(b"\0"):
+            break
+    return read
+
+
 def _read_process(pid: int) -> NodeProcess:
     folder = Path(f"/proc/{pid}")
     head, _, rest = (folder / "stat").read_text().rpartition(")")
     fields = rest.split()
     status = dict(line.split(":\t", 1) for line in (folder / "status").read_text().splitlines())
-    environment = (folder / "environ").read_bytes().decode(errors="replace").split("\0")
+    environment = _whole(folder / "environ").decode(errors="replace").split("\0")
     command = (folder / "cmdline").read_bytes().decode(errors="replace")
     return NodeProcess(
         pid=pid,

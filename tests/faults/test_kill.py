@@ -242,4 +242,4 @@ async def test_home_is_hidden_in_the_middle_of_a_run(
 
 
 def running_jobs(nodes: list[SshNode]) -> set[str]:
-    return {process.environment["FLEXTUI_JOB"] for process in workload(nodes)}
+    return {process.environment.get("FLEXTUI_JOB", "") for process in workload(nodes)}
