@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from common import table, workplace
 from screens import core, terminal, watched
 from starts import ours, peers, turm
-from typist import Typist
+from typist import Typist, size_of
 
 SETTLE_S = 8.0
 
@@ -36,8 +36,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--turm", default="", metavar="PROGRAM")
     options = parser.parse_args()
-    columns, _, lines = options.size.partition("x")
-    size = int(columns), int(lines)
+    size = size_of(options.size)
     rows: list[tuple[str, ...]] = []
     with workplace() as place, ExitStack() as stack:
         stack.enter_context(core(place / "calm", "--calm"))

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from busy_core import GPUS, JOBS, NODES, READ, WIDE
 from common import environment, percentile, table, workplace
-from typist import Screen, Typist
+from typist import Screen, Typist, size_of
 
 CURSOR = "12;48;76"
 """The ground under the cursor in the usual dark theme."""
@@ -212,8 +212,7 @@ def main() -> None:
     parser.add_argument("--keys", type=int, default=100)
     parser.add_argument("--only", default="", help="the screens whose names begin so")
     options = parser.parse_args()
-    columns, _, lines = options.size.partition("x")
-    size = int(columns), int(lines)
+    size = size_of(options.size)
     rows: list[tuple[str, ...]] = []
     with workplace() as place:
         with core(place / "busy"):

@@ -32,6 +32,12 @@ _PIECES = re.compile(
 _GROUND = re.compile(r"(?:^|;)(?:48;2;(\d+;\d+;\d+)|48;5;(\d+)|(0|49))(?=;|$)")
 
 
+def size_of(text: str) -> tuple[int, int]:
+    """Columns and lines of a window that is given as 120x40. Raises ValueError."""
+    columns, _, lines = text.partition("x")
+    return int(columns), int(lines)
+
+
 class Screen:
     """Letters and grounds, line by line."""
 

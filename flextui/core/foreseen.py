@@ -9,12 +9,29 @@ left out; the core finds it a moment later, and says it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
-from flextui.core.adapters.store_glance import Left
 from flextui.core.model.docs import Delta, NodeDoc
 from flextui.core.model.names import mark_text, short_name
 from flextui.core.model.times import iso
 from flextui.core.model.tree import Fields, Items, Node, Value
+
+Marked = tuple[str, float, str]
+"""By whom, from when on and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What the last core left."""
+
+    jobs: dict[str, list[str]] = field(default_factory=dict)
+    """The full names of the jobs that had live attempts, by node."""
+    drained: dict[str, Marked] = field(default_factory=dict)
+    """By node."""
+    cordoned: dict[str, Marked] = field(default_factory=dict)
+    live: int = 0
+    running: int = 0
+    """Jobs."""
 
 
 def foreseen(

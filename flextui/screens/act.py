@@ -24,7 +24,8 @@ from flextui.core.model.docs import JobDoc, NodeDoc, ProblemDoc
 from flextui.core.model.units import parse_duration
 from flextui.screens.ask import Ask
 from flextui.screens.door import Deed, Door
-from flextui.screens.effects import END, full, live, of_drain, of_jobs, of_loss, of_others
+from flextui.screens.effects import END, full, of_drain, of_jobs, of_loss, of_others
+from flextui.screens.format import live_attempts
 from flextui.screens.line import Line
 from flextui.screens.number import Number
 
@@ -47,7 +48,7 @@ class Actions(Door):
         deed = Deed(f"stop {_which(jobs)}", [Stop(keys, after_s=wait)])
         if wait:
             deed = Deed(deed.word, deed.commands, [Unstop(keys)], [Stop(keys)])
-        runs = any(map(live, jobs))
+        runs = any(map(live_attempts, jobs))
         self._ask_jobs("Stop", jobs, END if runs else "It only leaves the queue.", deed)
 
     @property
@@ -61,7 +62,8 @@ class Actions(Door):
         """Ask, then restart the tasks of jobs."""
         if jobs := self._jobs(ids):
             deed = Deed(f"restart {_which(jobs)}", [Restart(_ids(jobs))])
-            effect = f"{END} Then they start anew." if any(map(live, jobs)) else "It starts anew."
+            runs = any(map(live_attempts, jobs))
+            effect = f"{END} Then they start anew." if runs else "It starts anew."
             self._ask_jobs("Restart", jobs, effect, deed)
 
     def hold(self, ids: Sequence[str], on: bool | None = None) -> None:

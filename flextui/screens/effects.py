@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence, Set
 
-from flextui.core.model.docs import AttemptDoc, JobDoc, NodeDoc
+from flextui.core.model.docs import JobDoc, NodeDoc
 from flextui.screens import format as fmt
 from flextui.screens.view import View
 
@@ -22,14 +22,9 @@ def full(job: JobDoc) -> str:
     return f"{job['owner']}/{job['name']} ({job['id']})"
 
 
-def live(job: JobDoc) -> list[AttemptDoc]:
-    """The attempts that may be running."""
-    return [a for t in job["tasks"] for a in t["attempts"] if fmt.is_live(a["state"])]
-
-
 def running(job: JobDoc) -> str:
     """What of a job may run now, and where."""
-    found = live(job)
+    found = fmt.live_attempts(job)
     if not found:
         return "nothing of it runs now"
     places = ", ".join(sorted({it["node"] for it in found}))
@@ -56,7 +51,7 @@ def of_jobs(jobs: Sequence[JobDoc], effect: str, view: View) -> str:
         lines = [effect, *(f"{full(job)}: {running(job)}" for job in jobs[:LISTED])]
         if len(jobs) > LISTED:
             lines.append(f"and {len(jobs) - LISTED} more")
-    nodes = {it["node"] for job in jobs for it in live(job)}
+    nodes = {it["node"] for job in jobs for it in fmt.live_attempts(job)}
     lines += room_for(view, nodes, {job["id"] for job in jobs})
     return "\n".join(lines)
 
@@ -100,7 +95,9 @@ def of_loss(view: View, nodes: Sequence[NodeDoc]) -> str:
 
 def _on(view: View, node: str) -> list[JobDoc]:
     """The jobs with a live attempt on a node."""
-    return [job for job in view.jobs.values() if any(a["node"] == node for a in live(job))]
+    return [
+        job for job in view.jobs.values() if any(a["node"] == node for a in fmt.live_attempts(job))
+    ]
 
 
 def named(names: Iterable[str]) -> str:

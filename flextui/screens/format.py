@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
-from flextui.core.model.docs import GpuDoc, JobDoc, NodeDoc
+from flextui.core.model.docs import AttemptDoc, GpuDoc, JobDoc, NodeDoc
 from flextui.core.model.terminal import neutralise
 from flextui.screens.characters import JOINING
 
@@ -298,7 +298,7 @@ def gpus_cell(node: NodeDoc) -> Cell:
 
 def active_node(job: JobDoc) -> str:
     """Where its live attempts are, folded."""
-    nodes = sorted({a["node"] for t in job["tasks"] for a in t["attempts"] if is_live(a["state"])})
+    nodes = sorted({it["node"] for it in live_attempts(job)})
     if len(nodes) > 2:
         return f"{nodes[0]} +{len(nodes) - 1}"
     return " ".join(nodes) or "–"
@@ -307,6 +307,11 @@ def active_node(job: JobDoc) -> str:
 def is_live(state: str) -> bool:
     """Whether an attempt in this state may be running."""
     return state in ("placed", "starting", "running", "unknown")
+
+
+def live_attempts(job: JobDoc) -> list[AttemptDoc]:
+    """Those of all its tasks that may be running."""
+    return [a for t in job["tasks"] for a in t["attempts"] if is_live(a["state"])]
 
 
 def live_tasks(job: JobDoc) -> tuple[int, int]:

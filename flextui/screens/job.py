@@ -147,7 +147,7 @@ class Job(Sectioned):
             return
         if self.section == "use":
             self._asking.ask("use", History(job=self.job_id), self._take_use, every=5.0)
-            live = {a["id"] for t in job["tasks"] for a in t["attempts"] if fmt.is_live(a["state"])}
+            live = {it["id"] for it in fmt.live_attempts(job)}
             fits, room = Filter(self.pattern).fits, self.size.height - 10
             lines = charts.job_lines(self._past, width, room, live, fits)
             self._sheet.show(len(lines), lambda at: lines[at])
@@ -323,7 +323,7 @@ def facts(job: JobDoc, now: float, use: Use, width: int) -> str:
 
 def running(job: JobDoc, now: float, use: Use) -> str:
     """Where it runs, since when, and how busy its GPUs are; empty for what doesn't run."""
-    live = [a for t in job["tasks"] for a in t["attempts"] if fmt.is_live(a["state"])]
+    live = fmt.live_attempts(job)
     if not live:
         return ""
     nodes = list(dict.fromkeys(it["node"] for it in live))

@@ -47,9 +47,14 @@ EVERYWHERE = (
 )  # fmt: skip
 
 
+LOW = 10
+"""In fewer lines a place shows its list alone, and nothing is drawn around a question."""
+
+
 class Keyed(Screen[Any]):
     """A screen over the app's keymap. The app asks it what a stroke means, one after the other."""
 
+    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-low"), (LOW, "-high")]
     app: FlextuiApp
     _begun: str = ""
     """The strokes of a chord so far."""

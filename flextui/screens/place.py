@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from flextui.screens.view import View
 
 
-LOW = 10
-"""Lines of a terminal in which a place shows its list alone."""
 STEP = 250
 """Rows that are read for a filter at once."""
 
@@ -51,7 +49,6 @@ class Place(Keyed):
     Place.-low #gpus, Place.-low #attempts { max-height: 100%; }
     Place.-low #slash { display: none; }
     """
-    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-low"), (LOW, "-high")]
 
     @classmethod
     def chains(cls) -> list[tuple[str, ...]]:

@@ -11,8 +11,6 @@ from flextui.screens.keyed import Keyed
 from flextui.screens.keys import Key
 
 R = TypeVar("R")
-LOW = 10
-"""Lines of a terminal in which nothing is drawn around a question."""
 
 
 class Prompt(Keyed, ModalScreen[R], Generic[R]):
@@ -33,7 +31,6 @@ class Prompt(Keyed, ModalScreen[R], Generic[R]):
     Prompt.-low .title { display: none; }
     Prompt.-low #matches { height: 1fr; }
     """
-    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-low"), (LOW, "-high")]
 
     def on_mount(self) -> None:
         """Keys are taken from now on."""

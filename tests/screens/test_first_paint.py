@@ -14,9 +14,8 @@ from textual.events import Key
 from textual.pilot import Pilot
 
 from flextui.app import FlextuiApp, Foresee, LinkRefused
-from flextui.core.adapters.store_glance import Left
 from flextui.core.client import Client
-from flextui.core.foreseen import foreseen
+from flextui.core.foreseen import Left, foreseen
 from flextui.screens.look import Look
 from tests.screens.fake_client import FakeClient, FakeLink
 from tests.screens.kit import shown, until

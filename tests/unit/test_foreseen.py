@@ -11,9 +11,9 @@ import pytest
 from flextui.core import view
 from flextui.core.adapters import paths
 from flextui.core.adapters.store import SqliteStore
-from flextui.core.adapters.store_glance import Left, left
+from flextui.core.adapters.store_glance import left
 from flextui.core.demo import boxes
-from flextui.core.foreseen import foreseen
+from flextui.core.foreseen import Left, foreseen
 from flextui.core.model.ids import TaskKey, attempt_id
 from flextui.core.model.inventory import Inventory, default_inventory, read_inventory
 from flextui.core.model.spec import JobSpec

@@ -95,9 +95,9 @@ class CopyFile:
     def _mark(self, stream: str, marks: Sequence[Sequence[float]]) -> None:
         path = self._folder / f"{stream}.marks"
         last = -1
-        if path.exists() and (size := path.stat().st_size) >= 16:
+        if path.exists() and (size := path.stat().st_size) >= _MARK:
             with path.open("rb") as file:
-                file.seek(size - 16)
+                file.seek(size - _MARK)
                 last = int.from_bytes(file.read(8), "little")
         fresh = [(int(position), int(at)) for position, at in marks if position > last]
         with path.open("ab") as file:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from flextui.core.foreseen import Left, Marked
 
 _AT_WORK = """
     SELECT DISTINCT attempts.node, jobs.owner || '/' || jobs.name
@@ -20,24 +21,6 @@ _LIVE = "SELECT count(*), coalesce(sum(state = 'running'), 0) FROM jobs WHERE en
 _MARKS = "SELECT name, drain, cordon FROM nodes WHERE drain IS NOT NULL OR cordon IS NOT NULL"
 _PATIENCE_S = 0.05
 """Who reads or writes it meanwhile isn't waited for."""
-
-
-Marked = tuple[str, float, str]
-"""By whom, from when on and why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """What the last core left."""
-
-    jobs: dict[str, list[str]] = field(default_factory=dict)
-    """The full names of the jobs that had live attempts, by node."""
-    drained: dict[str, Marked] = field(default_factory=dict)
-    """By node."""
-    cordoned: dict[str, Marked] = field(default_factory=dict)
-    live: int = 0
-    running: int = 0
-    """Jobs."""
 
 
 def left(database: Path) -> Left:

@@ -46,7 +46,7 @@ def _ran(job: JobDoc, now: float) -> Cell:
 
 def gpus(job: JobDoc) -> float:
     """What its live attempts hold; of what doesn't run, what all its tasks ask for."""
-    live = [a for t in job["tasks"] for a in t["attempts"] if fmt.is_live(a["state"])]
+    live = fmt.live_attempts(job)
     if live:
         return sum(a["share"] / 1000 if a.get("share") else len(a["gpus"]) for a in live)
     wants, tasks = job["resources"], sum(1 for it in job["tasks"] if not it.get("retired"))

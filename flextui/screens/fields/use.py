@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from flextui.core.model.docs import AttemptDoc, GpuDoc, JobDoc, NodeDoc
-from flextui.screens.format import is_live
+from flextui.screens.format import live_attempts
 
 
 class Now(NamedTuple):
@@ -43,9 +43,7 @@ class Use:
 
     def job(self, job: JobDoc) -> Now | None:
         """Of all its live attempts; None where these hold no device."""
-        return self.attempts(
-            it for task in job["tasks"] for it in task["attempts"] if is_live(it["state"])
-        )
+        return self.attempts(live_attempts(job))
 
     def attempts(self, attempts: Iterable[AttemptDoc]) -> Now | None:
         """Of these; of a part of a device what the processes of the attempt do there."""
