@@ -221,7 +221,11 @@ class FlextuiApp(Typed):
             self._end(False)
 
     def leave_at_once(self) -> None:
-        """The terminal is lost or the system ends us: nobody can be asked, so hand over."""
+        """The terminal is lost or the system ends us: nobody can be asked, so hand over. Both are
+        often told at once; what ends already isn't begun again."""
+        if self.ending:
+            return
+        self.ending = True
         self._end(self.link.holds_core and any(not j["ended_at"] for j in self.view.jobs.values()))
 
     async def _leave_questions(self) -> None:
