@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -32,6 +33,7 @@ from flextui.screens.grace import Grace
 from flextui.screens.help import Help
 from flextui.screens.job import Job
 from flextui.screens.jobs import Jobs
+from flextui.screens.leave import Leave
 from flextui.screens.logs import Logs
 from flextui.screens.look import Look
 from flextui.screens.node import Node
@@ -534,3 +536,16 @@ async def test_an_app_that_was_told_to_exit_takes_no_key() -> None:
     async with running() as (app, _, _, _):
         app.exit()
         assert app.ending
+
+
+async def test_a_lost_terminal_hands_over_once_though_a_question_stands_and_it_is_told_twice() -> (
+    None
+):
+    async with running(holds_core=True) as (app, pilot, _, link):
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, Leave))
+        app.leave_at_once()
+        await asyncio.sleep(0)
+        app.leave_at_once()
+        await until(pilot, lambda: link.handed_over is not None)
+        assert link.handed_over is True
